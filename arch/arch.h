@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every architecture gives to the rest of xvmm. arch/<isa>/ implements it; nothing above knows
+ * which one it is built for.
+ */
+#ifndef ARCH_ARCH_H
+#define ARCH_ARCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vmm/core/kvm.h"
+#include "vmm/core/memory.h"
+
+struct bus;
+struct error;
+
+/* --- the platform: what there is at which address --- */
+
+enum arch_device_kind {
+	ARCH_DEVICE_SERIAL,
+	ARCH_DEVICE_ACPI_PM,
+	ARCH_DEVICE_PVPANIC,
+	ARCH_DEVICE_DEBUG_EXIT,
+	ARCH_DEVICE_VIRTIO_MMIO,
+};
+
+enum {
+	ARCH_NO_GSI = UINT32_MAX,
+};
+
+/* One device, as the guest shall find it. */
+struct arch_device {
+	enum arch_device_kind kind;
+	bool pio; /* @base is a port number */
+	uint64_t base;
+	uint64_t size;
+	uint32_t gsi; /* edge-triggered, or ARCH_NO_GSI */
+};
+
+/*
+ * Where device @index (from 0) of @kind goes. -ENOSPC when the platform has no more room for this
+ * kind; the error says how many there may be.
+ */
+int arch_place_device(enum arch_device_kind kind, unsigned int index, struct arch_device *device,
+		      struct error *err);
+
+/* --- memory --- */
+
+/*
+ * Where @size bytes of memory go, around the holes. Returns the number of ranges (at most
+ * MEMORY_MAX_REGIONS), or a negative errno with an error that gives the limits.
+ */
+int arch_memory_ranges(uint64_t size, struct memory_range ranges[MEMORY_MAX_REGIONS],
+		       struct error *err);
+
+/* --- virtual machine --- */
+
+/* The most vCPUs that this architecture's code can describe to a guest. */
+unsigned int arch_max_cpus(void);
+
+/* Interrupt controller and what else must be there before the first vCPU. */
+int arch_vm_init(struct kvm_vm *vm, struct error *err);
+
+/*
+ * True if this machine's KVM can run an operating system's kernel. Where it can't, *@why (static)
+ * says why; small guests may still run.
+ */
+bool arch_can_run_linux(const char **why);
+
+/* Firmware tables for @n @devices and @cpus, written to @mem; *@tables: where they begin (RSDP). */
+int arch_write_tables(const struct guest_memory *mem, unsigned int cpus,
+		      const struct arch_device *devices, size_t n, gpa_t *tables,
+		      struct error *err);
+
+/* --- vCPUs --- */
+
+enum boot_protocol {
+	BOOT_PROTOCOL_AUTO,    /* the kernel file decides */
+	BOOT_PROTOCOL_LINUX64, /* Documentation/arch/x86/boot.rst, "64-bit Boot Protocol" */
+	BOOT_PROTOCOL_PVH,     /* Xen, docs/misc/pvh.pandoc */
+};
+
+/* How the first vCPU enters the kernel. */
+struct arch_entry {
+	enum boot_protocol protocol; /* not AUTO */
+	gpa_t entry;
+	gpa_t params; /* LINUX64: struct boot_params; PVH: struct hvm_start_info */
+};
+
+/* Features, topology, interrupt controller of a vCPU that was just created; @cpus: of the VM. */
+int arch_vcpu_init(const struct kvm_vm *vm, const struct kvm_vcpu *vcpu, unsigned int cpus,
+		   struct error *err);
+
+/* Registers of the first vCPU, and what they point to in @mem. Others wait for the guest. */
+int arch_vcpu_set_entry(const struct kvm_vcpu *vcpu, const struct guest_memory *mem,
+			const struct arch_entry *entry, struct error *err);
+
+enum arch_exit {
+	ARCH_EXIT_CONTINUE,    /* handled: run on */
+	ARCH_EXIT_TRIPLE_FAULT,
+	ARCH_EXIT_UNSUPPORTED, /* the guest did what this KVM can't run; @err says what */
+	ARCH_EXIT_HOST_FAILED, /* not the guest's doing; @err says what */
+};
+
+/* Handle the exit in @vcpu->run after KVM_RUN returned 0. The vCPU's thread. */
+enum arch_exit arch_vcpu_handle_exit(const struct kvm_vcpu *vcpu, const struct bus *mmio,
+				     const struct bus *pio, struct error *err);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is where: memory around the hole, devices at their addresses. */
+#include <errno.h>
+
+#include "arch/arch.h"
+#include "arch/x86_64/layout.h"
+#include "devices/acpi_pm.h"
+#include "devices/debug_exit.h"
+#include "devices/pvpanic.h"
+#include "devices/serial.h"
+#include "vmm/core/error.h"
+
+static const uint64_t memory_min = 32ULL << 20;
+static const uint64_t memory_max = 1ULL << 40; /* what the smallest 64-bit CPUs can address */
+
+int arch_memory_ranges(uint64_t size, struct memory_range ranges[MEMORY_MAX_REGIONS],
+		       struct error *err)
+{
+	if (size < memory_min || size > memory_max || size % 4096)
+		return error_usage(err, "memory of %llu bytes: need 32M to 1024G in multiples of 4K",
+				   (unsigned long long)size);
+	ranges[0] = (struct memory_range){.base = 0, .size = size};
+	if (size <= LAYOUT_HOLE)
+		return 1;
+	ranges[0].size = LAYOUT_HOLE;
+	ranges[1] = (struct memory_range){.base = LAYOUT_HOLE_END, .size = size - LAYOUT_HOLE};
+	return 2;
+}
+
+int arch_place_device(enum arch_device_kind kind, unsigned int index, struct arch_device *device,
+		      struct error *err)
+{
+	/* There is one of each, but for the virtio devices. */
+	static const struct arch_device places[] = {
+		[ARCH_DEVICE_SERIAL] = {.pio = true,
+					.base = LAYOUT_PORT_SERIAL,
+					.size = SERIAL_SIZE,
+					.gsi = LAYOUT_GSI_SERIAL},
+		[ARCH_DEVICE_ACPI_PM] = {.pio = true,
+					 .base = LAYOUT_PORT_ACPI_PM,
+					 .size = ACPI_PM_SIZE,
+					 .gsi = LAYOUT_GSI_ACPI_PM},
+		[ARCH_DEVICE_PVPANIC] = {.pio = true,
+					 .base = LAYOUT_PORT_PVPANIC,
+					 .size = PVPANIC_SIZE,
+					 .gsi = ARCH_NO_GSI},
+		[ARCH_DEVICE_DEBUG_EXIT] = {.pio = true,
+					    .base = LAYOUT_PORT_DEBUG_EXIT,
+					    .size = DEBUG_EXIT_SIZE,
+					    .gsi = ARCH_NO_GSI},
+		[ARCH_DEVICE_VIRTIO_MMIO] = {.base = LAYOUT_VIRTIO_MMIO,
+					     .size = LAYOUT_MMIO_STRIDE,
+					     .gsi = LAYOUT_GSI_VIRTIO_MMIO},
+	};
+	unsigned int limit = kind == ARCH_DEVICE_VIRTIO_MMIO ? LAYOUT_MAX_VIRTIO_MMIO : 1;
+
+	if (index >= limit)
+		return error_usage(err, "too many devices: at most %u on virtio-mmio", limit);
+	*device = places[kind];
+	device->kind = kind;
+	device->base += index * LAYOUT_MMIO_STRIDE;
+	if (device->gsi != ARCH_NO_GSI)
+		device->gsi += index;
+	return 0;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A vCPU before its first instruction: features, MSRs, registers. */
+#include <asm/kvm.h>
+#include <errno.h>
+#include <string.h>
+
+#include "arch/arch.h"
+#include "arch/x86_64/cpuid.h"
+#include "arch/x86_64/layout.h"
+#include "vmm/core/error.h"
+
+#define MSR_IA32_MISC_ENABLE	  0x1a0
+#define MISC_ENABLE_FAST_STRING	  (1u << 0)
+#define MSR_IA32_MTRR_DEF_TYPE	  0x2ff
+#define MTRR_DEF_TYPE_ENABLE	  (1u << 11)
+#define MTRR_DEF_TYPE_WRITE_BACK  6u
+
+#define CR0_PE	 (1u << 0)
+#define CR0_ET	 (1u << 4)
+#define CR0_PG	 (1u << 31)
+#define CR4_PAE	 (1u << 5)
+#define EFER_LME (1u << 8)
+#define EFER_LMA (1u << 10)
+
+#define PTE_PRESENT (1u << 0)
+#define PTE_WRITE   (1u << 1)
+#define PTE_HUGE    (1u << 7)
+
+#define PAGE_SIZE 4096ULL
+
+/* Selectors that the 64-bit boot protocol asks for; PVH doesn't mind. */
+enum {
+	SELECTOR_CODE = 0x10,
+	SELECTOR_DATA = 0x18,
+};
+
+static int fail(struct error *err, int ret, const struct kvm_vcpu *vcpu, const char *what)
+{
+	errno = -ret;
+	return error_errno(err, "KVM: vCPU %u: %s", vcpu->index, what);
+}
+
+static int set_cpuid(const struct kvm_vm *vm, const struct kvm_vcpu *vcpu, unsigned int cpus,
+		     struct error *err)
+{
+	union cpuid_table table = {.head.nent = CPUID_MAX_ENTRIES};
+	int ret = kvm_ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, (uintptr_t)&table);
+
+	if (ret)
+		return fail(err, ret, vcpu, "asking for the supported CPU features");
+	cpuid_set_vcpu(&table, vcpu->index, cpus,
+		       kvm_vm_check(vm, KVM_CAP_TSC_DEADLINE_TIMER) != 0);
+	ret = kvm_ioctl(vcpu->fd, KVM_SET_CPUID2, (uintptr_t)&table);
+	return ret ? fail(err, ret, vcpu, "setting the CPU features") : 0;
+}
+
+/* What firmware would have set: Linux turns features off where it finds these MSRs at zero. */
+static int set_msrs(const struct kvm_vcpu *vcpu, struct error *err)
+{
+	union {
+		struct kvm_msrs head;
+		uint8_t room[sizeof(struct kvm_msrs) + 2 * sizeof(struct kvm_msr_entry)];
+	} msrs = {.head.nmsrs = 2};
+	int ret;
+
+	msrs.head.entries[0] = (struct kvm_msr_entry){
+		.index = MSR_IA32_MISC_ENABLE,
+		.data = MISC_ENABLE_FAST_STRING,
+	};
+	msrs.head.entries[1] = (struct kvm_msr_entry){
+		.index = MSR_IA32_MTRR_DEF_TYPE,
+		.data = MTRR_DEF_TYPE_ENABLE | MTRR_DEF_TYPE_WRITE_BACK,
+	};
+	ret = kvm_ioctl(vcpu->fd, KVM_SET_MSRS, (uintptr_t)&msrs);
+
+	if (ret == 2)
+		return 0;
+	return fail(err, ret < 0 ? ret : -EINVAL, vcpu, "setting the MSRs");
+}
+
+int arch_vcpu_init(const struct kvm_vm *vm, const struct kvm_vcpu *vcpu, unsigned int cpus,
+		   struct error *err)
+{
+	int ret = set_cpuid(vm, vcpu, cpus, err);
+
+	return ret ? ret : set_msrs(vcpu, err);
+}
+
+/* A segment descriptor (Intel SDM volume 3, 3.4.5) that says what @seg says. */
+static uint64_t gdt_entry(const struct kvm_segment *seg)
+{
+	uint64_t limit = seg->g ? seg->limit >> 12 : seg->limit;
+
+	return (limit & 0xffff) | (seg->base & 0xffffff) << 16 | (uint64_t)seg->type << 40 |
+	       (uint64_t)seg->s << 44 | (uint64_t)seg->dpl << 45 | (uint64_t)seg->present << 47 |
+	       (limit >> 16 & 0xf) << 48 | (uint64_t)seg->l << 53 | (uint64_t)seg->db << 54 |
+	       (uint64_t)seg->g << 55 | (seg->base >> 24 & 0xff) << 56;
+}
+
+/* Flat segments, 32-bit or 64-bit code, and the table in memory that says the same. */
+static int set_segments(struct kvm_sregs *sregs, bool long_mode, const struct guest_memory *mem)
+{
+	const struct kvm_segment code = {
+		.limit = UINT32_MAX,
+		.selector = SELECTOR_CODE,
+		.type = 0xb, /* execute, read, accessed */
+		.present = 1,
+		.db = !long_mode,
+		.s = 1,
+		.l = long_mode,
+		.g = 1,
+	};
+	const struct kvm_segment data = {
+		.limit = UINT32_MAX,
+		.selector = SELECTOR_DATA,
+		.type = 0x3, /* read, write, accessed */
+		.present = 1,
+		.db = 1,
+		.s = 1,
+		.g = 1,
+	};
+	const uint64_t gdt[] = {0, 0, gdt_entry(&code), gdt_entry(&data)};
+
+	sregs->cs = code;
+	sregs->ds = sregs->es = sregs->fs = sregs->gs = sregs->ss = data;
+	/* Hardware wants a TSS; an empty one will do (PVH asks for just this). */
+	sregs->tr = (struct kvm_segment){.limit = 0x67, .type = 0xb, .present = 1};
+	sregs->gdt.base = LAYOUT_GDT;
+	sregs->gdt.limit = sizeof(gdt) - 1;
+	sregs->idt.base = 0;
+	sregs->idt.limit = 0;
+	return memory_write(mem, gpa(LAYOUT_GDT), gdt, sizeof(gdt));
+}
+
+/* Map the first 4 GiB one to one with 2 MiB pages. */
+static int set_page_tables(struct kvm_sregs *sregs, const struct guest_memory *mem)
+{
+	enum { DIRECTORIES = 4, ENTRIES = 512 };
+	uint64_t *pml4 = memory_translate(mem, gpa(LAYOUT_PAGE_TABLES),
+					  (2 + DIRECTORIES) * PAGE_SIZE);
+	uint64_t *pdpt, *pd;
+
+	if (!pml4)
+		return -EFAULT;
+	pdpt = pml4 + ENTRIES;
+	pd = pdpt + ENTRIES;
+	pml4[0] = (LAYOUT_PAGE_TABLES + PAGE_SIZE) | PTE_PRESENT | PTE_WRITE;
+	for (uint64_t i = 0; i < DIRECTORIES; i++)
+		pdpt[i] = (LAYOUT_PAGE_TABLES + (2 + i) * PAGE_SIZE) | PTE_PRESENT | PTE_WRITE;
+	for (uint64_t i = 0; i < DIRECTORIES * ENTRIES; i++)
+		pd[i] = i << 21 | PTE_PRESENT | PTE_WRITE | PTE_HUGE;
+	sregs->cr3 = LAYOUT_PAGE_TABLES;
+	return 0;
+}
+
+int arch_vcpu_set_entry(const struct kvm_vcpu *vcpu, const struct guest_memory *mem,
+			const struct arch_entry *entry, struct error *err)
+{
+	bool long_mode = entry->protocol == BOOT_PROTOCOL_LINUX64;
+	struct kvm_regs regs = {
+		.rflags = 2, /* the bit that is always set */
+		.rip = entry->entry.value,
+		.rsi = long_mode ? entry->params.value : 0,
+		.rbx = long_mode ? 0 : entry->params.value,
+	};
+	struct kvm_sregs sregs;
+	int ret = kvm_ioctl(vcpu->fd, KVM_GET_SREGS, (uintptr_t)&sregs);
+
+	if (ret)
+		return fail(err, ret, vcpu, "reading the registers");
+	ret = set_segments(&sregs, long_mode, mem);
+	sregs.cr0 = CR0_PE | CR0_ET;
+	sregs.cr4 = 0;
+	sregs.efer = 0;
+	if (!ret && long_mode) {
+		ret = set_page_tables(&sregs, mem);
+		sregs.cr0 |= CR0_PG;
+		sregs.cr4 |= CR4_PAE;
+		sregs.efer |= EFER_LME | EFER_LMA;
+	}
+	if (!ret)
+		ret = kvm_ioctl(vcpu->fd, KVM_SET_SREGS, (uintptr_t)&sregs);
+	if (!ret)
+		ret = kvm_ioctl(vcpu->fd, KVM_SET_REGS, (uintptr_t)&regs);
+	return ret ? fail(err, ret, vcpu, "setting the registers") : 0;
+}

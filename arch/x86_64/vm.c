@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The VM as a whole: KVM's in-kernel PIC, IOAPIC and local APICs. */
+#include <cpuid.h>
+#include <errno.h>
+
+#include "arch/arch.h"
+#include "arch/x86_64/layout.h"
+#include "vmm/core/error.h"
+
+#define CPUID_1_ECX_VMX	     (1u << 5)
+#define CPUID_80000001_ECX_SVM (1u << 2)
+
+unsigned int arch_max_cpus(void)
+{
+	/* An APIC ID of one byte, 255 being the broadcast. */
+	return 255;
+}
+
+int arch_vm_init(struct kvm_vm *vm, struct error *err)
+{
+	static const int needed[] = {KVM_CAP_IRQCHIP,	   KVM_CAP_IOEVENTFD, KVM_CAP_IRQFD,
+				     KVM_CAP_IMMEDIATE_EXIT, KVM_CAP_USER_MEMORY};
+	uint64_t identity_map = LAYOUT_IDENTITY_MAP;
+	int ret;
+
+	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		if (!kvm_vm_check(vm, needed[i]))
+			return error_set(err, -ENOTSUP,
+					 "/dev/kvm: this KVM is too old: capability %d is missing",
+					 needed[i]);
+	}
+	ret = kvm_ioctl(vm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, (uintptr_t)&identity_map);
+	if (!ret)
+		ret = kvm_ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, LAYOUT_TSS);
+	if (!ret)
+		ret = kvm_ioctl(vm->vm_fd, KVM_CREATE_IRQCHIP, 0);
+	if (ret) {
+		errno = -ret;
+		return error_errno(err, "KVM: creating the interrupt controllers");
+	}
+	return 0;
+}
+
+bool arch_can_run_linux(const char **why)
+{
+	unsigned int eax, ebx, ecx, edx;
+	bool vmx = __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & CPUID_1_ECX_VMX);
+	bool svm = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & CPUID_80000001_ECX_SVM);
+
+	if (vmx || svm)
+		return true;
+	*why = "the CPU has neither vmx nor svm, so this KVM emulates the guest's kernel mode, and "
+	       "not all of what Linux needs (kvm_pvm does so); use a machine with hardware "
+	       "virtualisation";
+	return false;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From kernel files to guest memory: bzImage, ELF, initrd, command line.
+ *
+ * Two steps, so that every file is open (and every plain mistake told) before a VM exists, and
+ * nothing is opened later: boot_open(), then boot_load(). Files are hostile input. The thread that
+ * sets up the VM.
+ */
+#ifndef BOOT_BOOT_H
+#define BOOT_BOOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch/arch.h"
+
+struct error;
+
+struct boot_config {
+	const char *kernel;  /* path */
+	const char *initrd;  /* path, or NULL */
+	const char *cmdline; /* or NULL: empty */
+	enum boot_protocol protocol;
+};
+
+struct boot_image;
+
+/*
+ * Open the files of @config and find out what they are. The error tells apart: missing, not
+ * permitted, no regular file, empty, truncated, of another architecture, 32-bit, compressed as a
+ * whole (gzip, xz, zstd, ...: with the command that unpacks it), unknown; and a protocol that the
+ * file doesn't have. @config and its strings must outlive the image.
+ */
+int boot_open(const struct boot_config *config, struct boot_image **image, struct error *err);
+
+/*
+ * Put kernel, initrd, command line, memory map and the address of the firmware @tables into @mem,
+ * and say where to enter. Errors: what does not fit (kernel, initrd, command line) and how much
+ * memory it would take; a file that was cut since it was opened.
+ */
+int boot_load(const struct boot_image *image, const struct guest_memory *mem, gpa_t tables,
+	      struct arch_entry *entry, struct error *err);
+
+/* Close the files. Accepts NULL. */
+void boot_close(struct boot_image *image);
+
+#endif

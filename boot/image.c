@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "boot/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+
+static const char *file_kind(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return "a directory";
+	case S_IFIFO:
+		return "a FIFO";
+	case S_IFSOCK:
+		return "a socket";
+	default:
+		return "a device";
+	}
+}
+
+static int check_file(const struct stat *st, struct error *err)
+{
+	if (!S_ISREG(st->st_mode))
+		return error_set(err, -EINVAL, "it is %s, not a regular file",
+				 file_kind(st->st_mode));
+	if (st->st_size <= 0)
+		return error_set(err, -EINVAL, "the file is empty");
+	return 0;
+}
+
+int image_open(struct image *image, const char *path, struct error *err)
+{
+	struct stat st;
+	int ret;
+
+	*image = (struct image){.fd = -1};
+
+	/* Before open(), which is enough to start a watchdog or rewind a tape. */
+	if (stat(path, &st) < 0)
+		return error_set(err, -errno, "%s", strerror(errno));
+	ret = check_file(&st, err);
+	if (ret)
+		return ret;
+
+	/* O_NONBLOCK: should it be a FIFO by now. */
+	image->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (image->fd < 0 && errno == EACCES)
+		return error_set(err, -EACCES, "%s: it belongs to uid %u and has mode %04o",
+				 strerror(EACCES), st.st_uid, st.st_mode & 07777);
+	if (image->fd < 0)
+		return error_set(err, -errno, "%s", strerror(errno));
+	if (fstat(image->fd, &st) < 0)
+		ret = error_set(err, -errno, "%s", strerror(errno));
+	else
+		ret = check_file(&st, err);
+	if (ret) {
+		image_close(image);
+		return ret;
+	}
+	image->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+void image_close(struct image *image)
+{
+	fd_close(&image->fd);
+	image->size = 0;
+}
+
+int image_check(const struct image *image, uint64_t offset, uint64_t len, const char *what,
+		struct error *err)
+{
+	uint64_t end;
+
+	if (__builtin_add_overflow(offset, len, &end))
+		end = UINT64_MAX;
+	if (end > image->size)
+		return error_set(err, -ENODATA,
+				 "truncated or damaged: %s ends at byte %llu, the file has %llu",
+				 what, (unsigned long long)end, (unsigned long long)image->size);
+	return 0;
+}
+
+int image_read(const struct image *image, uint64_t offset, void *to, size_t len, const char *what,
+	       struct error *err)
+{
+	char *p = to;
+	int ret = image_check(image, offset, len, what, err);
+
+	if (ret)
+		return ret;
+	while (len > 0) {
+		ssize_t n = pread(image->fd, p, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_set(err, -errno, "%s", strerror(errno));
+		if (n == 0)
+			return error_set(err, -ENODATA, "it became shorter while it was read");
+		p += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int image_load(const struct image *image, uint64_t offset, const struct guest_memory *mem,
+	       gpa_t addr, uint64_t len, struct error *err)
+{
+	int ret = memory_read_file(mem, addr, image->fd, offset, len);
+
+	if (ret == -EFAULT)
+		return error_set(err, ret, "the guest has no memory at 0x%llx for %llu bytes",
+				 (unsigned long long)addr.value, (unsigned long long)len);
+	if (ret == -ENODATA)
+		return error_set(err, ret, "it became shorter after it was opened");
+	if (ret)
+		return error_set(err, ret, "%s", strerror(-ret));
+	return 0;
+}

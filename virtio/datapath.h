@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A datapath serves rings: in this process, in the kernel (vhost-net), in another process
+ * (vhost-user). All kinds look the same to the device, so that the rings of a running guest can
+ * move from one to another: stop on one, start on the other.
+ *
+ * Every function is called by the device under its own lock, one at a time.
+ */
+#ifndef VIRTIO_DATAPATH_H
+#define VIRTIO_DATAPATH_H
+
+#include <stdint.h>
+
+#include "virtio/ring.h"
+
+struct datapath;
+
+/* How a ring and the guest wake each other. The descriptors are borrowed while the ring runs. */
+struct datapath_wires {
+	int kick_fd; /* eventfd: the driver has made chains available */
+	int call_fd; /* eventfd: interrupts the driver */
+	/* Set VIRTIO_MMIO_INT_VRING here before call_fd is signalled. */
+	_Atomic uint32_t *interrupt_status;
+};
+
+/* Whom a datapath tells of what happens to it. Called from its own threads; returns at once. */
+struct datapath_events {
+	/* The driver broke the rules of ring @index (@why: static): it is not served any more. */
+	void (*ring_broken)(void *opaque, unsigned int index, const char *why);
+	void *opaque;
+};
+
+struct datapath_ops {
+	/* The feature bits that this datapath can serve. */
+	uint64_t (*features)(const struct datapath *dp);
+
+	/* What the driver accepted; before the first ring starts. 0 or a negative errno. */
+	int (*set_features)(struct datapath *dp, uint64_t features);
+
+	/*
+	 * Serve ring @index (virtio-net: 2n receives, 2n+1 transmits) from @state on, which is
+	 * copied. It must look for available chains at once, kick or no kick. 0 or a negative
+	 * errno; a ring that breaks the rules is no error here, but an event.
+	 */
+	int (*start_ring)(struct datapath *dp, unsigned int index, const struct ring_state *state,
+			  const struct datapath_wires *wires);
+
+	/*
+	 * Serve ring @index no more: when this returns nothing touches the ring, all that was
+	 * finished is published, and *@state says where to go on. For a ring that was started.
+	 */
+	void (*stop_ring)(struct datapath *dp, unsigned int index, struct ring_state *state);
+
+	/* All rings are stopped. */
+	void (*destroy)(struct datapath *dp);
+};
+
+/* The common head of every datapath. */
+struct datapath {
+	const struct datapath_ops *ops;
+	struct datapath_events events; /* set by the device before it starts a ring */
+};
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "virtio/device.h"
+
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/core/fd.h"
+
+int virtio_device_init(struct virtio_device *dev, unsigned int n_queues, uint16_t size_max)
+{
+	dev->config_call_fd = -1;
+	dev->queues = calloc(n_queues, sizeof(*dev->queues));
+	if (!dev->queues)
+		return -ENOMEM;
+	dev->n_queues = n_queues;
+	for (unsigned int i = 0; i < n_queues; i++)
+		dev->queues[i] = (struct virtio_queue){
+			.size_max = size_max,
+			.kick_fd = -1,
+			.call_fd = -1,
+		};
+	for (unsigned int i = 0; i < n_queues; i++) {
+		dev->queues[i].kick_fd = fd_eventfd();
+		if (dev->queues[i].kick_fd < 0)
+			return dev->queues[i].kick_fd;
+	}
+	return 0;
+}
+
+static bool has_status(const struct virtio_device *dev, uint8_t bits)
+{
+	return (atomic_load(&dev->status) & bits) == bits;
+}
+
+static void start_queue(struct virtio_device *dev, unsigned int index)
+{
+	struct virtio_queue *queue = &dev->queues[index];
+	int ret = dev->ops->start_queue(dev, index);
+
+	if (ret)
+		virtio_device_break(dev, strerror(-ret));
+	else
+		queue->running = true;
+}
+
+static void stop_queue(struct virtio_device *dev, unsigned int index)
+{
+	struct virtio_queue *queue = &dev->queues[index];
+
+	if (queue->running)
+		dev->ops->stop_queue(dev, index);
+	queue->running = false;
+}
+
+static void start(struct virtio_device *dev)
+{
+	int ret = dev->ops->start(dev);
+
+	if (ret) {
+		virtio_device_break(dev, strerror(-ret));
+		return;
+	}
+	for (unsigned int i = 0; i < dev->n_queues; i++) {
+		if (dev->queues[i].ready)
+			start_queue(dev, i);
+	}
+}
+
+static void reset(struct virtio_device *dev)
+{
+	for (unsigned int i = 0; i < dev->n_queues; i++) {
+		struct virtio_queue *queue = &dev->queues[i];
+
+		stop_queue(dev, i);
+		queue->ready = false;
+		queue->ring = (struct ring_state){0};
+		/* A kick from before must not wake the next driver's ring. */
+		fd_eventfd_drain(queue->kick_fd);
+	}
+	dev->accepted = 0;
+	/* Nobody else writes these now: the queues' threads are gone. */
+	atomic_store(&dev->interrupt_status, 0);
+	atomic_store(&dev->status, 0);
+}
+
+void virtio_device_destroy(struct virtio_device *dev)
+{
+	if (!dev)
+		return;
+	for (unsigned int i = 0; i < dev->n_queues; i++) {
+		stop_queue(dev, i);
+		fd_close(&dev->queues[i].kick_fd);
+	}
+	free(dev->queues);
+	dev->ops->destroy(dev);
+}
+
+static bool features_ok(const struct virtio_device *dev)
+{
+	/* 6.1: a device without legacy interface insists on VERSION_1. */
+	return !(dev->accepted & ~dev->offered) && dev->accepted >> VIRTIO_F_VERSION_1 & 1 &&
+	       dev->ops->validate_features(dev, dev->accepted);
+}
+
+void virtio_device_set_status(struct virtio_device *dev, uint8_t status)
+{
+	uint8_t old = atomic_load(&dev->status);
+	uint8_t fresh = (uint8_t)(status & ~old);
+
+	if (status == 0) {
+		reset(dev);
+		return;
+	}
+	/* 2.1.1: the driver must not clear a bit, so none is; nor does it set ours. */
+	fresh &= (uint8_t)~VIRTIO_CONFIG_S_NEEDS_RESET;
+	if (fresh & VIRTIO_CONFIG_S_FEATURES_OK && !features_ok(dev))
+		fresh &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
+	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK && !((old | fresh) & VIRTIO_CONFIG_S_FEATURES_OK))
+		fresh &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
+	atomic_fetch_or(&dev->status, fresh);
+	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK)
+		start(dev);
+}
+
+uint32_t virtio_device_features(const struct virtio_device *dev, uint32_t word)
+{
+	return word < 2 ? (uint32_t)(dev->offered >> 32 * word) : 0;
+}
+
+void virtio_device_accept_features(struct virtio_device *dev, uint32_t word, uint32_t bits)
+{
+	if (word >= 2 || has_status(dev, VIRTIO_CONFIG_S_FEATURES_OK))
+		return;
+	dev->accepted &= ~((uint64_t)UINT32_MAX << 32 * word);
+	dev->accepted |= (uint64_t)bits << 32 * word;
+}
+
+void virtio_device_set_queue_ready(struct virtio_device *dev, unsigned int index, bool ready)
+{
+	struct virtio_queue *queue = &dev->queues[index];
+
+	if (queue->ready == ready)
+		return;
+	queue->ready = ready;
+	if (!ready) {
+		stop_queue(dev, index);
+		queue->ring.next_avail = queue->ring.next_used = 0;
+	} else if (has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK)) {
+		start_queue(dev, index);
+	}
+}
+
+void virtio_device_read_config(struct virtio_device *dev, uint64_t offset, void *data, size_t len)
+{
+	memset(data, 0, len);
+	if (offset < dev->ops->config_size && len <= dev->ops->config_size - offset)
+		dev->ops->read_config(dev, offset, data, len);
+}
+
+void virtio_device_break(struct virtio_device *dev, const char *why)
+{
+	uint8_t old = atomic_fetch_or(&dev->status, VIRTIO_CONFIG_S_NEEDS_RESET);
+
+	if (!atomic_exchange(&dev->broken_told, true))
+		log_warning(dev->log, "%s: the device stops until the guest resets it: %s",
+			    dev->name, why);
+	/* 2.1.2: a running driver is told by a configuration change notification. */
+	if (old & VIRTIO_CONFIG_S_DRIVER_OK && !(old & VIRTIO_CONFIG_S_NEEDS_RESET)) {
+		atomic_fetch_add(&dev->config_generation, 1);
+		atomic_fetch_or(&dev->interrupt_status, VIRTIO_MMIO_INT_CONFIG);
+		fd_eventfd_signal(dev->config_call_fd);
+	}
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The virtio device, as every transport and every kind of device share it: status, features,
+ * queues, configuration (virtio 1.3, chapter 2).
+ *
+ * Three layers meet here: a transport (virtio-mmio) turns register accesses into the calls below; a
+ * device (virtio-net) gives the ops; its datapath serves the rings. A device neither knows its
+ * transport nor moves a packet.
+ *
+ * Threads: the transport holds one lock around everything here, but for the functions that say
+ * "any thread".
+ */
+#ifndef VIRTIO_DEVICE_H
+#define VIRTIO_DEVICE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "virtio/datapath.h"
+#include "virtio/ring.h"
+#include "vmm/core/log.h"
+
+struct error;
+struct virtio_device;
+
+struct virtio_queue {
+	uint16_t size_max;	/* what the device offers */
+	struct ring_state ring; /* as the driver set it up; where it stands once it was stopped */
+	bool ready;		/* the driver has enabled it */
+	bool running;		/* the device serves it */
+	int kick_fd;		/* eventfd, owned */
+	int call_fd;		/* eventfd, borrowed from the transport */
+};
+
+struct virtio_device_ops {
+	/*
+	 * May the driver have these features (a subset of what is offered)? False if one needs
+	 * another that is missing.
+	 */
+	bool (*validate_features)(const struct virtio_device *dev, uint64_t features);
+
+	/* The driver is ready (DRIVER_OK): dev->accepted is final. 0 or a negative errno. */
+	int (*start)(struct virtio_device *dev);
+
+	/* Serve a queue from @queue->ring on; stop serving it, and leave there where it stands. */
+	int (*start_queue)(struct virtio_device *dev, unsigned int index);
+	void (*stop_queue)(struct virtio_device *dev, unsigned int index);
+
+	/* The device's part of the configuration space, little-endian. The range is inside it. */
+	void (*read_config)(struct virtio_device *dev, size_t offset, void *data, size_t len);
+	size_t config_size;
+
+	/* All queues are stopped. Frees the device. */
+	void (*destroy)(struct virtio_device *dev);
+};
+
+struct virtio_device {
+	const struct virtio_device_ops *ops;
+	uint32_t id;	  /* VIRTIO_ID_* */
+	const char *name; /* for messages; borrowed */
+	const struct logger *log;
+	uint64_t offered;
+	uint64_t accepted;
+	struct virtio_queue *queues; /* owned */
+	unsigned int n_queues;
+
+	/* Also written by datapaths' threads, without the lock. */
+	_Atomic uint8_t status;		    /* VIRTIO_CONFIG_S_* */
+	_Atomic uint32_t interrupt_status;  /* VIRTIO_MMIO_INT_* */
+	_Atomic uint32_t config_generation;
+	_Atomic bool broken_told; /* the log has it */
+	int config_call_fd;	  /* eventfd, borrowed from the transport: configuration changed */
+};
+
+/*
+ * Fill the common part of @dev, whose ops, id, name, log and offered are set. The queues have
+ * @size_max descriptors at most. 0 or a negative errno.
+ */
+int virtio_device_init(struct virtio_device *dev, unsigned int n_queues, uint16_t size_max);
+
+/* Reset and free. Accepts NULL. */
+void virtio_device_destroy(struct virtio_device *dev);
+
+/*
+ * The driver writes the device status (2.1): negotiation ends, queues start, and 0 resets. Bits
+ * that the device does not agree to stay unset.
+ */
+void virtio_device_set_status(struct virtio_device *dev, uint8_t status);
+
+/* 32 bits of the feature bits from 32 * @word on; what the driver writes after FEATURES_OK is lost. */
+uint32_t virtio_device_features(const struct virtio_device *dev, uint32_t word);
+void virtio_device_accept_features(struct virtio_device *dev, uint32_t word, uint32_t bits);
+
+/* The driver enables a queue or, where the transport allows it, disables it. */
+void virtio_device_set_queue_ready(struct virtio_device *dev, unsigned int index, bool ready);
+
+/* Read the configuration space; what is past its end reads as zero. Any thread. */
+void virtio_device_read_config(struct virtio_device *dev, uint64_t offset, void *data, size_t len);
+
+/* The device can't go on until it is reset (DEVICE_NEEDS_RESET). @why is logged once. Any thread. */
+void virtio_device_break(struct virtio_device *dev, const char *why);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A net backend moves packets for the in-process datapath: a tap, user-mode networking, a file
+ * descriptor. It knows no rings.
+ *
+ * A packet is preceded by a struct virtio_net_hdr_v1 (virtio 1.3, section 5.1.6), little-endian.
+ */
+#ifndef VIRTIO_NET_BACKEND_H
+#define VIRTIO_NET_BACKEND_H
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct net_backend;
+
+struct net_backend_ops {
+	/* The offload features (VIRTIO_NET_F_*) that this backend can serve. */
+	uint64_t (*features)(const struct net_backend *backend);
+
+	/*
+	 * What the driver accepted: from now on packets for it come with these offloads at most.
+	 * 0 or a negative errno. While no packet moves.
+	 */
+	int (*set_features)(struct net_backend *backend, uint64_t features);
+
+	/*
+	 * The descriptor of @queue (from 0), borrowed: EPOLLIN when a packet waits, EPOLLOUT when
+	 * there is room to send again. Any thread.
+	 */
+	int (*fd)(const struct net_backend *backend, unsigned int queue);
+
+	/*
+	 * Take one packet, header first. Never waits. Its length, cut to what @iov holds; -EAGAIN
+	 * if there is none; or another negative errno. One thread a queue and direction.
+	 */
+	ssize_t (*receive)(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
+			   unsigned int n);
+
+	/*
+	 * Send one packet, header first. Never waits. Negative errno: -EAGAIN if there is no room
+	 * now, any other if the packet can't be sent at all. One thread a queue and direction.
+	 */
+	ssize_t (*send)(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
+			unsigned int n);
+
+	void (*destroy)(struct net_backend *backend);
+};
+
+/* The common head of every backend. */
+struct net_backend {
+	const struct net_backend_ops *ops;
+};
+
+#endif

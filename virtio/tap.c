@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "virtio/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "virtio/net_backend.h"
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+#include "vmm/core/log.h"
+
+struct tap {
+	struct net_backend backend;
+	int fd;			/* owned */
+	unsigned int offloads;	/* TUN_F_* that this tap takes */
+};
+
+/* Which receive feature asks the tap for which offload. */
+static const struct {
+	unsigned int feature;
+	unsigned int offload;
+} receive_offloads[] = {
+	{VIRTIO_NET_F_GUEST_CSUM, TUN_F_CSUM},
+	{VIRTIO_NET_F_GUEST_TSO4, TUN_F_TSO4},
+	{VIRTIO_NET_F_GUEST_TSO6, TUN_F_TSO6},
+	{VIRTIO_NET_F_GUEST_ECN, TUN_F_TSO_ECN},
+};
+
+/* A tap always takes these from us once it has the header: its kernel finishes the packet. */
+static const uint64_t transmit_features =
+	1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO4 |
+	1ULL << VIRTIO_NET_F_HOST_TSO6 | 1ULL << VIRTIO_NET_F_HOST_ECN;
+
+static uint64_t tap_features(const struct net_backend *backend)
+{
+	const struct tap *tap = (const struct tap *)backend;
+	uint64_t features = transmit_features;
+
+	for (size_t i = 0; i < sizeof(receive_offloads) / sizeof(receive_offloads[0]); i++) {
+		if (tap->offloads & receive_offloads[i].offload)
+			features |= 1ULL << receive_offloads[i].feature;
+	}
+	return features;
+}
+
+static int tap_set_features(struct net_backend *backend, uint64_t features)
+{
+	struct tap *tap = (struct tap *)backend;
+	unsigned int offloads = 0;
+
+	for (size_t i = 0; i < sizeof(receive_offloads) / sizeof(receive_offloads[0]); i++) {
+		if (features >> receive_offloads[i].feature & 1)
+			offloads |= receive_offloads[i].offload;
+	}
+	return ioctl(tap->fd, TUNSETOFFLOAD, (unsigned long)offloads) < 0 ? -errno : 0;
+}
+
+static int tap_fd(const struct net_backend *backend, unsigned int queue)
+{
+	(void)queue;
+	return ((const struct tap *)backend)->fd;
+}
+
+static ssize_t tap_receive(struct net_backend *backend, unsigned int queue,
+			   const struct iovec *iov, unsigned int n)
+{
+	ssize_t ret = readv(((struct tap *)backend)->fd, iov, (int)n);
+
+	(void)queue;
+	return ret < 0 ? -errno : ret;
+}
+
+static ssize_t tap_send(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
+			unsigned int n)
+{
+	ssize_t ret = writev(((struct tap *)backend)->fd, iov, (int)n);
+
+	(void)queue;
+	return ret < 0 ? -errno : ret;
+}
+
+static void tap_destroy(struct net_backend *backend)
+{
+	struct tap *tap = (struct tap *)backend;
+
+	fd_close(&tap->fd);
+	free(tap);
+}
+
+static const struct net_backend_ops tap_ops = {
+	.features = tap_features,
+	.set_features = tap_set_features,
+	.fd = tap_fd,
+	.receive = tap_receive,
+	.send = tap_send,
+	.destroy = tap_destroy,
+};
+
+/* One line of the tap's directory in sysfs as a number, or @missing if it can't be read. */
+static long sysfs_number(const char *name, const char *attribute, int base, long missing)
+{
+	char path[64 + IFNAMSIZ], text[32];
+	ssize_t n;
+	FD_CLEANUP int fd = -1;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, attribute);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return missing;
+	text[n] = '\0';
+	return strtol(text, NULL, base);
+}
+
+static int open_tun(const char *name, struct error *err)
+{
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT || errno == ENODEV)
+		return error_errno(err, "%s: /dev/net/tun (try: modprobe tun)", name);
+	return error_errno(err, "%s: /dev/net/tun (try: sudo chmod 0666 /dev/net/tun)", name);
+}
+
+/* TUNSETIFF failed with errno: say why, as far as it can be found out. */
+static int explain_attach(const char *name, struct error *err)
+{
+	int code = errno;
+	long owner = sysfs_number(name, "owner", 10, -1);
+	long flags = sysfs_number(name, "tun_flags", 16, 0);
+	bool multi_queue = flags & IFF_MULTI_QUEUE;
+
+	if (flags && !(flags & IFF_TAP))
+		return error_set(err, -EINVAL,
+				 "%s: it is a tun device, not a tap; try: ip tuntap del %s mode tun; "
+				 "ip tuntap add %s mode tap",
+				 name, name, name);
+	switch (code) {
+	case EBUSY:
+		return error_set(err, -code, "%s: in use by another process; try: another tap, or "
+					     "end that process",
+				 name);
+	case EPERM:
+		if (owner >= 0 && (uid_t)owner != geteuid())
+			return error_set(err, -code,
+					 "%s: Operation not permitted: it belongs to uid %ld; try: "
+					 "ip tuntap add %s mode tap user $USER (after ip link del %s)",
+					 name, owner, name, name);
+		return error_set(err, -code,
+				 "%s: Operation not permitted; try: ip tuntap add %s mode tap user "
+				 "$USER (after ip link del %s)",
+				 name, name, name);
+	case EINVAL:
+		if (multi_queue)
+			return error_set(err, -code,
+					 "%s: it is a multi-queue tap and one queue was asked for; "
+					 "try: ip link del %s; ip tuntap add %s mode tap",
+					 name, name, name);
+		return error_set(err, -code, "%s: it is not a tap device", name);
+	default:
+		errno = code;
+		return error_errno(err, "%s: attaching to the tap", name);
+	}
+}
+
+/* Attach @fd to the existing tap @name. TUNSETIFF would create one; nobody asked for that. */
+static int attach(int fd, const char *name, struct error *err)
+{
+	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+
+	if (strlen(name) >= IFNAMSIZ)
+		return error_usage(err, "%s: an interface name has at most %d characters", name,
+				   IFNAMSIZ - 1);
+	if (if_nametoindex(name) == 0)
+		return error_set(err, -ENODEV,
+				 "%s: no such network interface; try: ip tuntap add %s mode tap && "
+				 "ip link set %s up",
+				 name, name, name);
+	strcpy(ifr.ifr_name, name);
+	return ioctl(fd, TUNSETIFF, &ifr) < 0 ? explain_attach(name, err) : 0;
+}
+
+/* Find out which offloads the kernel takes for packets towards the guest. */
+static unsigned int probe_offloads(int fd)
+{
+	unsigned int offloads = 0;
+
+	for (size_t i = 0; i < sizeof(receive_offloads) / sizeof(receive_offloads[0]); i++) {
+		unsigned int with = offloads | receive_offloads[i].offload;
+
+		if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)with) == 0)
+			offloads = with;
+	}
+	/* Until a driver has said what it takes, packets come whole. */
+	ioctl(fd, TUNSETOFFLOAD, 0UL);
+	return offloads;
+}
+
+int tap_create(const char *name, const struct logger *log, struct net_backend **backend,
+	       struct error *err)
+{
+	int header = sizeof(struct virtio_net_hdr_v1);
+	FD_CLEANUP int fd = -1;
+	struct tap *tap;
+	int ret;
+
+	fd = open_tun(name, err);
+	if (fd < 0)
+		return fd;
+	ret = attach(fd, name, err);
+	if (ret)
+		return ret;
+	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0)
+		return error_errno(err, "%s: setting the size of the virtio-net header", name);
+	if (!(sysfs_number(name, "flags", 16, IFF_UP) & IFF_UP))
+		log_warning(log, "%s: the interface is down, so no packet passes; try: ip link set "
+				 "%s up", name, name);
+	tap = malloc(sizeof(*tap));
+	if (!tap)
+		return error_set(err, -ENOMEM, "%s: out of memory", name);
+	*tap = (struct tap){
+		.backend.ops = &tap_ops,
+		.offloads = probe_offloads(fd),
+		.fd = fd_take(&fd),
+	};
+	*backend = &tap->backend;
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A net backend on a tap device (Documentation/networking/tuntap.rst), with one queue. */
+#ifndef VIRTIO_TAP_H
+#define VIRTIO_TAP_H
+
+struct error;
+struct logger;
+struct net_backend;
+
+/*
+ * Attach to the tap @name, which must exist already. The error tells apart: missing, another
+ * owner's, in use, no tap, multi-queue. -ENOMEM and what open() and ioctl() give. *@backend is
+ * the caller's, to destroy. A tap that is down is worth a warning in @log.
+ */
+int tap_create(const char *name, const struct logger *log, struct net_backend **backend,
+	       struct error *err);
+
+#endif

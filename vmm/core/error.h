@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Errors: a negative errno for the program, a sentence for the person.
+ *
+ * A function that can fail takes a `struct error *` (NULL: the caller wants no words), fills it
+ * and returns the negative errno. The text names the cause and, where there is one, the command
+ * that mends it. Any thread; one struct belongs to one thread at a time.
+ */
+#ifndef VMM_CORE_ERROR_H
+#define VMM_CORE_ERROR_H
+
+#include <stdbool.h>
+
+struct error {
+	int code;	/* negative errno, or 0: no error */
+	bool usage;	/* the caller asked for something that is wrong in itself (exit status 2) */
+	char text[512]; /* one line without a final full stop or newline */
+};
+
+/* Fill @err and return @code, which must be negative. */
+int error_set(struct error *err, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Like error_set(), but marks the error as wrong usage; the code is -EINVAL. */
+int error_usage(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Like error_set() with the code -errno, and ": <text of errno>" after the formatted text. */
+int error_errno(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Put a formatted text before what @err says already ("tap0: " and the like). */
+void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * File descriptors: start at -1, are O_CLOEXEC from birth, and have one owner, which the header
+ * that declares them names.
+ */
+#ifndef VMM_CORE_FD_H
+#define VMM_CORE_FD_H
+
+#include <stddef.h>
+#include <unistd.h>
+
+/* Close *@fd if it is open and set it to -1. */
+static inline void fd_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* A local descriptor that closes itself: `FD_CLEANUP int fd = -1;`. */
+#define FD_CLEANUP __attribute__((cleanup(fd_close)))
+
+/* Give up ownership: the value of *@fd, which becomes -1. */
+static inline int fd_take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+/* A new non-blocking, close-on-exec eventfd, or a negative errno. The caller owns it. */
+int fd_eventfd(void);
+
+/* Add 1 to the eventfd @fd; never blocks. Any thread, and signal handlers. */
+void fd_eventfd_signal(int fd);
+
+/* Take what the eventfd or timerfd @fd has counted (0: nothing). Never blocks. */
+unsigned long long fd_eventfd_drain(int fd);
+
+/* Write all of @len bytes, waiting where @fd makes it wait; 0 or a negative errno. */
+int fd_write_all(int fd, const void *data, size_t len);
+
+#endif

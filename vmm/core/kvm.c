@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/core/kvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+#include "vmm/core/memory.h"
+
+int kvm_ioctl(int fd, unsigned long request, unsigned long arg)
+{
+	int ret;
+
+	do
+		ret = ioctl(fd, request, arg);
+	while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : ret;
+}
+
+static int open_kvm(struct error *err)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	switch (errno) {
+	case ENOENT:
+	case ENODEV:
+	case ENXIO:
+		return error_errno(err, "/dev/kvm: no KVM on this machine (try: modprobe kvm_intel or "
+					"kvm_amd; in a virtual machine, nested virtualisation must be "
+					"on)");
+	case EACCES:
+	case EPERM:
+		return error_errno(err, "/dev/kvm: you may not use it (try: sudo usermod -aG kvm "
+					"$USER, then log in again)");
+	default:
+		return error_errno(err, "/dev/kvm");
+	}
+}
+
+int kvm_vm_create(struct kvm_vm *vm, struct error *err)
+{
+	int ret;
+
+	*vm = (struct kvm_vm){.kvm_fd = -1, .vm_fd = -1};
+	ret = open_kvm(err);
+	if (ret < 0)
+		return ret;
+	vm->kvm_fd = ret;
+
+	ret = kvm_ioctl(vm->kvm_fd, KVM_GET_API_VERSION, 0);
+	if (ret != KVM_API_VERSION) {
+		ret = error_set(err, -ENOTSUP, "/dev/kvm: API version %d, need %d", ret,
+				KVM_API_VERSION);
+		goto fail;
+	}
+	ret = kvm_ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (ret < (int)sizeof(struct kvm_run)) {
+		ret = error_set(err, -ENOTSUP, "/dev/kvm: no usable vCPU mapping size");
+		goto fail;
+	}
+	vm->vcpu_mmap = (size_t)ret;
+	ret = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	if (ret < 0) {
+		errno = -ret;
+		ret = error_errno(err, "/dev/kvm: creating a VM");
+		goto fail;
+	}
+	vm->vm_fd = ret;
+	return 0;
+fail:
+	kvm_vm_destroy(vm);
+	return ret;
+}
+
+void kvm_vm_destroy(struct kvm_vm *vm)
+{
+	fd_close(&vm->vm_fd);
+	fd_close(&vm->kvm_fd);
+}
+
+int kvm_vm_check(const struct kvm_vm *vm, int capability)
+{
+	int ret = kvm_ioctl(vm->vm_fd, KVM_CHECK_EXTENSION, (unsigned long)capability);
+
+	return ret < 0 ? 0 : ret;
+}
+
+int kvm_vm_set_memory(struct kvm_vm *vm, const struct guest_memory *mem, struct error *err)
+{
+	for (size_t i = 0; i < mem->n_regions; i++) {
+		struct kvm_userspace_memory_region region = {
+			.slot = (uint32_t)i,
+			.guest_phys_addr = mem->regions[i].range.base,
+			.memory_size = mem->regions[i].range.size,
+			.userspace_addr = (uintptr_t)mem->regions[i].host,
+		};
+		int ret = kvm_ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&region);
+
+		if (ret < 0) {
+			errno = -ret;
+			return error_errno(err, "KVM: %llu MiB of memory at 0x%llx",
+					   (unsigned long long)region.memory_size >> 20,
+					   (unsigned long long)region.guest_phys_addr);
+		}
+	}
+	return 0;
+}
+
+static int set_ioeventfd(const struct kvm_vm *vm, const struct kvm_ioevent *ev, int fd,
+			 uint32_t flags)
+{
+	struct kvm_ioeventfd args = {
+		.addr = ev->addr,
+		.len = ev->len,
+		.fd = fd,
+		.datamatch = ev->value,
+		.flags = flags,
+	};
+
+	if (ev->len)
+		args.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
+	if (ev->pio)
+		args.flags |= KVM_IOEVENTFD_FLAG_PIO;
+	return kvm_ioctl(vm->vm_fd, KVM_IOEVENTFD, (uintptr_t)&args);
+}
+
+int kvm_vm_add_ioeventfd(const struct kvm_vm *vm, const struct kvm_ioevent *ev, int fd)
+{
+	return set_ioeventfd(vm, ev, fd, 0);
+}
+
+int kvm_vm_remove_ioeventfd(const struct kvm_vm *vm, const struct kvm_ioevent *ev, int fd)
+{
+	return set_ioeventfd(vm, ev, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+static int set_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd, uint32_t flags)
+{
+	struct kvm_irqfd args = {.fd = (uint32_t)fd, .gsi = gsi, .flags = flags};
+
+	return kvm_ioctl(vm->vm_fd, KVM_IRQFD, (uintptr_t)&args);
+}
+
+int kvm_vm_add_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd)
+{
+	return set_irqfd(vm, gsi, fd, 0);
+}
+
+int kvm_vm_remove_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd)
+{
+	return set_irqfd(vm, gsi, fd, KVM_IRQFD_FLAG_DEASSIGN);
+}
+
+int kvm_vcpu_create(const struct kvm_vm *vm, unsigned int index, struct kvm_vcpu *vcpu,
+		    struct error *err)
+{
+	*vcpu = (struct kvm_vcpu){.fd = -1, .index = index, .run_size = vm->vcpu_mmap};
+	vcpu->fd = kvm_ioctl(vm->vm_fd, KVM_CREATE_VCPU, index);
+	if (vcpu->fd < 0) {
+		errno = -vcpu->fd;
+		vcpu->fd = -1;
+		return error_errno(err, "KVM: creating vCPU %u", index);
+	}
+	vcpu->run = mmap(NULL, vcpu->run_size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu->fd, 0);
+	if (vcpu->run == MAP_FAILED) {
+		int ret = error_errno(err, "KVM: mapping vCPU %u", index);
+
+		vcpu->run = NULL;
+		kvm_vcpu_destroy(vcpu);
+		return ret;
+	}
+	return 0;
+}
+
+void kvm_vcpu_destroy(struct kvm_vcpu *vcpu)
+{
+	if (vcpu->run)
+		munmap(vcpu->run, vcpu->run_size);
+	vcpu->run = NULL;
+	fd_close(&vcpu->fd);
+}
+
+int kvm_vcpu_run(const struct kvm_vcpu *vcpu)
+{
+	return ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? -errno : 0;
+}
+
+int kvm_vcpu_unblock_in_run(const struct kvm_vcpu *vcpu, int signal)
+{
+	/* The kernel's sigset_t is 8 bytes on every 64-bit Linux; glibc's is larger. */
+	enum { KERNEL_SIGSET_SIZE = 8 };
+	union {
+		struct kvm_signal_mask mask;
+		uint8_t room[sizeof(struct kvm_signal_mask) + KERNEL_SIGSET_SIZE];
+	} args = {.mask.len = KERNEL_SIGSET_SIZE};
+	sigset_t current;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &current);
+	sigdelset(&current, signal);
+	memcpy(args.mask.sigset, &current, KERNEL_SIGSET_SIZE);
+	return kvm_ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, (uintptr_t)&args);
+}

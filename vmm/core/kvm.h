@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * KVM handles: /dev/kvm, a VM, a vCPU, and the ioctls that every architecture shares. What belongs
+ * to one architecture is in arch/; nobody else issues a KVM ioctl (Documentation/virt/kvm/api.rst).
+ */
+#ifndef VMM_CORE_KVM_H
+#define VMM_CORE_KVM_H
+
+#include <linux/kvm.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct guest_memory;
+
+struct kvm_vm {
+	int kvm_fd;	  /* /dev/kvm; owned */
+	int vm_fd;	  /* owned */
+	size_t vcpu_mmap; /* size of a vCPU's struct kvm_run mapping, in bytes */
+};
+
+struct kvm_vcpu {
+	int fd; /* owned */
+	unsigned int index;
+	struct kvm_run *run; /* mapped, owned; the vCPU's thread, but for immediate_exit */
+	size_t run_size;
+};
+
+/*
+ * Open /dev/kvm and create a VM without memory or vCPUs. The error tells a missing device, a
+ * missing permission and a wrong API version apart. On failure *@vm is as after kvm_vm_destroy().
+ */
+int kvm_vm_create(struct kvm_vm *vm, struct error *err);
+
+/* Close the VM; its vCPUs must be destroyed already. Accepts a vm whose descriptors are -1. */
+void kvm_vm_destroy(struct kvm_vm *vm);
+
+/* KVM_CHECK_EXTENSION on the VM: 0 if there is none, else what the capability says. */
+int kvm_vm_check(const struct kvm_vm *vm, int capability);
+
+/* Tell KVM about all regions of @mem, which must outlive the VM. Once, before any vCPU runs. */
+int kvm_vm_set_memory(struct kvm_vm *vm, const struct guest_memory *mem, struct error *err);
+
+/*
+ * Have KVM signal the eventfd @fd (borrowed until removed) when the guest writes @value with
+ * @len bytes (0: any width and value, where KVM can) to the MMIO or port address @addr. 0 or
+ * negative errno. Any thread.
+ */
+struct kvm_ioevent {
+	uint64_t addr;
+	uint32_t len;
+	bool pio;
+	uint64_t value;
+};
+int kvm_vm_add_ioeventfd(const struct kvm_vm *vm, const struct kvm_ioevent *ev, int fd);
+int kvm_vm_remove_ioeventfd(const struct kvm_vm *vm, const struct kvm_ioevent *ev, int fd);
+
+/*
+ * Have KVM raise an edge on @gsi whenever the eventfd @fd (borrowed until removed) is signalled.
+ * 0 or negative errno. Any thread.
+ */
+int kvm_vm_add_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd);
+int kvm_vm_remove_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd);
+
+/* Create vCPU @index. On failure *@vcpu is as after kvm_vcpu_destroy(). */
+int kvm_vcpu_create(const struct kvm_vm *vm, unsigned int index, struct kvm_vcpu *vcpu,
+		    struct error *err);
+void kvm_vcpu_destroy(struct kvm_vcpu *vcpu);
+
+/*
+ * Run the guest until it exits: 0 with the reason in @vcpu->run, -EINTR if the vCPU was kicked, or
+ * another negative errno. The vCPU's thread.
+ */
+int kvm_vcpu_run(const struct kvm_vcpu *vcpu);
+
+/*
+ * Have kvm_vcpu_run() alone unblock @signal, which the vCPU's thread keeps blocked: sending it to
+ * that thread then ends a run with -EINTR, and its handler or default action never comes to pass.
+ */
+int kvm_vcpu_unblock_in_run(const struct kvm_vcpu *vcpu, int signal);
+
+/* ioctl() that repeats after EINTR and returns a negative errno. For arch/ and this file. */
+int kvm_ioctl(int fd, unsigned long request, unsigned long arg);
+
+#endif

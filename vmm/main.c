@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line: a thin program over libxvmm, and the only place that exits. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/core/error.h"
+#include "vmm/options.h"
+#include "vmm/terminal.h"
+#include "vmm/xvmm.h"
+
+/* Exit statuses, as --help tells them. */
+enum {
+	STATUS_OK = 0,
+	STATUS_FAILED = 1,
+	STATUS_USAGE = 2,
+	STATUS_GUEST_FAILED = 3,
+	STATUS_TIMEOUT = 124,
+};
+
+/* What the signal handler needs. */
+static struct {
+	struct xvmm *_Atomic vm;
+	volatile sig_atomic_t count;
+	volatile sig_atomic_t signal;
+} signals;
+
+/* SIGTERM, SIGINT: first ask the guest, then end it. */
+static void handle_signal(int signal)
+{
+	static const char pressed[] =
+		"xvmm: the guest's power button was pressed; once more ends it at once\n";
+	struct xvmm *vm = atomic_load(&signals.vm);
+	int saved = errno;
+
+	if (signals.count++ == 0) {
+		if (write(STDERR_FILENO, pressed, sizeof(pressed) - 1) < 0) {
+			/* Nobody listens: nothing to be done. */
+		}
+		xvmm_power_button(vm);
+	} else {
+		signals.signal = signal;
+		xvmm_stop(vm);
+	}
+	errno = saved;
+}
+
+static void install_signals(struct xvmm *vm)
+{
+	struct sigaction action = {.sa_handler = handle_signal, .sa_flags = SA_RESTART};
+
+	atomic_store(&signals.vm, vm);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGINT, &action, NULL);
+}
+
+/* Default handling again; a second signal that was caught takes its course. */
+static void remove_signals(void)
+{
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	atomic_store(&signals.vm, NULL);
+}
+
+static void print_log(void *opaque, enum xvmm_log_level level, const char *text)
+{
+	(void)opaque;
+	(void)level;
+	fprintf(stderr, "xvmm: %s\n", text);
+}
+
+/* With a standard descriptor closed, the next open() would become the guest's console. */
+static void open_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int fail(const char *text, bool usage)
+{
+	fprintf(stderr, "xvmm: %s\n", text);
+	return usage ? STATUS_USAGE : STATUS_FAILED;
+}
+
+static int exit_status(const struct xvmm_end *end)
+{
+	switch (end->reason) {
+	case XVMM_POWER_OFF:
+	case XVMM_RESET:
+	case XVMM_STOPPED:
+		return STATUS_OK;
+	case XVMM_DEBUG_EXIT:
+		return end->value;
+	case XVMM_PANIC:
+	case XVMM_TRIPLE_FAULT:
+	case XVMM_UNSUPPORTED:
+		return STATUS_GUEST_FAILED;
+	case XVMM_TIMEOUT:
+		return STATUS_TIMEOUT;
+	case XVMM_FAILED:
+		break;
+	}
+	return STATUS_FAILED;
+}
+
+static int run(struct xvmm *vm, const struct xvmm_config *config)
+{
+	struct xvmm_error error;
+	struct xvmm_end end;
+	struct error err;
+	int ret;
+
+	if (config->console.escape && terminal_make_raw(&err))
+		return fail(err.text, false);
+	install_signals(vm);
+	ret = xvmm_run(vm, &end, &error);
+	terminal_restore();
+	remove_signals();
+	if (ret)
+		return fail(error.text, error.usage);
+	if (exit_status(&end) != STATUS_OK && end.reason != XVMM_DEBUG_EXIT)
+		fprintf(stderr, "xvmm: %s\n", end.text);
+	return exit_status(&end);
+}
+
+/* Where the console goes: 0, or an exit status. *@file is the descriptor to close, or -1. */
+static int open_console(const struct options *options, struct xvmm_console *console, int *file)
+{
+	*file = -1;
+	*console = (struct xvmm_console){.in_fd = -1, .out_fd = -1};
+	if (options->console_stdio) {
+		*console = (struct xvmm_console){
+			.enabled = true,
+			.in_fd = STDIN_FILENO,
+			.out_fd = STDOUT_FILENO,
+			.escape = terminal_present(),
+		};
+	} else if (options->console_file) {
+		*file = open(options->console_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		if (*file < 0) {
+			fprintf(stderr, "xvmm: --console: %s: %s\n", options->console_file,
+				strerror(errno));
+			return STATUS_FAILED;
+		}
+		console->enabled = true;
+		console->out_fd = *file;
+	}
+	return 0;
+}
+
+static int run_options(struct options *options)
+{
+	struct xvmm_error error;
+	struct xvmm *vm;
+	int console_file;
+	int status = open_console(options, &options->config.console, &console_file);
+
+	if (status)
+		return status;
+	options->config.log = print_log;
+	if (xvmm_create(&options->config, &vm, &error)) {
+		status = fail(error.text, error.usage);
+	} else {
+		status = run(vm, &options->config);
+		xvmm_destroy(vm);
+	}
+	if (console_file >= 0)
+		close(console_file);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct error err;
+	int status;
+
+	open_standard_fds();
+	/* A reader of the console or of messages that goes away is no reason to die. */
+	signal(SIGPIPE, SIG_IGN);
+	if (options_parse(&options, argc, argv, &err))
+		return fail(err.text, err.usage);
+	switch (options.action) {
+	case OPTIONS_HELP:
+		fputs(options_help, stdout);
+		status = STATUS_OK;
+		break;
+	case OPTIONS_VERSION:
+		printf("xvmm %s\n", xvmm_version());
+		status = STATUS_OK;
+		break;
+	default:
+		status = run_options(&options);
+		break;
+	}
+	options_free(&options);
+	if (signals.signal)
+		raise(signals.signal);
+	exit(status);
+}

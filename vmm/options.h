@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of xvmm: from arguments to a struct xvmm_config. */
+#ifndef VMM_OPTIONS_H
+#define VMM_OPTIONS_H
+
+#include "vmm/spec.h"
+#include "vmm/xvmm.h"
+
+struct error;
+
+enum options_action {
+	OPTIONS_RUN,
+	OPTIONS_HELP,
+	OPTIONS_VERSION,
+};
+
+struct options {
+	enum options_action action;
+	struct xvmm_config config;     /* points into the arguments and into what follows */
+	const char *console_file;      /* --console file:PATH, else NULL */
+	bool console_stdio;	       /* --console stdio, the default */
+
+	struct xvmm_net *nets;	/* owned; config.nets */
+	struct spec *net_specs; /* owned; what the nets' strings point into */
+	size_t n_nets;
+};
+
+/*
+ * Parse @argv (which must outlive *@options). Usage errors name the option and what it takes. On
+ * failure there is nothing to free.
+ */
+int options_parse(struct options *options, int argc, char *const *argv, struct error *err);
+void options_free(struct options *options);
+
+/* The text of --help. */
+extern const char options_help[];
+
+#endif

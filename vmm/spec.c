@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/spec.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/core/error.h"
+
+/* "known keys: a, b, c" */
+static const char *list_keys(const struct spec *spec, char *text, size_t size)
+{
+	size_t len = (size_t)snprintf(text, size, "%s",
+				      spec->keys[0] ? "known keys: " : "it has no keys");
+
+	for (size_t i = 0; spec->keys[i] && len < size; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s%s", i ? ", " : "",
+					spec->keys[i]);
+	return text;
+}
+
+static int key_index(const struct spec *spec, const char *key)
+{
+	for (int i = 0; spec->keys[i]; i++) {
+		if (strcmp(spec->keys[i], key) == 0)
+			return i;
+	}
+	return -1;
+}
+
+static int parse_pair(struct spec *spec, char *pair, struct error *err)
+{
+	char *value = strchr(pair, '=');
+	char known[256];
+	int i;
+
+	if (value)
+		*value++ = '\0';
+	i = key_index(spec, pair);
+	if (i < 0)
+		return error_usage(err, "%s: unknown key '%s' (%s)", spec->option, pair,
+				   list_keys(spec, known, sizeof(known)));
+	if (!value || !*value)
+		return error_usage(err, "%s: key '%s' needs a value (%s)", spec->option, pair,
+				   list_keys(spec, known, sizeof(known)));
+	if (spec->values[i])
+		return error_usage(err, "%s: key '%s' is given twice (%s)", spec->option, pair,
+				   list_keys(spec, known, sizeof(known)));
+	spec->values[i] = value;
+	return 0;
+}
+
+int spec_parse(struct spec *spec, const char *option, const char *text, const char *const *keys,
+	       struct error *err)
+{
+	char *next;
+	int ret = 0;
+
+	*spec = (struct spec){.option = option, .keys = keys, .text = strdup(text)};
+	if (!spec->text)
+		return error_set(err, -ENOMEM, "out of memory");
+	next = spec->text;
+	spec->first = strsep(&next, ",");
+	if (!*spec->first || strchr(spec->first, '='))
+		ret = error_usage(err, "%s: '%s' does not begin with a bare word", option, text);
+	while (!ret && next)
+		ret = parse_pair(spec, strsep(&next, ","), err);
+	if (ret)
+		spec_free(spec);
+	return ret;
+}
+
+void spec_free(struct spec *spec)
+{
+	free(spec->text);
+	spec->text = NULL;
+}
+
+const char *spec_value(const struct spec *spec, const char *key)
+{
+	return spec->values[key_index(spec, key)];
+}
+
+int spec_flag(const struct spec *spec, const char *key, bool *value, struct error *err)
+{
+	const char *text = spec_value(spec, key);
+
+	if (!text)
+		return 0;
+	*value = strcmp(text, "on") == 0;
+	if (!*value && strcmp(text, "off") != 0)
+		return error_usage(err, "%s: %s=%s: must be on or off", spec->option, key, text);
+	return 0;
+}
+
+int spec_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value,
+		struct error *err)
+{
+	char *end;
+
+	errno = 0;
+	*value = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end || errno || *value < min || *value > max)
+		return error_usage(err, "%s: '%s' is not a number from %llu to %llu", option, text,
+				   (unsigned long long)min, (unsigned long long)max);
+	return 0;
+}
+
+int spec_size(const char *option, const char *text, uint64_t *bytes, struct error *err)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	unsigned int shift = 0;
+	char *end;
+
+	errno = 0;
+	*bytes = strtoull(text, &end, 10);
+	if (isdigit((unsigned char)*text) && *end) {
+		unit = strchr(units, toupper((unsigned char)*end));
+		shift = unit ? 10 * (unsigned int)(unit - units + 1) : 0;
+		end += unit != NULL;
+	}
+	if (!isdigit((unsigned char)*text) || *end || errno || *bytes > UINT64_MAX >> shift)
+		return error_usage(err, "%s: '%s' is not a size like 512M or 4G", option, text);
+	*bytes <<= shift;
+	return 0;
+}
+
+int spec_mac(const char *option, const char *text, uint8_t mac[6], struct error *err)
+{
+	unsigned int bytes[6];
+	int len = 0;
+
+	if (strlen(text) != 17 ||
+	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &bytes[0], &bytes[1], &bytes[2], &bytes[3],
+		   &bytes[4], &bytes[5], &len) != 6 ||
+	    len != 17)
+		return error_usage(err, "%s: '%s' is not a MAC address like 02:00:00:00:00:01", option,
+				   text);
+	for (int i = 0; i < 6; i++)
+		mac[i] = (uint8_t)bytes[i];
+	if (mac[0] & 1)
+		return error_usage(err, "%s: '%s' is a multicast address; the first byte must be even",
+				   option, text);
+	if (!(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]))
+		return error_usage(err, "%s: a device can't have the MAC address %s", option, text);
+	return 0;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * SPECs: the values of options that have options of their own, as in
+ * "tap0,mac=02:00:00:00:00:01,mtu=9000": a bare first word, then keys with values. Nothing is
+ * ignored: an unknown, repeated or empty key is an error that lists the keys there are.
+ */
+#ifndef VMM_SPEC_H
+#define VMM_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+enum {
+	SPEC_MAX_KEYS = 16,
+};
+
+struct spec {
+	const char *option; /* for messages: "--net" */
+	char *text;	    /* owned: what the next ones point into */
+	const char *first;
+	const char *const *keys; /* NULL at the end; at most SPEC_MAX_KEYS */
+	const char *values[SPEC_MAX_KEYS]; /* by the index of the key; NULL: not given */
+};
+
+/*
+ * Take @text apart. @option and @keys outlive the spec. All errors are usage errors. On failure
+ * there is nothing to free.
+ */
+int spec_parse(struct spec *spec, const char *option, const char *text, const char *const *keys,
+	       struct error *err);
+void spec_free(struct spec *spec);
+
+/* The value of @key, which is one of the keys; NULL: not given. Valid until spec_free(). */
+const char *spec_value(const struct spec *spec, const char *key);
+
+/* "on" or "off"; *@value stays where the key wasn't given. */
+int spec_flag(const struct spec *spec, const char *key, bool *value, struct error *err);
+
+/* A decimal number from @min to @max. */
+int spec_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value,
+		struct error *err);
+
+/* A size in bytes: a number, and K, M, G or T for the powers of 1024. */
+int spec_size(const char *option, const char *text, uint64_t *bytes, struct error *err);
+
+/* A unicast MAC address, "02:00:00:00:00:01". */
+int spec_mac(const char *option, const char *text, uint8_t mac[6], struct error *err);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vCPU threads: they run the guest and dispatch its exits, and never move a packet. */
+#ifndef VMM_VCPU_H
+#define VMM_VCPU_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "arch/arch.h"
+#include "vmm/core/error.h"
+
+/* What the vCPUs of a VM share. Set before the first one runs. */
+struct vcpu_shared {
+	const struct bus *mmio;
+	const struct bus *pio;
+	_Atomic bool stopping;
+
+	/* A vCPU can't go on: a triple fault or what KVM can't run; any vCPU's thread. */
+	void (*ended)(void *opaque, enum arch_exit why, const struct error *err);
+	void *opaque;
+};
+
+struct vcpu {
+	struct kvm_vcpu kvm;
+	struct vcpu_shared *shared;
+	pthread_t thread;
+	bool started; /* the thread is there */
+};
+
+/* Run @vcpu in a thread of its own until vcpu_stop(). 0 or a negative errno. */
+int vcpu_start(struct vcpu *vcpu, struct vcpu_shared *shared);
+
+/*
+ * Stop all @n @vcpus and wait until their threads are gone; those that never started, too. Whatever
+ * else a vCPU thread may wait for (the console) must have been released before.
+ */
+void vcpu_stop_all(struct vcpu *vcpus, unsigned int n, struct vcpu_shared *shared);
+
+#endif

@@ -1,0 +1,541 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A VM, put together from its parts: what the public API does. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/timerfd.h>
+
+#include "arch/arch.h"
+#include "boot/boot.h"
+#include "devices/acpi_pm.h"
+#include "devices/bus.h"
+#include "devices/debug_exit.h"
+#include "devices/pvpanic.h"
+#include "devices/serial.h"
+#include "virtio/datapath_inprocess.h"
+#include "virtio/device.h"
+#include "virtio/mmio.h"
+#include "virtio/net.h"
+#include "virtio/tap.h"
+#include "vmm/console.h"
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+#include "vmm/core/loop.h"
+#include "vmm/vcpu.h"
+#include "vmm/xvmm.h"
+
+enum {
+	DEVICES_MAX = BUS_MAX_RANGES,
+	DEFAULT_CPUS = 1,
+};
+static const uint64_t default_memory = 512ULL << 20;
+
+struct xvmm {
+	struct logger log; /* forwards to the next two */
+	void (*user_log)(void *opaque, enum xvmm_log_level level, const char *text);
+	void *user_log_opaque;
+	struct loop *loop;
+	struct kvm_vm kvm;
+	struct guest_memory mem;
+
+	/* What the guest finds at which address. */
+	struct arch_device devices[DEVICES_MAX];
+	size_t n_devices;
+	struct bus mmio;
+	struct bus pio;
+
+	struct console *console;
+	struct serial *serial;
+	int serial_irq; /* eventfd, owned */
+	struct acpi_pm acpi_pm;
+	int acpi_pm_irq; /* eventfd, owned */
+	struct pvpanic pvpanic;
+	struct debug_exit debug_exit;
+	struct virtio_mmio **nets;
+	size_t n_nets;
+
+	struct vcpu *vcpus;
+	unsigned int n_vcpus;	 /* created */
+	struct vcpu_shared vcpu_shared;
+
+	uint64_t timeout_ms;
+	int timer_fd; /* owned */
+	struct loop_watch timer;
+
+	pthread_mutex_t end_lock; /* of the next two: any thread may end the VM, the first one does */
+	bool ended;
+	struct xvmm_end end;
+};
+
+/* --- how it ends --- */
+
+static const char *const reason_texts[] = {
+	[XVMM_POWER_OFF] = "the guest powered off",
+	[XVMM_RESET] = "the guest rebooted",
+	[XVMM_DEBUG_EXIT] = "the guest wrote to the debug-exit device",
+	[XVMM_PANIC] = "the guest's kernel panicked",
+	[XVMM_TRIPLE_FAULT] = "the guest's CPU gave up (triple fault)",
+	[XVMM_TIMEOUT] = "the time given to the guest ran out",
+	[XVMM_STOPPED] = "the guest was stopped",
+};
+
+static void end_vm(struct xvmm *vm, enum xvmm_reason reason, int value, const char *text)
+{
+	pthread_mutex_lock(&vm->end_lock);
+	if (!vm->ended) {
+		vm->ended = true;
+		vm->end.reason = reason;
+		vm->end.value = value;
+		snprintf(vm->end.text, sizeof(vm->end.text), "%s",
+			 text ? text : reason_texts[reason]);
+	}
+	pthread_mutex_unlock(&vm->end_lock);
+	loop_stop(vm->loop);
+}
+
+static void guest_ended(void *opaque, enum guest_exit why, int value)
+{
+	static const enum xvmm_reason reasons[] = {
+		[GUEST_EXIT_POWER_OFF] = XVMM_POWER_OFF,
+		[GUEST_EXIT_RESET] = XVMM_RESET,
+		[GUEST_EXIT_PANIC] = XVMM_PANIC,
+		[GUEST_EXIT_DEBUG] = XVMM_DEBUG_EXIT,
+	};
+
+	end_vm(opaque, reasons[why], value, NULL);
+}
+
+static void vcpu_ended(void *opaque, enum arch_exit why, const struct error *err)
+{
+	if (why == ARCH_EXIT_TRIPLE_FAULT)
+		end_vm(opaque, XVMM_TRIPLE_FAULT, 0, NULL);
+	else
+		end_vm(opaque, why == ARCH_EXIT_UNSUPPORTED ? XVMM_UNSUPPORTED : XVMM_FAILED, 0,
+		       err->text);
+}
+
+static void console_quit(void *opaque)
+{
+	xvmm_stop(opaque);
+}
+
+static void console_power_button(void *opaque)
+{
+	xvmm_power_button(opaque);
+}
+
+static void timer_ready(struct loop_watch *watch, uint32_t events)
+{
+	(void)events;
+	end_vm(watch->opaque, XVMM_TIMEOUT, 0, NULL);
+}
+
+/* --- parts --- */
+
+/* Put @device on the bus at @place, and into the list that the firmware tables are made from. */
+static int add_device(struct xvmm *vm, const struct arch_device *place, const struct bus_ops *ops,
+		      void *device, struct error *err)
+{
+	const struct bus_range range = {
+		.base = place->base,
+		.size = place->size,
+		.ops = ops,
+		.device = device,
+	};
+
+	if (vm->n_devices == DEVICES_MAX)
+		return error_set(err, -ENOSPC, "too many devices");
+	vm->devices[vm->n_devices++] = *place;
+	return bus_add(place->pio ? &vm->pio : &vm->mmio, &range, err);
+}
+
+/* An eventfd in *@fd that raises @gsi. */
+static int add_interrupt(struct xvmm *vm, uint32_t gsi, int *fd, struct error *err)
+{
+	int ret = fd_eventfd();
+
+	if (ret >= 0) {
+		*fd = ret;
+		ret = kvm_vm_add_irqfd(&vm->kvm, gsi, *fd);
+	}
+	if (!ret)
+		return 0;
+	errno = -ret;
+	return error_errno(err, "KVM: creating interrupt %u", gsi);
+}
+
+static int add_console(struct xvmm *vm, const struct xvmm_console *config, struct error *err)
+{
+	const struct console_config console = {
+		.loop = vm->loop,
+		.log = &vm->log,
+		.in_fd = config->enabled ? config->in_fd : -1,
+		.out_fd = config->enabled ? config->out_fd : -1,
+		.escape = config->escape,
+		.quit = console_quit,
+		.power_button = console_power_button,
+		.opaque = vm,
+	};
+	struct arch_device place;
+	int ret = arch_place_device(ARCH_DEVICE_SERIAL, 0, &place, err);
+
+	if (!ret)
+		ret = add_interrupt(vm, place.gsi, &vm->serial_irq, err);
+	if (!ret)
+		ret = console_create(&vm->console, &console, err);
+	if (ret)
+		return ret;
+	vm->serial = serial_create(console_line(vm->console), vm->serial_irq);
+	if (!vm->serial)
+		return error_set(err, -ENOMEM, "console: out of memory");
+	ret = add_device(vm, &place, &serial_bus_ops, vm->serial, err);
+	return ret ? ret : console_attach(vm->console, vm->serial, err);
+}
+
+/* The devices by which a guest ends itself, and by which it is asked to. */
+static int add_exit_devices(struct xvmm *vm, struct error *err)
+{
+	const struct guest_exit_sink sink = {guest_ended, vm};
+	struct arch_device place;
+	int ret;
+
+	ret = arch_place_device(ARCH_DEVICE_ACPI_PM, 0, &place, err);
+	if (!ret)
+		ret = add_interrupt(vm, place.gsi, &vm->acpi_pm_irq, err);
+	if (!ret) {
+		acpi_pm_init(&vm->acpi_pm, &sink, vm->acpi_pm_irq);
+		ret = add_device(vm, &place, &acpi_pm_bus_ops, &vm->acpi_pm, err);
+	}
+	if (!ret)
+		ret = arch_place_device(ARCH_DEVICE_PVPANIC, 0, &place, err);
+	if (!ret) {
+		pvpanic_init(&vm->pvpanic, &sink);
+		ret = add_device(vm, &place, &pvpanic_bus_ops, &vm->pvpanic, err);
+	}
+	if (!ret)
+		ret = arch_place_device(ARCH_DEVICE_DEBUG_EXIT, 0, &place, err);
+	if (!ret) {
+		debug_exit_init(&vm->debug_exit, &sink);
+		ret = add_device(vm, &place, &debug_exit_bus_ops, &vm->debug_exit, err);
+	}
+	return ret;
+}
+
+/* A MAC address that is nobody's: locally administered, unicast. */
+static void random_mac(uint8_t mac[6])
+{
+	if (getrandom(mac, 6, 0) != 6)
+		memset(mac, 0x5a, 6);
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
+}
+
+static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned int index,
+		      struct virtio_device **dev, struct error *err)
+{
+	static const uint8_t no_mac[6];
+	struct inprocess_config inprocess = {.queue_pairs = 1, .mem = &vm->mem};
+	struct virtio_net_options options = {.id = config->id, .mtu = config->mtu};
+	struct datapath *datapath;
+	char id[16];
+	int ret;
+
+	snprintf(id, sizeof(id), "net%u", index);
+	if (!options.id)
+		options.id = id;
+	memcpy(options.mac, config->mac, sizeof(options.mac));
+	if (memcmp(options.mac, no_mac, sizeof(no_mac)) == 0)
+		random_mac(options.mac);
+	ret = tap_create(config->tap, &vm->log, &inprocess.backend, err);
+	if (ret)
+		return ret;
+	inprocess.name = id;
+	datapath = inprocess_create(&inprocess);
+	if (!datapath)
+		return error_set(err, -ENOMEM, "%s: out of memory", options.id);
+	return virtio_net_create(&options, datapath, &vm->log, dev, err);
+}
+
+static int add_net(struct xvmm *vm, const struct xvmm_net *config, unsigned int index,
+		   struct error *err)
+{
+	struct virtio_device *dev;
+	struct arch_device place;
+	int ret;
+
+	ret = arch_place_device(ARCH_DEVICE_VIRTIO_MMIO, index, &place, err);
+	if (!ret)
+		ret = create_net(vm, config, index, &dev, err);
+	if (!ret)
+		ret = virtio_mmio_create(dev, &vm->kvm, place.base, place.gsi, &vm->nets[index],
+					 err);
+	if (ret)
+		return ret;
+	vm->n_nets = index + 1;
+	return add_device(vm, &place, &virtio_mmio_bus_ops, vm->nets[index], err);
+}
+
+static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
+{
+	int ret = 0;
+
+	vm->nets = calloc(config->n_nets + 1, sizeof(struct virtio_mmio *));
+	if (!vm->nets)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (unsigned int i = 0; i < config->n_nets && !ret; i++)
+		ret = add_net(vm, &config->nets[i], i, err);
+	return ret;
+}
+
+static int create_memory(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
+{
+	const struct memory_config memory = {
+		.shared = config->memory_shared,
+		.hugepages = config->memory_hugepages,
+		.prealloc = config->memory_prealloc,
+	};
+	struct memory_range ranges[MEMORY_MAX_REGIONS];
+	int n = arch_memory_ranges(config->memory ? config->memory : default_memory, ranges, err);
+	int ret;
+
+	if (n < 0)
+		return n;
+	ret = memory_create(&vm->mem, ranges, (size_t)n, &memory, err);
+	return ret ? ret : kvm_vm_set_memory(&vm->kvm, &vm->mem, err);
+}
+
+static int create_vcpus(struct xvmm *vm, unsigned int n, struct error *err)
+{
+	int limit = kvm_vm_check(&vm->kvm, KVM_CAP_MAX_VCPUS);
+	int ret;
+
+	if (n > arch_max_cpus() || (int)n > limit)
+		return error_usage(err, "%u CPUs: at most %u", n,
+				   arch_max_cpus() < (unsigned int)limit ? arch_max_cpus()
+									 : (unsigned int)limit);
+	vm->vcpus = calloc(n, sizeof(struct vcpu));
+	if (!vm->vcpus)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (unsigned int i = 0; i < n; i++) {
+		ret = kvm_vcpu_create(&vm->kvm, i, &vm->vcpus[i].kvm, err);
+		if (ret)
+			return ret;
+		vm->n_vcpus = i + 1;
+		ret = arch_vcpu_init(&vm->kvm, &vm->vcpus[i].kvm, n, err);
+		if (ret)
+			return ret;
+	}
+	vm->vcpu_shared = (struct vcpu_shared){
+		.mmio = &vm->mmio,
+		.pio = &vm->pio,
+		.ended = vcpu_ended,
+		.opaque = vm,
+	};
+	return 0;
+}
+
+/* Kernel, firmware tables, and the first vCPU's registers. */
+static int load(struct xvmm *vm, const struct boot_image *image, struct error *err)
+{
+	struct arch_entry entry;
+	gpa_t tables;
+	int ret;
+
+	ret = arch_write_tables(&vm->mem, vm->n_vcpus, vm->devices, vm->n_devices, &tables, err);
+	if (!ret)
+		ret = boot_load(image, &vm->mem, tables, &entry, err);
+	if (!ret)
+		ret = arch_vcpu_set_entry(&vm->vcpus[0].kvm, &vm->mem, &entry, err);
+	return ret;
+}
+
+/* --- the public API --- */
+
+/* The public names for internal ones. */
+_Static_assert((int)XVMM_BOOT_AUTO == (int)BOOT_PROTOCOL_AUTO &&
+		       (int)XVMM_BOOT_LINUX == (int)BOOT_PROTOCOL_LINUX64 &&
+		       (int)XVMM_BOOT_PVH == (int)BOOT_PROTOCOL_PVH,
+	       "the same numbers");
+_Static_assert((int)XVMM_LOG_ERROR == (int)LOG_LEVEL_ERROR &&
+		       (int)XVMM_LOG_WARNING == (int)LOG_LEVEL_WARNING &&
+		       (int)XVMM_LOG_INFO == (int)LOG_LEVEL_INFO,
+	       "the same numbers");
+
+static void forward_log(void *opaque, enum log_level level, const char *text)
+{
+	struct xvmm *vm = opaque;
+
+	vm->user_log(vm->user_log_opaque, (enum xvmm_log_level)level, text);
+}
+
+static int create(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
+{
+	const struct boot_config boot = {
+		.kernel = config->kernel,
+		.initrd = config->initrd,
+		.cmdline = config->cmdline ? config->cmdline : "console=ttyS0",
+		.protocol = (enum boot_protocol)config->boot,
+	};
+	struct boot_image *image = NULL;
+	int ret;
+
+	ret = boot_open(&boot, &image, err);
+	if (!ret)
+		ret = loop_create(&vm->loop, err);
+	if (!ret)
+		ret = kvm_vm_create(&vm->kvm, err);
+	if (!ret)
+		ret = create_memory(vm, config, err);
+	if (!ret)
+		ret = arch_vm_init(&vm->kvm, err);
+	if (!ret)
+		ret = create_vcpus(vm, config->cpus ? config->cpus : DEFAULT_CPUS, err);
+	if (!ret)
+		ret = add_console(vm, &config->console, err);
+	if (!ret)
+		ret = add_exit_devices(vm, err);
+	if (!ret)
+		ret = add_nets(vm, config, err);
+	if (!ret)
+		ret = load(vm, image, err);
+	boot_close(image);
+	return ret;
+}
+
+/* The library's words become the caller's. */
+static int report(struct xvmm_error *to, const struct error *from)
+{
+	if (to) {
+		to->code = from->code;
+		to->usage = from->usage;
+		memcpy(to->text, from->text, sizeof(to->text));
+	}
+	return from->code;
+}
+_Static_assert(sizeof(((struct xvmm_error *)0)->text) == sizeof(((struct error *)0)->text),
+	       "copied as a whole");
+
+int xvmm_create(const struct xvmm_config *config, struct xvmm **out, struct xvmm_error *error)
+{
+	struct error err = {0};
+	struct xvmm *vm;
+
+	*out = NULL;
+	if (!config->kernel) {
+		error_usage(&err, "no kernel was given");
+		return report(error, &err);
+	}
+	vm = calloc(1, sizeof(*vm));
+	if (!vm) {
+		error_set(&err, -ENOMEM, "out of memory");
+		return report(error, &err);
+	}
+	vm->kvm = (struct kvm_vm){.kvm_fd = -1, .vm_fd = -1};
+	vm->mem.fd = -1;
+	vm->serial_irq = vm->acpi_pm_irq = vm->timer_fd = -1;
+	vm->timeout_ms = config->timeout_ms;
+	pthread_mutex_init(&vm->end_lock, NULL);
+	if (config->log) {
+		vm->user_log = config->log;
+		vm->user_log_opaque = config->log_opaque;
+		vm->log = (struct logger){forward_log, vm};
+	}
+	if (create(vm, config, &err)) {
+		xvmm_destroy(vm);
+		return report(error, &err);
+	}
+	*out = vm;
+	return 0;
+}
+
+static int start_timer(struct xvmm *vm, struct error *err)
+{
+	const struct itimerspec when = {
+		.it_value.tv_sec = (time_t)(vm->timeout_ms / 1000),
+		.it_value.tv_nsec = (long)(vm->timeout_ms % 1000) * 1000000,
+	};
+
+	vm->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (vm->timer_fd < 0)
+		return error_errno(err, "creating the timer");
+	timerfd_settime(vm->timer_fd, 0, &when, NULL);
+	vm->timer = (struct loop_watch){
+		.fd = vm->timer_fd,
+		.ready = timer_ready,
+		.opaque = vm,
+	};
+	return loop_watch_set(vm->loop, &vm->timer, EPOLLIN);
+}
+
+static int start(struct xvmm *vm, struct error *err)
+{
+	int ret = vm->timeout_ms ? start_timer(vm, err) : 0;
+
+	for (unsigned int i = 0; i < vm->n_vcpus && !ret; i++) {
+		ret = vcpu_start(&vm->vcpus[i], &vm->vcpu_shared);
+		if (ret) {
+			errno = -ret;
+			error_errno(err, "starting the thread of vCPU %u", i);
+		}
+	}
+	return ret;
+}
+
+int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
+{
+	struct error err = {0};
+	int ret = start(vm, &err);
+
+	if (!ret)
+		loop_run(vm->loop);
+	console_stop(vm->console);
+	vcpu_stop_all(vm->vcpus, vm->n_vcpus, &vm->vcpu_shared);
+	console_flush(vm->console);
+	if (ret)
+		return report(error, &err);
+	/* loop_stop() without a reason: xvmm_stop(). */
+	end_vm(vm, XVMM_STOPPED, 0, NULL);
+	*end = vm->end;
+	return 0;
+}
+
+void xvmm_stop(struct xvmm *vm)
+{
+	loop_stop(vm->loop);
+}
+
+void xvmm_power_button(struct xvmm *vm)
+{
+	acpi_pm_power_button(&vm->acpi_pm);
+}
+
+void xvmm_destroy(struct xvmm *vm)
+{
+	if (!vm)
+		return;
+	for (size_t i = 0; i < vm->n_nets; i++)
+		virtio_mmio_destroy(vm->nets[i]);
+	free(vm->nets);
+	console_destroy(vm->console);
+	serial_destroy(vm->serial);
+	for (unsigned int i = 0; i < vm->n_vcpus; i++)
+		kvm_vcpu_destroy(&vm->vcpus[i].kvm);
+	free(vm->vcpus);
+	/* The VM takes its irqfds and ioeventfds along. */
+	kvm_vm_destroy(&vm->kvm);
+	fd_close(&vm->serial_irq);
+	fd_close(&vm->acpi_pm_irq);
+	fd_close(&vm->timer_fd);
+	memory_destroy(&vm->mem);
+	loop_destroy(vm->loop);
+	pthread_mutex_destroy(&vm->end_lock);
+	free(vm);
+}
+
+const char *xvmm_version(void)
+{
+	return XVMM_VERSION;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * libxvmm: a virtual machine as a library.
+ *
+ *	struct xvmm_config config = {.kernel = "bzImage"};
+ *	struct xvmm_error error;
+ *	struct xvmm_end end;
+ *	struct xvmm *vm;
+ *
+ *	if (xvmm_create(&config, &vm, &error) == 0) {
+ *		if (xvmm_run(vm, &end, &error) == 0)
+ *			printf("%s\n", end.text);
+ *		xvmm_destroy(vm);
+ *	}
+ *
+ * The library never exits, prints nothing, installs no signal handler, and has no global state:
+ * several VMs can live in one process. Errors are negative errno values with a text.
+ *
+ * Threads: xvmm_create(), xvmm_run() and xvmm_destroy() of one VM are for one thread at a time;
+ * xvmm_stop() and xvmm_power_button() are for any thread and for signal handlers.
+ */
+#ifndef XVMM_H
+#define XVMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct xvmm;
+
+struct xvmm_error {
+	int code;	/* negative errno */
+	bool usage;	/* the configuration is wrong in itself, on every machine */
+	char text[512]; /* one line: the cause and, where there is one, the cure */
+};
+
+enum xvmm_boot {
+	XVMM_BOOT_AUTO,	 /* what the kernel file offers; PVH before the 64-bit entry */
+	XVMM_BOOT_LINUX, /* Linux's 64-bit boot protocol */
+	XVMM_BOOT_PVH,
+};
+
+enum xvmm_log_level {
+	XVMM_LOG_ERROR,
+	XVMM_LOG_WARNING,
+	XVMM_LOG_INFO,
+};
+
+/* A network device on an existing tap. */
+struct xvmm_net {
+	const char *tap;
+	const char *id; /* for messages; NULL: net0, net1, ... */
+	uint8_t mac[6]; /* all zero: a random one */
+	uint16_t mtu;	/* offered to the guest; 0: not offered */
+};
+
+/* The guest's serial console. */
+struct xvmm_console {
+	bool enabled; /* false: no input, output discarded */
+	int in_fd;    /* borrowed while the VM lives; -1: no input */
+	int out_fd;   /* borrowed while the VM lives; -1: output discarded */
+	bool escape;  /* C-a in the input is a command key: C-a h in the console tells */
+};
+
+/* What a VM is made of. Zero is the default everywhere. */
+struct xvmm_config {
+	const char *kernel; /* path: bzImage or ELF */
+	const char *initrd; /* path, or NULL */
+	const char *cmdline; /* NULL: "console=ttyS0" */
+	enum xvmm_boot boot;
+	unsigned int cpus;  /* 0: 1 */
+	uint64_t memory;    /* bytes; 0: 512 MiB */
+	bool memory_shared; /* other processes can map it */
+	bool memory_hugepages;
+	bool memory_prealloc;
+	const struct xvmm_net *nets;
+	size_t n_nets;
+	struct xvmm_console console;
+	uint64_t timeout_ms; /* end the VM after so long; 0: never */
+
+	/* Messages of a running VM, one line without newline. Called from any thread. */
+	void (*log)(void *opaque, enum xvmm_log_level level, const char *text);
+	void *log_opaque;
+};
+
+enum xvmm_reason {
+	XVMM_POWER_OFF,	   /* the guest powered off */
+	XVMM_RESET,	   /* the guest rebooted */
+	XVMM_DEBUG_EXIT,   /* the guest wrote `value` to the debug-exit device */
+	XVMM_PANIC,	   /* the guest's kernel panicked */
+	XVMM_TRIPLE_FAULT, /* the guest's CPU gave up */
+	XVMM_UNSUPPORTED,  /* the guest did what this KVM can't run */
+	XVMM_TIMEOUT,	   /* timeout_ms ran out */
+	XVMM_STOPPED,	   /* xvmm_stop(), or C-a x */
+	XVMM_FAILED,	   /* the host failed */
+};
+
+/* How a VM ended. */
+struct xvmm_end {
+	enum xvmm_reason reason;
+	int value;	/* XVMM_DEBUG_EXIT */
+	char text[512]; /* one line */
+};
+
+/*
+ * Create a VM, ready to run: files are read, descriptors open. 0, or a negative errno with *@error
+ * filled (which may be NULL) and *@vm NULL. @config isn't needed afterwards.
+ */
+int xvmm_create(const struct xvmm_config *config, struct xvmm **vm, struct xvmm_error *error);
+
+/*
+ * Run the guest until it ends, once; the calling thread serves the console meanwhile. 0 with *@end
+ * filled, however the guest ended; a negative errno if it could not be started.
+ */
+int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error);
+
+/* End the VM at once. */
+void xvmm_stop(struct xvmm *vm);
+
+/* Press the power button: a guest that listens shuts down. */
+void xvmm_power_button(struct xvmm *vm);
+
+/* Not while it runs. Accepts NULL. */
+void xvmm_destroy(struct xvmm *vm);
+
+/* "0.1.0" */
+const char *xvmm_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
