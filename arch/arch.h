@@ -98,7 +98,7 @@ int arch_vcpu_set_entry(const struct kvm_vcpu *vcpu, const struct guest_memory *
 			const struct arch_entry *entry, struct error *err);
 
 enum arch_exit {
-	ARCH_EXIT_CONTINUE,    /* handled: run on */
+	ARCH_EXIT_CONTINUE, /* handled: run on */
 	ARCH_EXIT_TRIPLE_FAULT,
 	ARCH_EXIT_UNSUPPORTED, /* the guest did what this KVM can't run; @err says what */
 	ARCH_EXIT_HOST_FAILED, /* not the guest's doing; @err says what */

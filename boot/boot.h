@@ -35,7 +35,8 @@ int boot_open(const struct boot_config *config, struct boot_image **image, struc
 
 /*
  * Put kernel, initrd, command line, memory map and the address of the firmware @tables into @mem,
- * and say where to enter. Errors: what does not fit (kernel, initrd, command line) and how much
+ * and say where to enter. @mem is as memory_create() made it: what the kernel expects to be zero is
+ * not written. Errors: what does not fit (kernel, initrd, command line) and how much
  * memory it would take; a file that was cut since it was opened.
  */
 int boot_load(const struct boot_image *image, const struct guest_memory *mem, gpa_t tables,

@@ -45,8 +45,10 @@ struct pvh_memory {
 };
 _Static_assert(sizeof(struct pvh_memory) == 24, "start_info.h, struct hvm_memmap_table_entry");
 
-/* Write start info, module list and memory map to LAYOUT_PVH_START_INFO. -EFAULT if there is no
- * memory. */
+/*
+ * Write start info, module list and memory map to LAYOUT_PVH_START_INFO. -EFAULT if there is no
+ * memory.
+ */
 int pvh_write(const struct guest_memory *mem, const struct handover *handover, struct error *err);
 
 #endif

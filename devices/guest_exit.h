@@ -6,8 +6,8 @@
 enum guest_exit {
 	GUEST_EXIT_POWER_OFF,
 	GUEST_EXIT_RESET,
-	GUEST_EXIT_PANIC,	 /* it said so itself (pvpanic) */
-	GUEST_EXIT_DEBUG,	 /* with the value that it wrote to the debug-exit device */
+	GUEST_EXIT_PANIC, /* it said so itself (pvpanic) */
+	GUEST_EXIT_DEBUG, /* with the value that it wrote to the debug-exit device */
 };
 
 /* Given to a device at creation; report() is called from vCPU threads and returns at once. */

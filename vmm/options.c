@@ -184,16 +184,11 @@ static const struct {
 	int (*parse)(struct options *options, const char *value, struct error *err);
 	bool repeats;
 } table[] = {
-	{"--kernel", parse_kernel, false},
-	{"--initrd", parse_initrd, false},
-	{"--cmdline", parse_cmdline, false},
-	{"--boot", parse_boot, false},
-	{"--cpus", parse_cpus, false},
-	{"--memory", parse_memory, false},
-	{"--net", parse_net, true},
-	{"--transport", parse_transport, false},
-	{"--console", parse_console, false},
-	{"--timeout", parse_timeout, false},
+	{"--kernel", parse_kernel, false},   {"--initrd", parse_initrd, false},
+	{"--cmdline", parse_cmdline, false}, {"--boot", parse_boot, false},
+	{"--cpus", parse_cpus, false},	     {"--memory", parse_memory, false},
+	{"--net", parse_net, true},	     {"--transport", parse_transport, false},
+	{"--console", parse_console, false}, {"--timeout", parse_timeout, false},
 };
 enum {
 	N_OPTIONS = sizeof(table) / sizeof(table[0]),

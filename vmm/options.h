@@ -16,9 +16,9 @@ enum options_action {
 
 struct options {
 	enum options_action action;
-	struct xvmm_config config;     /* points into the arguments and into what follows */
-	const char *console_file;      /* --console file:PATH, else NULL */
-	bool console_stdio;	       /* --console stdio, the default */
+	struct xvmm_config config; /* points into the arguments and into what follows */
+	const char *console_file;  /* --console file:PATH, else NULL */
+	bool console_stdio;	   /* --console stdio, the default */
 
 	struct xvmm_net *nets;	/* owned; config.nets */
 	struct spec *net_specs; /* owned; what the nets' strings point into */

@@ -137,12 +137,13 @@ int spec_mac(const char *option, const char *text, uint8_t mac[6], struct error 
 	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &bytes[0], &bytes[1], &bytes[2], &bytes[3],
 		   &bytes[4], &bytes[5], &len) != 6 ||
 	    len != 17)
-		return error_usage(err, "%s: '%s' is not a MAC address like 02:00:00:00:00:01", option,
-				   text);
+		return error_usage(err, "%s: '%s' is not a MAC address like 02:00:00:00:00:01",
+				   option, text);
 	for (int i = 0; i < 6; i++)
 		mac[i] = (uint8_t)bytes[i];
 	if (mac[0] & 1)
-		return error_usage(err, "%s: '%s' is a multicast address; the first byte must be even",
+		return error_usage(err,
+				   "%s: '%s' is a multicast address; the first byte must be even",
 				   option, text);
 	if (!(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]))
 		return error_usage(err, "%s: a device can't have the MAC address %s", option, text);

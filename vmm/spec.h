@@ -21,7 +21,7 @@ struct spec {
 	const char *option; /* for messages: "--net" */
 	char *text;	    /* owned: what the next ones point into */
 	const char *first;
-	const char *const *keys; /* NULL at the end; at most SPEC_MAX_KEYS */
+	const char *const *keys;	   /* NULL at the end; at most SPEC_MAX_KEYS */
 	const char *values[SPEC_MAX_KEYS]; /* by the index of the key; NULL: not given */
 };
 

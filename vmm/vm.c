@@ -59,14 +59,15 @@ struct xvmm {
 	size_t n_nets;
 
 	struct vcpu *vcpus;
-	unsigned int n_vcpus;	 /* created */
+	unsigned int n_vcpus; /* created */
 	struct vcpu_shared vcpu_shared;
 
 	uint64_t timeout_ms;
 	int timer_fd; /* owned */
 	struct loop_watch timer;
 
-	pthread_mutex_t end_lock; /* of the next two: any thread may end the VM, the first one does */
+	pthread_mutex_t
+		end_lock; /* of the next two: any thread may end the VM, the first one does */
 	bool ended;
 	struct xvmm_end end;
 };

@@ -68,8 +68,8 @@ struct xvmm_console {
 
 /* What a VM is made of. Zero is the default everywhere. */
 struct xvmm_config {
-	const char *kernel; /* path: bzImage or ELF */
-	const char *initrd; /* path, or NULL */
+	const char *kernel;  /* path: bzImage or ELF */
+	const char *initrd;  /* path, or NULL */
 	const char *cmdline; /* NULL: "console=ttyS0" */
 	enum xvmm_boot boot;
 	unsigned int cpus;  /* 0: 1 */

@@ -19,8 +19,9 @@ enum {
 	TABLE_ALIGN = 16,  /* the RSDP needs it (section 5.2.5.1), the others like it */
 	XSDT_ENTRIES = 2,  /* FADT, MADT */
 	MAX_DEVICES = 256, /* their names end in two hexadecimal digits */
-	FIRST_WIDE_ID =
-		255, /* needs a local x2APIC structure (section 5.2.12.12), as those above */
+
+	/* From this APIC ID on it takes a local x2APIC structure (section 5.2.12.12). */
+	FIRST_WIDE_ID = 255,
 };
 
 /* The tables while they are made: staged here, then copied to the guest in one piece. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "arch/x86_64/cpuid.h"
 
-#define CPUID_1_ECX_X2APIC	 (1u << 21)
-#define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
-#define CPUID_1_ECX_HYPERVISOR	 (1u << 31)
-#define CPUID_1_EDX_HTT		 (1u << 28)
+#define CPUID_1_ECX_X2APIC	      (1u << 21)
+#define CPUID_1_ECX_TSC_DEADLINE      (1u << 24)
+#define CPUID_1_ECX_HYPERVISOR	      (1u << 31)
+#define CPUID_1_EDX_HTT		      (1u << 28)
 #define CPUID_80000001_ECX_CMP_LEGACY (1u << 1)
 
 enum {

@@ -17,7 +17,8 @@ enum {
 /* struct kvm_cpuid2 with room for its entries. */
 union cpuid_table {
 	struct kvm_cpuid2 head;
-	uint8_t room[sizeof(struct kvm_cpuid2) + CPUID_MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2)];
+	uint8_t room[sizeof(struct kvm_cpuid2) +
+		     CPUID_MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2)];
 };
 
 /* Make @table, from KVM_GET_SUPPORTED_CPUID, that of vCPU @index of @cpus. */

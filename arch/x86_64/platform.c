@@ -17,7 +17,8 @@ int arch_memory_ranges(uint64_t size, struct memory_range ranges[MEMORY_MAX_REGI
 		       struct error *err)
 {
 	if (size < memory_min || size > memory_max || size % 4096)
-		return error_usage(err, "memory of %llu bytes: need 32M to 1024G in multiples of 4K",
+		return error_usage(err,
+				   "memory of %llu bytes: need 32M to 1024G in multiples of 4K",
 				   (unsigned long long)size);
 	ranges[0] = (struct memory_range){.base = 0, .size = size};
 	if (size <= LAYOUT_HOLE)

@@ -9,11 +9,11 @@
 #include "arch/x86_64/layout.h"
 #include "vmm/core/error.h"
 
-#define MSR_IA32_MISC_ENABLE	  0x1a0
-#define MISC_ENABLE_FAST_STRING	  (1u << 0)
-#define MSR_IA32_MTRR_DEF_TYPE	  0x2ff
-#define MTRR_DEF_TYPE_ENABLE	  (1u << 11)
-#define MTRR_DEF_TYPE_WRITE_BACK  6u
+#define MSR_IA32_MISC_ENABLE	 0x1a0
+#define MISC_ENABLE_FAST_STRING	 (1u << 0)
+#define MSR_IA32_MTRR_DEF_TYPE	 0x2ff
+#define MTRR_DEF_TYPE_ENABLE	 (1u << 11)
+#define MTRR_DEF_TYPE_WRITE_BACK 6u
 
 #define CR0_PE	 (1u << 0)
 #define CR0_ET	 (1u << 4)
@@ -135,7 +135,10 @@ static int set_segments(struct kvm_sregs *sregs, bool long_mode, const struct gu
 /* Map the first 4 GiB one to one with 2 MiB pages. */
 static int set_page_tables(struct kvm_sregs *sregs, const struct guest_memory *mem)
 {
-	enum { DIRECTORIES = 4, ENTRIES = 512 };
+	enum {
+		DIRECTORIES = 4,
+		ENTRIES = 512
+	};
 	uint64_t *pml4 = memory_translate(mem, gpa(LAYOUT_PAGE_TABLES),
 					  (2 + DIRECTORIES) * PAGE_SIZE);
 	uint64_t *pdpt, *pd;

@@ -7,7 +7,7 @@
 #include "arch/x86_64/layout.h"
 #include "vmm/core/error.h"
 
-#define CPUID_1_ECX_VMX	     (1u << 5)
+#define CPUID_1_ECX_VMX	       (1u << 5)
 #define CPUID_80000001_ECX_SVM (1u << 2)
 
 unsigned int arch_max_cpus(void)
@@ -18,7 +18,7 @@ unsigned int arch_max_cpus(void)
 
 int arch_vm_init(struct kvm_vm *vm, struct error *err)
 {
-	static const int needed[] = {KVM_CAP_IRQCHIP,	   KVM_CAP_IOEVENTFD, KVM_CAP_IRQFD,
+	static const int needed[] = {KVM_CAP_IRQCHIP, KVM_CAP_IOEVENTFD, KVM_CAP_IRQFD,
 				     KVM_CAP_IMMEDIATE_EXIT, KVM_CAP_USER_MEMORY};
 	uint64_t identity_map = LAYOUT_IDENTITY_MAP;
 	int ret;
@@ -45,7 +45,8 @@ bool arch_can_run_linux(const char **why)
 {
 	unsigned int eax, ebx, ecx, edx;
 	bool vmx = __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & CPUID_1_ECX_VMX);
-	bool svm = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) && (ecx & CPUID_80000001_ECX_SVM);
+	bool svm = __get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx) &&
+		   (ecx & CPUID_80000001_ECX_SVM);
 
 	if (vmx || svm)
 		return true;

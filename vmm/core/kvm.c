@@ -32,9 +32,10 @@ static int open_kvm(struct error *err)
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
-		return error_errno(err, "/dev/kvm: no KVM on this machine (try: modprobe kvm_intel or "
-					"kvm_amd; in a virtual machine, nested virtualisation must be "
-					"on)");
+		return error_errno(err,
+				   "/dev/kvm: no KVM on this machine (try: modprobe kvm_intel or "
+				   "kvm_amd; in a virtual machine, nested virtualisation must be "
+				   "on)");
 	case EACCES:
 	case EPERM:
 		return error_errno(err, "/dev/kvm: you may not use it (try: sudo usermod -aG kvm "
@@ -195,7 +196,9 @@ int kvm_vcpu_run(const struct kvm_vcpu *vcpu)
 int kvm_vcpu_unblock_in_run(const struct kvm_vcpu *vcpu, int signal)
 {
 	/* The kernel's sigset_t is 8 bytes on every 64-bit Linux; glibc's is larger. */
-	enum { KERNEL_SIGSET_SIZE = 8 };
+	enum {
+		KERNEL_SIGSET_SIZE = 8
+	};
 	union {
 		struct kvm_signal_mask mask;
 		uint8_t room[sizeof(struct kvm_signal_mask) + KERNEL_SIGSET_SIZE];

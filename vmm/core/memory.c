@@ -66,8 +66,7 @@ int memory_create(struct guest_memory *mem, const struct memory_range *ranges, s
 		if (config->hugepages && ranges[i].size % huge_page_size)
 			return error_usage(err, "guest memory: with huge pages the size must be a "
 						"multiple of 2M");
-		mem->regions[i] =
-			(struct memory_region){.range = ranges[i], .fd_offset = offset};
+		mem->regions[i] = (struct memory_region){.range = ranges[i], .fd_offset = offset};
 		offset += ranges[i].size;
 	}
 	if (config->shared)

@@ -1,18 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/core/thread.h"
 
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+/* What a new thread needs to know; it frees it. */
+struct beginning {
+	void *(*run)(void *arg);
+	void *arg;
+	char name[16];
+};
+
+static void *begin(void *opaque)
+{
+	struct beginning beginning = *(struct beginning *)opaque;
+
+	free(opaque);
+	/* By itself: pthread_setname_np() from outside would go through /proc. */
+	prctl(PR_SET_NAME, beginning.name);
+	return beginning.run(beginning.arg);
+}
 
 int thread_create(pthread_t *thread, const char *name, void *(*run)(void *arg), void *arg)
 {
+	struct beginning *beginning = malloc(sizeof(*beginning));
 	sigset_t all, before;
 	int ret;
 
+	if (!beginning)
+		return -ENOMEM;
+	beginning->run = run;
+	beginning->arg = arg;
+	snprintf(beginning->name, sizeof(beginning->name), "%s", name);
+
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ret = pthread_create(thread, NULL, run, arg);
+	ret = pthread_create(thread, NULL, begin, beginning);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!ret)
-		pthread_setname_np(*thread, name);
+	if (ret)
+		free(beginning);
 	return -ret;
 }
