@@ -237,6 +237,11 @@ int boot_open(const struct boot_config *config, struct boot_image **image, struc
 	return 0;
 }
 
+uint64_t boot_kernel_size(const struct boot_image *image)
+{
+	return image->extent.size;
+}
+
 void boot_close(struct boot_image *image)
 {
 	if (!image)

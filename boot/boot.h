@@ -42,6 +42,9 @@ int boot_open(const struct boot_config *config, struct boot_image **image, struc
 int boot_load(const struct boot_image *image, const struct guest_memory *mem, gpa_t tables,
 	      struct arch_entry *entry, struct error *err);
 
+/* How much memory the kernel itself takes, in bytes. */
+uint64_t boot_kernel_size(const struct boot_image *image);
+
 /* Close the files. Accepts NULL. */
 void boot_close(struct boot_image *image);
 

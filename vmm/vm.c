@@ -338,6 +338,16 @@ static int create_vcpus(struct xvmm *vm, unsigned int n, struct error *err)
 	return 0;
 }
 
+/* Say at once what would otherwise show after minutes of emulation. */
+static void warn_of_kvm(const struct xvmm *vm, const struct boot_image *image)
+{
+	static const uint64_t larger_than_any_test_guest = 8ULL << 20;
+	const char *why;
+
+	if (!arch_can_run_linux(&why) && boot_kernel_size(image) > larger_than_any_test_guest)
+		log_warning(&vm->log, "this kernel will not get far: %s", why);
+}
+
 /* Kernel, firmware tables, and the first vCPU's registers. */
 static int load(struct xvmm *vm, const struct boot_image *image, struct error *err)
 {
@@ -402,6 +412,8 @@ static int create(struct xvmm *vm, const struct xvmm_config *config, struct erro
 		ret = add_nets(vm, config, err);
 	if (!ret)
 		ret = load(vm, image, err);
+	if (!ret)
+		warn_of_kvm(vm, image);
 	boot_close(image);
 	return ret;
 }
