@@ -85,7 +85,7 @@ int bzimage_open(struct bzimage *bz, const struct image *image, struct memory_ra
 		return ret;
 
 	sects = header->setup_sects ? header->setup_sects : DEFAULT_SECTS;
-	bz->offset = (sects + 1) * SECTOR_SIZE;
+	bz->offset = ((uint64_t)sects + 1) * SECTOR_SIZE;
 	bz->size = (uint64_t)header->syssize * PARAGRAPH_SIZE;
 	ret = image_check(image, bz->offset, bz->size, "the kernel", err);
 	if (ret)

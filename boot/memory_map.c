@@ -30,7 +30,7 @@ int memory_map_build(struct memory_map *map, const struct guest_memory *mem, str
 	add_entry(map, LAYOUT_TABLES, LAYOUT_TABLES_END, MEMORY_MAP_RESERVED);
 	add_entry(map, LAYOUT_HIGH_RAM, low->size, MEMORY_MAP_RAM);
 	/* No RAM, but no place for the guest to put a device's window either. */
-	add_entry(map, LAYOUT_IDENTITY_MAP, LAYOUT_TSS + 3 * 4096, MEMORY_MAP_RESERVED);
+	add_entry(map, LAYOUT_IDENTITY_MAP, LAYOUT_TSS + LAYOUT_TSS_SIZE, MEMORY_MAP_RESERVED);
 	for (size_t i = 1; i < mem->n_regions; i++) {
 		const struct memory_range *range = &mem->regions[i].range;
 

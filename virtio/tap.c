@@ -186,7 +186,7 @@ static int attach(int fd, const char *name, struct error *err)
 				 "%s: no such network interface; try: ip tuntap add %s mode tap && "
 				 "ip link set %s up",
 				 name, name, name);
-	strcpy(ifr.ifr_name, name);
+	memcpy(ifr.ifr_name, name, strlen(name) + 1);
 	return ioctl(fd, TUNSETIFF, &ifr) < 0 ? explain_attach(name, err) : 0;
 }
 

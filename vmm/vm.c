@@ -80,8 +80,10 @@ static const char *const reason_texts[] = {
 	[XVMM_DEBUG_EXIT] = "the guest wrote to the debug-exit device",
 	[XVMM_PANIC] = "the guest's kernel panicked",
 	[XVMM_TRIPLE_FAULT] = "the guest's CPU gave up (triple fault)",
+	[XVMM_UNSUPPORTED] = "the guest did what this KVM can't run",
 	[XVMM_TIMEOUT] = "the time given to the guest ran out",
 	[XVMM_STOPPED] = "the guest was stopped",
+	[XVMM_FAILED] = "the host failed",
 };
 
 static void end_vm(struct xvmm *vm, enum xvmm_reason reason, int value, const char *text)
@@ -263,7 +265,7 @@ static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned i
 static int add_net(struct xvmm *vm, const struct xvmm_net *config, unsigned int index,
 		   struct error *err)
 {
-	struct virtio_device *dev;
+	struct virtio_device *dev = NULL;
 	struct arch_device place;
 	int ret;
 

@@ -202,7 +202,7 @@ static void add_power_off(struct aml *aml)
 }
 
 /*
- * The power button as a control method device (section 4.8.3.2.2) and the Generic Event Device that
+ * The power button as a control method device (section 4.8.2.2.1) and the Generic Event Device that
  * tells of it (section 5.6.9). Reading the register takes the events, so one read it is:
  *
  *   Method (_EVT, 1, Serialized) { Local0 = EVNT  If (Local0 & 1) { Notify (PWRB, 0x80) } }
@@ -238,7 +238,7 @@ static void add_events(struct aml *aml, const struct arch_device *pm)
 	aml_op(aml, AML_NO_TARGET);
 	aml_op(aml, AML_NOTIFY);
 	aml_path(aml, "PWRB");
-	aml_integer(aml, 0x80); /* pressed: table 5.163 */
+	aml_integer(aml, 0x80); /* pressed: section 5.6.6 */
 	aml_close(aml, condition);
 	aml_close(aml, method);
 	aml_close(aml, device);

@@ -29,7 +29,7 @@ struct acpi_rsdp {
 	uint8_t extended_checksum;
 	uint8_t reserved[3];
 } __attribute__((packed));
-_Static_assert(sizeof(struct acpi_rsdp) == 36, "ACPI 6.4, table 5.3");
+_Static_assert(sizeof(struct acpi_rsdp) == 36, "ACPI 6.4, section 5.2.5.3");
 
 /* System description table header, section 5.2.6. */
 struct acpi_header {
@@ -43,7 +43,7 @@ struct acpi_header {
 	char creator_id[4];
 	uint32_t creator_revision;
 } __attribute__((packed));
-_Static_assert(sizeof(struct acpi_header) == 36, "ACPI 6.4, table 5.4");
+_Static_assert(sizeof(struct acpi_header) == 36, "ACPI 6.4, section 5.2.6");
 
 /* Generic Address Structure, section 5.2.3.2. */
 struct acpi_address {
@@ -53,7 +53,7 @@ struct acpi_address {
 	uint8_t access_size;
 	uint64_t address;
 } __attribute__((packed));
-_Static_assert(sizeof(struct acpi_address) == 12, "ACPI 6.4, table 5.1");
+_Static_assert(sizeof(struct acpi_address) == 12, "ACPI 6.4, section 5.2.3.2");
 
 /* Fixed ACPI Description Table, section 5.2.9. */
 struct acpi_fadt {
@@ -77,13 +77,13 @@ struct acpi_fadt {
 	struct acpi_address sleep_status_reg;
 	uint64_t hypervisor_vendor;
 } __attribute__((packed));
-_Static_assert(offsetof(struct acpi_fadt, boot_arch) == 109, "ACPI 6.4, table 5.9");
-_Static_assert(offsetof(struct acpi_fadt, flags) == 112, "ACPI 6.4, table 5.9");
-_Static_assert(offsetof(struct acpi_fadt, x_dsdt) == 140, "ACPI 6.4, table 5.9");
-_Static_assert(offsetof(struct acpi_fadt, sleep_control_reg) == 244, "ACPI 6.4, table 5.9");
-_Static_assert(sizeof(struct acpi_fadt) == 276, "ACPI 6.4, table 5.9");
+_Static_assert(offsetof(struct acpi_fadt, boot_arch) == 109, "ACPI 6.4, section 5.2.9");
+_Static_assert(offsetof(struct acpi_fadt, flags) == 112, "ACPI 6.4, section 5.2.9");
+_Static_assert(offsetof(struct acpi_fadt, x_dsdt) == 140, "ACPI 6.4, section 5.2.9");
+_Static_assert(offsetof(struct acpi_fadt, sleep_control_reg) == 244, "ACPI 6.4, section 5.2.9");
+_Static_assert(sizeof(struct acpi_fadt) == 276, "ACPI 6.4, section 5.2.9");
 
-/* Fixed feature flags, table 5.10. */
+/* Fixed feature flags, section 5.2.9. */
 #define ACPI_FADT_WBINVD	  (1u << 0)
 #define ACPI_FADT_PROC_C1	  (1u << 2)
 #define ACPI_FADT_PWR_BUTTON	  (1u << 4) /* no power button in fixed hardware */
@@ -92,7 +92,7 @@ _Static_assert(sizeof(struct acpi_fadt) == 276, "ACPI 6.4, table 5.9");
 #define ACPI_FADT_RESET_REG_SUP	  (1u << 10)
 #define ACPI_FADT_HW_REDUCED_ACPI (1u << 20)
 
-/* IA-PC boot architecture flags, table 5.11. */
+/* IA-PC boot architecture flags, section 5.2.9.3. */
 #define ACPI_BOOT_LEGACY_DEVICES (1u << 0)
 #define ACPI_BOOT_8042		 (1u << 1)
 #define ACPI_BOOT_NO_VGA	 (1u << 2)
@@ -104,7 +104,7 @@ struct acpi_madt {
 	uint32_t local_apic_address;
 	uint32_t flags;
 } __attribute__((packed));
-_Static_assert(sizeof(struct acpi_madt) == 44, "ACPI 6.4, table 5.19");
+_Static_assert(sizeof(struct acpi_madt) == 44, "ACPI 6.4, section 5.2.12");
 
 enum {
 	ACPI_MADT_LOCAL_APIC = 0,
@@ -112,7 +112,7 @@ enum {
 	ACPI_MADT_LOCAL_X2APIC = 9,
 };
 
-#define ACPI_MADT_ENABLED (1u << 0) /* local APIC flags, table 5.22 */
+#define ACPI_MADT_ENABLED (1u << 0) /* local APIC flags, section 5.2.12.2 */
 
 struct acpi_madt_local_apic {
 	uint8_t type;
@@ -121,7 +121,7 @@ struct acpi_madt_local_apic {
 	uint8_t apic_id;
 	uint32_t flags;
 } __attribute__((packed));
-_Static_assert(sizeof(struct acpi_madt_local_apic) == 8, "ACPI 6.4, table 5.21");
+_Static_assert(sizeof(struct acpi_madt_local_apic) == 8, "ACPI 6.4, section 5.2.12.2");
 
 struct acpi_madt_ioapic {
 	uint8_t type;
@@ -131,7 +131,7 @@ struct acpi_madt_ioapic {
 	uint32_t address;
 	uint32_t gsi_base;
 } __attribute__((packed));
-_Static_assert(sizeof(struct acpi_madt_ioapic) == 12, "ACPI 6.4, table 5.23");
+_Static_assert(sizeof(struct acpi_madt_ioapic) == 12, "ACPI 6.4, section 5.2.12.3");
 
 struct acpi_madt_local_x2apic {
 	uint8_t type;
@@ -141,7 +141,7 @@ struct acpi_madt_local_x2apic {
 	uint32_t flags;
 	uint32_t processor_uid;
 } __attribute__((packed));
-_Static_assert(sizeof(struct acpi_madt_local_x2apic) == 16, "ACPI 6.4, table 5.34");
+_Static_assert(sizeof(struct acpi_madt_local_x2apic) == 16, "ACPI 6.4, section 5.2.12.12");
 
 /*
  * Write the tables that describe @cpus and @n @devices into @area of @mem, the RSDP at its start

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-/* Encodings that have a function (ACPI 6.4, table 20.2). */
+/* Encodings that have a function (ACPI 6.4, section 20.3). */
 enum {
 	OP_ZERO = 0x00,
 	OP_ONE = 0x01,
@@ -173,7 +173,7 @@ static unsigned int hex_digit(char c)
 }
 
 /*
- * Sections 6.1.5 and 19.6.36 (EISAID): three letters of five bits, four hexadecimal digits, most
+ * Section 19.6, EISAID: three letters of five bits, four hexadecimal digits, most
  * significant byte first.
  */
 void aml_hardware_id(struct aml *aml, const char *id)

@@ -30,7 +30,7 @@ struct aml {
 /* Where a construct began that isn't closed yet. */
 typedef size_t aml_mark;
 
-/* Operators and operands without a function of their own (table 20.2). */
+/* Operators and operands without a function of their own (section 20.3). */
 enum aml_op {
 	AML_NO_TARGET = 0x00, /* NullName: the result is not stored */
 	AML_LOCAL0 = 0x60,

@@ -30,7 +30,7 @@ static enum arch_exit emulation_failed(const struct kvm_vcpu *vcpu, struct error
 	kvm_ioctl(vcpu->fd, KVM_GET_REGS, (uintptr_t)&regs);
 	if (run->emulation_failure.ndata >= 3 &&
 	    run->emulation_failure.flags & KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES) {
-		for (int i = 0; i < run->emulation_failure.insn_size && i < 15; i++)
+		for (size_t i = 0; i < run->emulation_failure.insn_size && i < 15; i++)
 			sprintf(bytes + 3 * i, " %02x", run->emulation_failure.insn_bytes[i]);
 	}
 	arch_can_run_linux(&why);

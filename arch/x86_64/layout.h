@@ -37,7 +37,8 @@
 #define LAYOUT_IOAPIC	    0xfec00000ULL
 #define LAYOUT_LOCAL_APIC   0xfee00000ULL
 #define LAYOUT_IDENTITY_MAP 0xfeffc000ULL
-#define LAYOUT_TSS	    0xfeffd000ULL /* three pages */
+#define LAYOUT_TSS	    0xfeffd000ULL
+#define LAYOUT_TSS_SIZE	    0x3000ULL
 
 /* Ports. */
 #define LAYOUT_PORT_DEBUG_EXIT 0x0f4 /* where QEMU's isa-debug-exit is by custom */

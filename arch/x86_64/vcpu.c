@@ -28,6 +28,11 @@
 
 #define PAGE_SIZE 4096ULL
 
+/* Intel SDM volume 3, 11.5.1: bit 16 of the LINT0 entry, as the byte that holds it. */
+#define APIC_LVT_LINT0	     0x350
+#define APIC_LVT_MASKED_BYTE 2
+#define APIC_LVT_MASKED	     0x01
+
 /* Selectors that the 64-bit boot protocol asks for; PVH doesn't mind. */
 enum {
 	SELECTOR_CODE = 0x10,
@@ -78,12 +83,30 @@ static int set_msrs(const struct kvm_vcpu *vcpu, struct error *err)
 	return fail(err, ret < 0 ? ret : -EINVAL, vcpu, "setting the MSRs");
 }
 
+/*
+ * KVM resets the first CPU's LINT0 to take the PIC's interrupts. Nobody programs a PIC here, and
+ * the serial port's edges reach it too: mask it, as firmware without a PIC would.
+ */
+static int mask_lint0(const struct kvm_vcpu *vcpu, struct error *err)
+{
+	struct kvm_lapic_state lapic;
+	int ret = kvm_ioctl(vcpu->fd, KVM_GET_LAPIC, (uintptr_t)&lapic);
+
+	if (!ret) {
+		lapic.regs[APIC_LVT_LINT0 + APIC_LVT_MASKED_BYTE] |= APIC_LVT_MASKED;
+		ret = kvm_ioctl(vcpu->fd, KVM_SET_LAPIC, (uintptr_t)&lapic);
+	}
+	return ret ? fail(err, ret, vcpu, "setting the local APIC") : 0;
+}
+
 int arch_vcpu_init(const struct kvm_vm *vm, const struct kvm_vcpu *vcpu, unsigned int cpus,
 		   struct error *err)
 {
 	int ret = set_cpuid(vm, vcpu, cpus, err);
 
-	return ret ? ret : set_msrs(vcpu, err);
+	if (!ret)
+		ret = set_msrs(vcpu, err);
+	return ret || vcpu->index > 0 ? ret : mask_lint0(vcpu, err);
 }
 
 /* A segment descriptor (Intel SDM volume 3, 3.4.5) that says what @seg says. */
@@ -135,22 +158,19 @@ static int set_segments(struct kvm_sregs *sregs, bool long_mode, const struct gu
 /* Map the first 4 GiB one to one with 2 MiB pages. */
 static int set_page_tables(struct kvm_sregs *sregs, const struct guest_memory *mem)
 {
-	enum {
-		DIRECTORIES = 4,
-		ENTRIES = 512
-	};
+	const uint64_t directories = 4, entries = 512;
 	uint64_t *pml4 = memory_translate(mem, gpa(LAYOUT_PAGE_TABLES),
-					  (2 + DIRECTORIES) * PAGE_SIZE);
+					  (2 + directories) * PAGE_SIZE);
 	uint64_t *pdpt, *pd;
 
 	if (!pml4)
 		return -EFAULT;
-	pdpt = pml4 + ENTRIES;
-	pd = pdpt + ENTRIES;
+	pdpt = pml4 + entries;
+	pd = pdpt + entries;
 	pml4[0] = (LAYOUT_PAGE_TABLES + PAGE_SIZE) | PTE_PRESENT | PTE_WRITE;
-	for (uint64_t i = 0; i < DIRECTORIES; i++)
+	for (uint64_t i = 0; i < directories; i++)
 		pdpt[i] = (LAYOUT_PAGE_TABLES + (2 + i) * PAGE_SIZE) | PTE_PRESENT | PTE_WRITE;
-	for (uint64_t i = 0; i < DIRECTORIES * ENTRIES; i++)
+	for (uint64_t i = 0; i < directories * entries; i++)
 		pd[i] = i << 21 | PTE_PRESENT | PTE_WRITE | PTE_HUGE;
 	sregs->cr3 = LAYOUT_PAGE_TABLES;
 	return 0;

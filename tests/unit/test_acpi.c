@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ACPI tables, found and read the way a guest does it: ACPI 6.4, section 5.2. */
+#include "arch/x86_64/acpi.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arch/x86_64/layout.h"
+#include "devices/acpi_pm.h"
+#include "vmm/core/error.h"
+
+static const struct arch_device serial = {
+	.kind = ARCH_DEVICE_SERIAL, .pio = true, .base = 0x3f8, .size = 8, .gsi = 4};
+static const struct arch_device pm = {
+	.kind = ARCH_DEVICE_ACPI_PM, .pio = true, .base = 0x620, .size = ACPI_PM_SIZE, .gsi = 9};
+static const struct arch_device pvpanic = {
+	.kind = ARCH_DEVICE_PVPANIC, .pio = true, .base = 0x505, .size = 1, .gsi = ARCH_NO_GSI};
+static const struct arch_device debug_exit = {
+	.kind = ARCH_DEVICE_DEBUG_EXIT, .pio = true, .base = 0xf4, .size = 4, .gsi = ARCH_NO_GSI};
+
+static struct guest_memory mem;
+static struct error err;
+
+static void setup(void)
+{
+	static const struct memory_config config = {0};
+	static const struct memory_range range = {0, 2 << 20};
+
+	ck_assert_int_eq(memory_create(&mem, &range, 1, &config, &err), 0);
+}
+
+static void teardown(void)
+{
+	memory_destroy(&mem);
+}
+
+static struct arch_device virtio(unsigned int index)
+{
+	return (struct arch_device){
+		.kind = ARCH_DEVICE_VIRTIO_MMIO,
+		.base = LAYOUT_VIRTIO_MMIO + index * LAYOUT_MMIO_STRIDE,
+		.size = LAYOUT_MMIO_STRIDE,
+		.gsi = LAYOUT_GSI_VIRTIO_MMIO + index,
+	};
+}
+
+/* One of each kind, and all virtio devices that there can be. */
+static size_t all_devices(struct arch_device devices[4 + LAYOUT_MAX_VIRTIO_MMIO])
+{
+	size_t n = 0;
+
+	devices[n++] = serial;
+	devices[n++] = pm;
+	devices[n++] = pvpanic;
+	devices[n++] = debug_exit;
+	for (unsigned int i = 0; i < LAYOUT_MAX_VIRTIO_MMIO; i++)
+		devices[n++] = virtio(i);
+	return n;
+}
+
+static uint8_t sum(const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+	uint8_t total = 0;
+
+	while (len--)
+		total = (uint8_t)(total + *bytes++);
+	return total;
+}
+
+static const struct acpi_rsdp *rsdp_at(uint64_t addr)
+{
+	const struct acpi_rsdp *rsdp = memory_translate(&mem, gpa(addr), sizeof(*rsdp));
+
+	ck_assert_ptr_nonnull(rsdp);
+	ck_assert_uint_eq(addr % 16, 0);
+	ck_assert_mem_eq(rsdp->signature, "RSD PTR ", 8);
+	ck_assert_uint_eq(sum(rsdp, 20), 0);
+	ck_assert_uint_eq(sum(rsdp, sizeof(*rsdp)), 0);
+	ck_assert_uint_eq(rsdp->length, sizeof(*rsdp));
+	ck_assert_uint_eq(rsdp->revision, 2);
+	ck_assert_uint_eq(rsdp->rsdt_address, 0);
+	return rsdp;
+}
+
+/* The table at @addr, which must have @signature and be whole. */
+static const void *table_at(uint64_t addr, const char *signature)
+{
+	const struct acpi_header *head = memory_translate(&mem, gpa(addr), sizeof(*head));
+
+	ck_assert_ptr_nonnull(head);
+	ck_assert_mem_eq(head->signature, signature, 4);
+	ck_assert_uint_ge(head->length, sizeof(*head));
+	ck_assert_ptr_nonnull(memory_translate(&mem, gpa(addr), head->length));
+	ck_assert_uint_eq(sum(head, head->length), 0);
+	ck_assert_uint_eq(addr % 16, 0);
+	return head;
+}
+
+struct tables {
+	const struct acpi_rsdp *rsdp;
+	const struct acpi_header *xsdt;
+	const struct acpi_fadt *fadt;
+	const struct acpi_madt *madt;
+	const struct acpi_header *dsdt;
+};
+
+static struct tables walk(uint64_t rsdp)
+{
+	struct tables t = {.rsdp = rsdp_at(rsdp)};
+	uint64_t entries[2];
+
+	t.xsdt = table_at(t.rsdp->xsdt_address, "XSDT");
+	ck_assert_uint_eq(t.xsdt->length, sizeof(*t.xsdt) + sizeof(entries));
+	memcpy(entries, t.xsdt + 1, sizeof(entries));
+	t.fadt = table_at(entries[0], "FACP");
+	ck_assert_uint_eq(t.fadt->header.length, sizeof(*t.fadt));
+	t.madt = table_at(entries[1], "APIC");
+	t.dsdt = table_at(t.fadt->x_dsdt, "DSDT");
+	return t;
+}
+
+static struct tables write_and_walk(unsigned int cpus, const struct arch_device *devices, size_t n)
+{
+	gpa_t at = gpa(0);
+
+	ck_assert_int_eq(arch_write_tables(&mem, cpus, devices, n, &at, &err), 0);
+	ck_assert_uint_eq(at.value, LAYOUT_TABLES);
+	return walk(at.value);
+}
+
+static size_t occurrences(const struct acpi_header *dsdt, const void *what, size_t len)
+{
+	const uint8_t *from = (const uint8_t *)(dsdt + 1);
+	const uint8_t *end = (const uint8_t *)dsdt + dsdt->length;
+	size_t n = 0;
+
+	while ((from = memmem(from, (size_t)(end - from), what, len))) {
+		n++;
+		from++;
+	}
+	return n;
+}
+
+static size_t strings(const struct acpi_header *dsdt, const char *what)
+{
+	return occurrences(dsdt, what, strlen(what) + 1);
+}
+
+static size_t interrupts(const struct acpi_header *dsdt, uint32_t gsi)
+{
+	uint8_t d[] = {0x89, 6, 0, 3, 1, (uint8_t)gsi, (uint8_t)(gsi >> 8), 0, 0};
+
+	return occurrences(dsdt, d, sizeof(d));
+}
+
+static size_t ports(const struct acpi_header *dsdt, uint16_t port, uint8_t len)
+{
+	uint8_t low = (uint8_t)port, high = (uint8_t)(port >> 8);
+	uint8_t d[] = {0x47, 1, low, high, low, high, 1, len};
+
+	return occurrences(dsdt, d, sizeof(d));
+}
+
+static size_t windows(const struct acpi_header *dsdt, uint32_t base, uint32_t len)
+{
+	uint8_t d[12] = {0x86, 9, 0, 1};
+
+	memcpy(d + 4, &base, 4);
+	memcpy(d + 8, &len, 4);
+	return occurrences(dsdt, d, sizeof(d));
+}
+
+/* Device (VM<index>) {Name (_HID, "LNRO0005") Name (_UID, index) */
+static size_t virtio_devices(const struct acpi_header *dsdt, unsigned int index)
+{
+	uint8_t digit = (uint8_t)('0' + index), uid = (uint8_t)index;
+	/* UIDs 0 and 1 are opcodes of their own. */
+	uint8_t d[] = {'V', 'M', '0', digit, 0x08, '_', 'H',  'I', 'D', 0x0d, 'L', 'N',	 'R',
+		       'O', '0', '0', '0',   '5',  0,	0x08, '_', 'U', 'I',  'D', 0x0a, uid};
+
+	if (index > 1)
+		return occurrences(dsdt, d, sizeof(d));
+	d[sizeof(d) - 2] = uid;
+	return occurrences(dsdt, d, sizeof(d) - 1);
+}
+
+static const uint8_t serial_id[] = {0x0c, 0x41, 0xd0, 0x05, 0x01};	 /* PNP0501 */
+static const uint8_t power_button_id[] = {0x0c, 0x41, 0xd0, 0x0c, 0x0c}; /* PNP0C0C */
+
+START_TEST(every_device_is_described)
+{
+	struct arch_device devices[4 + LAYOUT_MAX_VIRTIO_MMIO];
+	size_t n = all_devices(devices);
+	struct tables t = write_and_walk(2, devices, n);
+
+	ck_assert_uint_eq(t.dsdt->revision, 2);
+	ck_assert_uint_eq(occurrences(t.dsdt, serial_id, sizeof(serial_id)), 1);
+	ck_assert_uint_eq(ports(t.dsdt, 0x3f8, 8), 1);
+	ck_assert_uint_eq(interrupts(t.dsdt, 4), 1);
+	ck_assert_uint_eq(strings(t.dsdt, "QEMU0001"), 1);
+	ck_assert_uint_eq(ports(t.dsdt, 0x505, 1), 1);
+	ck_assert_uint_eq(strings(t.dsdt, "LNRO0005"), LAYOUT_MAX_VIRTIO_MMIO);
+	for (unsigned int i = 0; i < LAYOUT_MAX_VIRTIO_MMIO; i++) {
+		struct arch_device v = virtio(i);
+
+		ck_assert_uint_eq(windows(t.dsdt, (uint32_t)v.base, (uint32_t)v.size), 1);
+		ck_assert_uint_eq(interrupts(t.dsdt, v.gsi), 1);
+		ck_assert_uint_eq(virtio_devices(t.dsdt, i), 1);
+	}
+	ck_assert_uint_eq(strings(t.dsdt, "ACPI0013"), 1);
+	ck_assert_uint_eq(occurrences(t.dsdt, power_button_id, sizeof(power_button_id)), 1);
+	ck_assert_uint_eq(interrupts(t.dsdt, 9), 1);
+}
+END_TEST
+
+START_TEST(power_management_registers)
+{
+	static const uint8_t s5[] = {'_', 'S', '5', '_', 0x12, 7, 4, 0x0a, ACPI_PM_S5_TYPE, 0};
+	/* OperationRegion (EVRG, SystemIO, 0x623, 1) */
+	static const uint8_t region[] = {0x5b, 0x80, 'E', 'V', 'R', 'G', 1, 0x0b, 0x23, 6, 1};
+	/* If (Local0 & 1) { Notify (PWRB, 0x80) } */
+	static const uint8_t notify[] = {0xa0, 0x0c, 0x7b, 0x60, 1,    0,   0x86,
+					 'P',  'W',  'R',  'B',	 0x0a, 0x80};
+	static const struct acpi_address control = {1, 8, 0, 1, 0x620 + ACPI_PM_SLEEP_CONTROL};
+	static const struct acpi_address status = {1, 8, 0, 1, 0x620 + ACPI_PM_SLEEP_STATUS};
+	static const struct acpi_address reset = {1, 8, 0, 1, 0x620 + ACPI_PM_RESET};
+	struct tables t = write_and_walk(1, &pm, 1);
+
+	ck_assert_uint_eq(occurrences(t.dsdt, s5, sizeof(s5)), 1);
+	ck_assert_uint_eq(occurrences(t.dsdt, region, sizeof(region)), 1);
+	ck_assert_uint_eq(occurrences(t.dsdt, notify, sizeof(notify)), 1);
+	ck_assert_mem_eq(&t.fadt->sleep_control_reg, &control, sizeof(control));
+	ck_assert_mem_eq(&t.fadt->sleep_status_reg, &status, sizeof(status));
+	ck_assert_mem_eq(&t.fadt->reset_reg, &reset, sizeof(reset));
+	ck_assert_uint_eq(t.fadt->reset_value, ACPI_PM_RESET_VALUE);
+	ck_assert(t.fadt->flags & ACPI_FADT_RESET_REG_SUP);
+}
+END_TEST
+
+START_TEST(fadt_is_hardware_reduced)
+{
+	static const uint8_t zeroes[96] = {0};
+	struct tables t = write_and_walk(1, &serial, 1);
+
+	ck_assert_uint_eq(t.fadt->header.revision, 6);
+	ck_assert_uint_eq(t.fadt->boot_arch, ACPI_BOOT_NO_VGA | ACPI_BOOT_NO_CMOS_RTC);
+	ck_assert(t.fadt->flags & ACPI_FADT_HW_REDUCED_ACPI);
+	ck_assert(t.fadt->flags & ACPI_FADT_PWR_BUTTON);
+	ck_assert_mem_eq(t.fadt->fixed_hardware, zeroes, sizeof(t.fadt->fixed_hardware));
+	ck_assert_mem_eq(t.fadt->x_fixed_hardware, zeroes, sizeof(t.fadt->x_fixed_hardware));
+}
+END_TEST
+
+/* Nothing is described that isn't there. */
+START_TEST(no_devices)
+{
+	static const uint8_t empty_scope[] = {0x10, 5, '_', 'S', 'B', '_'};
+	static const struct acpi_address none = {0};
+	struct tables t = write_and_walk(1, NULL, 0);
+
+	ck_assert_uint_eq(t.dsdt->length, sizeof(*t.dsdt) + sizeof(empty_scope));
+	ck_assert_mem_eq(t.dsdt + 1, empty_scope, sizeof(empty_scope));
+	ck_assert(!(t.fadt->flags & ACPI_FADT_RESET_REG_SUP));
+	ck_assert_mem_eq(&t.fadt->reset_reg, &none, sizeof(none));
+	ck_assert_mem_eq(&t.fadt->sleep_control_reg, &none, sizeof(none));
+}
+END_TEST
+
+static const unsigned int cpu_counts[] = {1, 2, 4, 255, 256, 300};
+
+START_TEST(madt_lists_every_cpu)
+{
+	unsigned int cpus = cpu_counts[_i], seen = 0, ioapics = 0;
+	struct tables t = write_and_walk(cpus, NULL, 0);
+	const uint8_t *at = (const uint8_t *)(t.madt + 1);
+	const uint8_t *end = (const uint8_t *)t.madt + t.madt->header.length;
+
+	ck_assert_uint_eq(t.madt->local_apic_address, LAYOUT_LOCAL_APIC);
+	ck_assert_uint_eq(t.madt->header.revision, 5);
+	ck_assert_uint_eq(t.madt->flags, 0);
+	while (at < end) {
+		struct acpi_madt_local_apic apic;
+		struct acpi_madt_local_x2apic x2apic;
+		struct acpi_madt_ioapic ioapic;
+
+		ck_assert_int_ge(end - at, 2);
+		ck_assert_int_ge(end - at, at[1]);
+		switch (at[0]) {
+		case ACPI_MADT_LOCAL_APIC:
+			ck_assert_uint_eq(at[1], sizeof(apic));
+			memcpy(&apic, at, sizeof(apic));
+			ck_assert_uint_lt(seen, 255);
+			ck_assert_uint_eq(apic.apic_id, seen);
+			ck_assert_uint_eq(apic.processor_uid, seen);
+			ck_assert_uint_eq(apic.flags, ACPI_MADT_ENABLED);
+			seen++;
+			break;
+		case ACPI_MADT_LOCAL_X2APIC:
+			ck_assert_uint_eq(at[1], sizeof(x2apic));
+			memcpy(&x2apic, at, sizeof(x2apic));
+			ck_assert_uint_ge(seen, 255);
+			ck_assert_uint_eq(x2apic.x2apic_id, seen);
+			ck_assert_uint_eq(x2apic.processor_uid, seen);
+			ck_assert_uint_eq(x2apic.flags, ACPI_MADT_ENABLED);
+			seen++;
+			break;
+		case ACPI_MADT_IOAPIC:
+			ck_assert_uint_eq(at[1], sizeof(ioapic));
+			memcpy(&ioapic, at, sizeof(ioapic));
+			ck_assert_uint_eq(ioapic.address, LAYOUT_IOAPIC);
+			ck_assert_uint_eq(ioapic.gsi_base, 0);
+			ioapics++;
+			break;
+		default:
+			ck_abort_msg("MADT structure of type %u", at[0]);
+		}
+		at += at[1];
+	}
+	ck_assert_uint_eq(seen, cpus);
+	ck_assert_uint_eq(ioapics, 1);
+}
+END_TEST
+
+/* No two tables overlap, and all are inside the area that the memory map keeps for them. */
+START_TEST(tables_stay_in_their_area)
+{
+	struct arch_device devices[4 + LAYOUT_MAX_VIRTIO_MMIO];
+	size_t n = all_devices(devices);
+	struct tables t = write_and_walk(arch_max_cpus(), devices, n);
+	const uint8_t *area = memory_translate(&mem, gpa(LAYOUT_TABLES),
+					       LAYOUT_TABLES_END - LAYOUT_TABLES);
+	const struct acpi_header *order[] = {t.dsdt, &t.fadt->header, &t.madt->header, t.xsdt};
+	const uint8_t *end = area + sizeof(struct acpi_rsdp);
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		const uint8_t *at = (const uint8_t *)order[i];
+
+		ck_assert(at >= end);
+		end = at + order[i]->length;
+	}
+	ck_assert(end <= area + (LAYOUT_TABLES_END - LAYOUT_TABLES));
+	while (end < area + (LAYOUT_TABLES_END - LAYOUT_TABLES) && !*end)
+		end++;
+	ck_assert(end == area + (LAYOUT_TABLES_END - LAYOUT_TABLES));
+}
+END_TEST
+
+/* Every size below the one that is needed fails, says so, and leaves the memory alone. */
+START_TEST(area_too_small)
+{
+	struct arch_device devices[4 + LAYOUT_MAX_VIRTIO_MMIO];
+	size_t n = all_devices(devices);
+	struct memory_range area = {0x10000, 0};
+	int ret;
+
+	for (area.size = 1; area.size < 0x10000; area.size++) {
+		ret = acpi_write_tables(&mem, area, 3, devices, n, &err);
+		if (!ret)
+			break;
+		ck_assert_int_eq(ret, -ENOSPC);
+		ck_assert_ptr_nonnull(strstr(err.text, "3 CPUs and 12 devices"));
+		ck_assert_uint_eq(*(uint8_t *)memory_translate(&mem, gpa(0x10000), 1), 0);
+	}
+	ck_assert_uint_gt(area.size, 1000);
+	ck_assert_uint_lt(area.size, 3000);
+	walk(area.base);
+}
+END_TEST
+
+START_TEST(area_is_no_memory)
+{
+	static const struct memory_range area = {0xe0000000, 0x10000};
+
+	ck_assert_int_eq(acpi_write_tables(&mem, area, 1, NULL, 0, &err), -EFAULT);
+	ck_assert_ptr_nonnull(strstr(err.text, "0xe0000000"));
+}
+END_TEST
+
+static const struct {
+	struct arch_device device;
+	int expected;
+} odd_devices[] = {
+	/* beyond 4 GiB, across its end, up to its end */
+	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0x100000000, 0x1000, 16}, -EINVAL},
+	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xfffff001, 0x1000, 16}, -EINVAL},
+	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xfffff000, 0x1000, 16}, 0},
+	/* of no size, or of one that wraps */
+	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xd0000000, 0, 16}, -EINVAL},
+	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xd0000000, UINT64_MAX, 16}, -EINVAL},
+	/* ports */
+	{{ARCH_DEVICE_SERIAL, true, 0xfff9, 8, 4}, -EINVAL},
+	{{ARCH_DEVICE_SERIAL, true, 0xfff8, 8, 4}, 0},
+	{{ARCH_DEVICE_SERIAL, true, 0x1000, 256, 4}, -EINVAL},
+	/* interrupts */
+	{{ARCH_DEVICE_SERIAL, true, 0x3f8, 8, LAYOUT_IOAPIC_PINS}, -EINVAL},
+	{{ARCH_DEVICE_SERIAL, true, 0x3f8, 8, LAYOUT_IOAPIC_PINS - 1}, 0},
+	{{ARCH_DEVICE_SERIAL, true, 0x3f8, 8, ARCH_NO_GSI}, 0},
+};
+
+START_TEST(odd_device)
+{
+	gpa_t at;
+
+	ck_assert_int_eq(arch_write_tables(&mem, 1, &odd_devices[_i].device, 1, &at, &err),
+			 odd_devices[_i].expected);
+	if (odd_devices[_i].expected)
+		ck_assert_uint_gt(strlen(err.text), 20);
+}
+END_TEST
+
+START_TEST(too_many_devices)
+{
+	static struct arch_device devices[257];
+	gpa_t at;
+
+	for (size_t i = 0; i < 257; i++)
+		devices[i] = pvpanic;
+	ck_assert_int_eq(arch_write_tables(&mem, 1, devices, 256, &at, &err), 0);
+	ck_assert_int_eq(arch_write_tables(&mem, 1, devices, 257, &at, &err), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("acpi");
+	TCase *tc = tcase_create("tables");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, every_device_is_described);
+	tcase_add_test(tc, power_management_registers);
+	tcase_add_test(tc, fadt_is_hardware_reduced);
+	tcase_add_test(tc, no_devices);
+	tcase_add_loop_test(tc, madt_lists_every_cpu, 0,
+			    sizeof(cpu_counts) / sizeof(cpu_counts[0]));
+	tcase_add_test(tc, tables_stay_in_their_area);
+	tcase_add_test(tc, area_too_small);
+	tcase_add_test(tc, area_is_no_memory);
+	tcase_add_loop_test(tc, odd_device, 0, sizeof(odd_devices) / sizeof(odd_devices[0]));
+	tcase_add_test(tc, too_many_devices);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

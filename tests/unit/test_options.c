@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line: what it takes, and how it refuses the rest. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/core/error.h"
+#include "vmm/options.h"
+
+static struct options options;
+static struct error err;
+
+enum {
+	MAX_ARGS = 32,
+};
+
+/* Parse "--kernel k" and the words of @line, which a space separates. */
+static int parse(const char *line)
+{
+	static char copy[256];
+	char *argv[MAX_ARGS] = {(char *)"xvmm", (char *)"--kernel", (char *)"k"};
+	char *next = copy;
+	int argc = 3;
+
+	snprintf(copy, sizeof(copy), "%s", line);
+	while (next && *next && argc < MAX_ARGS - 1)
+		argv[argc++] = strsep(&next, " ");
+	memset(&err, 0, sizeof(err));
+	return options_parse(&options, argc, argv, &err);
+}
+
+START_TEST(defaults)
+{
+	ck_assert_int_eq(parse(""), 0);
+	ck_assert_str_eq(options.config.kernel, "k");
+	ck_assert_ptr_null(options.config.initrd);
+	ck_assert_ptr_null(options.config.cmdline);
+	ck_assert_uint_eq(options.config.n_nets, 0);
+	ck_assert_uint_eq(options.config.timeout_ms, 0);
+	ck_assert(options.console_stdio);
+	options_free(&options);
+}
+END_TEST
+
+START_TEST(everything)
+{
+	ck_assert_int_eq(parse("--initrd i --cmdline=a=b --boot pvh --cpus 4 "
+			       "--memory 5g,shared=on,prealloc=on --net tap0 "
+			       "--net=tap1,mac=02:00:00:00:00:0a,mtu=9000,id=wan --transport mmio "
+			       "--console file:/x,y --timeout 1.5"),
+			 0);
+	ck_assert_str_eq(options.config.initrd, "i");
+	ck_assert_str_eq(options.config.cmdline, "a=b");
+	ck_assert_int_eq(options.config.boot, XVMM_BOOT_PVH);
+	ck_assert_uint_eq(options.config.cpus, 4);
+	ck_assert_uint_eq(options.config.memory, 5ULL << 30);
+	ck_assert(options.config.memory_shared);
+	ck_assert(options.config.memory_prealloc);
+	ck_assert(!options.config.memory_hugepages);
+	ck_assert_uint_eq(options.config.n_nets, 2);
+	ck_assert_str_eq(options.config.nets[0].tap, "tap0");
+	ck_assert_ptr_null(options.config.nets[0].id);
+	ck_assert_str_eq(options.config.nets[1].tap, "tap1");
+	ck_assert_str_eq(options.config.nets[1].id, "wan");
+	ck_assert_uint_eq(options.config.nets[1].mtu, 9000);
+	ck_assert_uint_eq(options.config.nets[1].mac[5], 0xa);
+	ck_assert_str_eq(options.console_file, "/x,y");
+	ck_assert(!options.console_stdio);
+	ck_assert_uint_eq(options.config.timeout_ms, 1500);
+	options_free(&options);
+}
+END_TEST
+
+static const struct {
+	const char *line;
+	const char *text; /* a part of the error */
+} wrong[] = {
+	{"--nett tap0", "unknown option '--nett'"},
+	{"--kern x", "unknown option '--kern'"},
+	{"stray", "unknown argument 'stray'"},
+	{"--kernel again", "--kernel is given twice"},
+	{"--cpus", "--cpus needs a value"},
+	{"--cpus 0", "'0' is not a number from 1 to 255"},
+	{"--cpus 256", "'256'"},
+	{"--cpus -1", "'-1'"},
+	{"--cpus 1x", "'1x'"},
+	{"--cpus 99999999999999999999", "is not a number"},
+	{"--memory x", "'x' is not a size like 512M"},
+	{"--memory 1MB", "'1MB'"},
+	{"--memory -5M", "'-5M'"},
+	{"--memory 0", "--memory"},
+	{"--memory 99999999999T", "is not a size"},
+	{"--memory ,shared=on", "does not begin with a bare word"},
+	{"--memory shared=on", "does not begin with a bare word"},
+	{"--memory 64M,share=on", "unknown key 'share' (known keys: shared, hugepages, prealloc)"},
+	{"--memory 64M,shared=on,shared=on", "'shared' is given twice"},
+	{"--memory 64M,shared", "'shared' needs a value"},
+	{"--memory 64M,shared=", "'shared' needs a value"},
+	{"--memory 64M,shared=yes", "shared=yes: must be on or off"},
+	{"--memory 64M,", "unknown key ''"},
+	{"--net tap0,vhost=on", "unknown key 'vhost' (known keys: mac, mtu, id)"},
+	{"--net tap0,mac=1:2:3:4:5:6", "is not a MAC address"},
+	{"--net tap0,mac=02:00:00:00:00:0g", "is not a MAC address"},
+	{"--net tap0,mac=02:00:00:00:00:011", "is not a MAC address"},
+	{"--net tap0,mac=03:00:00:00:00:01", "multicast"},
+	{"--net tap0,mac=00:00:00:00:00:00", "can't have"},
+	{"--net tap0,mtu=67", "'67' is not a number from 68 to 65535"},
+	{"--net tap0,mtu=65536", "'65536'"},
+	{"--transport pci", "'pci' is not there"},
+	{"--console tty", "'tty' is none of stdio, off, file:PATH"},
+	{"--console file:", "'file:'"},
+	{"--boot efi", "'efi' is none of auto, linux, pvh"},
+	{"--timeout 0", "'0' is not a number of seconds"},
+	{"--timeout nan", "'nan'"},
+	{"--timeout 5s", "'5s'"},
+	{"--control x", "unknown option '--control'"},
+};
+
+START_TEST(refused)
+{
+	ck_assert_int_lt(parse(wrong[_i].line), 0);
+	ck_assert_msg(strstr(err.text, wrong[_i].text) != NULL, "%s", err.text);
+	ck_assert(err.usage);
+}
+END_TEST
+
+START_TEST(kernel_is_needed)
+{
+	char *argv[] = {(char *)"xvmm", (char *)"--cpus", (char *)"1", NULL};
+
+	ck_assert_int_lt(options_parse(&options, 3, argv, &err), 0);
+	ck_assert_str_eq(err.text, "--kernel is missing; try: xvmm --help");
+	ck_assert(err.usage);
+}
+END_TEST
+
+START_TEST(help_fits_two_screens)
+{
+	int lines = 0;
+
+	ck_assert_int_eq(parse("--help"), 0);
+	ck_assert_int_eq(options.action, OPTIONS_HELP);
+	for (const char *line = options_help; line; line = strchr(line, '\n')) {
+		line += lines++ > 0;
+		ck_assert_uint_le(strcspn(line, "\n"), 99);
+	}
+	ck_assert_int_le(lines, 48);
+	ck_assert_int_eq(parse("--version"), 0);
+	ck_assert_int_eq(options.action, OPTIONS_VERSION);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("options");
+	TCase *tcase = tcase_create("options");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_test(tcase, defaults);
+	tcase_add_test(tcase, everything);
+	tcase_add_loop_test(tcase, refused, 0, sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_test(tcase, kernel_is_needed);
+	tcase_add_test(tcase, help_fits_two_screens);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
