@@ -21,13 +21,13 @@
 
 enum {
 	HEADER_SIZE = sizeof(struct virtio_net_hdr_v1),
-	/* The largest packet: 64 KiB of IP behind an Ethernet header with a VLAN tag. */
-	PACKET_MAX = HEADER_SIZE + 18 + 65535,
+	/* The largest packet: 64 KiB behind an IPv6 header (5.1.6.3) and Ethernet with a VLAN tag. */
+	PACKET_MAX = HEADER_SIZE + 18 + 40 + 65535,
 	/* Used buffers are published when the work runs out, and after so many. */
 	BATCH = 64,
 	/*
-	 * Room for the pieces of the chains that wait for packets: enough to go on taking whole
-	 * chains, which have at most INPROCESS_RING_SIZE_MAX, until they hold the largest packet.
+	 * Room for the pieces of the chains that wait for packets. One chain, which has at most
+	 * INPROCESS_RING_SIZE_MAX, always finds room; where pieces are that small, many don't.
 	 */
 	WINDOW_IOVS = 2 * INPROCESS_RING_SIZE_MAX,
 };
@@ -43,6 +43,7 @@ struct window {
 	unsigned int first_iov, n_iovs;
 	size_t capacity; /* bytes in the chains */
 	size_t pending;	 /* length of a packet in the overflow that needs more buffers; or 0 */
+	bool full;	 /* no further chain can be taken, though they hold no largest packet */
 	struct ring_chain chains[INPROCESS_RING_SIZE_MAX];
 	struct iovec iovs[WINDOW_IOVS + 1]; /* of these chains, in order; one spare for overflow */
 	uint8_t overflow[PACKET_MAX];	    /* hardly ever touched: then its pages don't exist */
@@ -109,17 +110,23 @@ static bool stopping(const struct ring_worker *worker)
 
 /* --- transmit --- */
 
-static void send_packet(struct ring_worker *worker, const struct ring_chain *chain)
+/* False if the ring is to stop before there was room for the packet. */
+static bool send_packet(struct ring_worker *worker, const struct ring_chain *chain)
 {
 	struct net_backend *backend = worker->dp->backend;
 
 	/* Too short for a header, or refused by the backend: the packet is lost, as on a wire. */
 	if (chain->out_len < HEADER_SIZE)
-		return;
+		return true;
 	while (backend->ops->send(backend, worker->index / 2, worker->iovs, chain->n_out) ==
-		       -EAGAIN &&
-	       !stopping(worker))
+	       -EAGAIN) {
+		if (stopping(worker))
+			return false;
+		/* What went out before doesn't wait with it. */
+		publish(worker);
 		wait_event(worker);
+	}
+	return true;
 }
 
 /* Send what is available. 0 when the ring is empty, negative when it is broken. */
@@ -132,7 +139,10 @@ static int transmit_all(struct ring_worker *worker)
 		ret = split_ring_pop(&worker->ring, &chain, worker->iovs, INPROCESS_RING_SIZE_MAX);
 		if (ret <= 0)
 			return ret;
-		send_packet(worker, &chain);
+		if (!send_packet(worker, &chain)) {
+			split_ring_rewind(&worker->ring, chain.position);
+			return 0;
+		}
 		split_ring_push(&worker->ring, chain.id, 0);
 		if (worker->ring.pushed >= BATCH)
 			publish(worker);
@@ -150,6 +160,7 @@ static struct window *window_create(void)
 		window->first_chain = window->n_chains = 0;
 		window->first_iov = window->n_iovs = 0;
 		window->capacity = window->pending = 0;
+		window->full = false;
 	}
 	return window;
 }
@@ -165,6 +176,7 @@ static int window_fill(struct ring_worker *worker)
 	struct window *window = worker->window;
 	int ret;
 
+	window->full = false;
 	if (window->capacity >= PACKET_MAX)
 		return 0;
 	if (window->first_iov) {
@@ -173,12 +185,16 @@ static int window_fill(struct ring_worker *worker)
 			window->n_chains * sizeof(window->chains[0]));
 		window->first_iov = window->first_chain = 0;
 	}
-	while (window->capacity < PACKET_MAX && window->n_chains < INPROCESS_RING_SIZE_MAX) {
+	while (window->capacity < PACKET_MAX) {
 		struct ring_chain *chain = &window->chains[window->n_chains];
 
+		window->full = window->n_chains == worker->ring.state.size;
+		if (window->full)
+			return 0;
 		ret = split_ring_pop(&worker->ring, chain, window->iovs + window->n_iovs,
 				     WINDOW_IOVS - window->n_iovs);
-		if (ret == -ENOBUFS)
+		window->full = ret == -ENOBUFS;
+		if (window->full)
 			return 0;
 		if (ret <= 0)
 			return ret;
@@ -267,8 +283,7 @@ static void place(struct ring_worker *worker, size_t len, size_t direct)
 		if (len > direct)
 			scatter(window_iovs(window), direct, window->overflow, len - direct);
 		deliver(worker, n, len);
-	} else if (accepted(worker->dp, VIRTIO_NET_F_MRG_RXBUF) &&
-		   window->n_chains < worker->ring.state.size) {
+	} else if (accepted(worker->dp, VIRTIO_NET_F_MRG_RXBUF) && !window->full) {
 		/* All in one place, since the window moves. */
 		memmove(window->overflow + direct, window->overflow, len - direct);
 		for (size_t at = 0, i = 0; at < direct; i++) {
@@ -280,7 +295,7 @@ static void place(struct ring_worker *worker, size_t len, size_t direct)
 		}
 		window->pending = len;
 	}
-	/* Else the driver has given us all that it ever can: the packet is lost. */
+	/* Else there is no more room to come: the packet is lost. */
 }
 
 /* Receive what waits, as long as there are buffers. 0: nothing more for now; negative: broken. */
@@ -308,11 +323,11 @@ static int receive_all(struct ring_worker *worker)
 			(struct iovec){window->overflow, sizeof(window->overflow)};
 		len = backend->ops->receive(backend, worker->index / 2, window_iovs(window),
 					    window->n_iovs + 1);
-		if (len == -EAGAIN)
+		if (len <= 0)
+			/* No packet, or the link is down or gone. Wait for an event. */
 			return 0;
-		if (len < HEADER_SIZE)
-			/* An error of the backend: its link is down or gone. Wait for an event. */
-			return 0;
+		if (len < HEADER_SIZE || len > PACKET_MAX)
+			continue; /* No packet is like that. */
 		place(worker, (size_t)len,
 		      (size_t)len < window->capacity ? (size_t)len : window->capacity);
 		if (worker->ring.pushed >= BATCH)
@@ -410,6 +425,8 @@ static int inprocess_start_ring(struct datapath *datapath, unsigned int index,
 	char name[16];
 	int ret;
 
+	if (state->size > INPROCESS_RING_SIZE_MAX)
+		return -EINVAL;
 	worker->wires = *wires;
 	atomic_store(&worker->stopping, false);
 	/* A ring that is wrong from the start breaks when its thread first takes a chain. */

@@ -100,7 +100,7 @@ void virtio_device_destroy(struct virtio_device *dev)
 
 static bool features_ok(const struct virtio_device *dev)
 {
-	/* 6.1: a device without legacy interface insists on VERSION_1. */
+	/* 6.2: a device without legacy interface insists on VERSION_1. */
 	return !(dev->accepted & ~dev->offered) && dev->accepted >> VIRTIO_F_VERSION_1 & 1 &&
 	       dev->ops->validate_features(dev, dev->accepted);
 }
@@ -148,16 +148,19 @@ void virtio_device_set_queue_ready(struct virtio_device *dev, unsigned int index
 	if (!ready) {
 		stop_queue(dev, index);
 		queue->ring.next_avail = queue->ring.next_used = 0;
-	} else if (has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK)) {
+	} else if (has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK) &&
+		   !has_status(dev, VIRTIO_CONFIG_S_NEEDS_RESET)) {
 		start_queue(dev, index);
 	}
 }
 
 void virtio_device_read_config(struct virtio_device *dev, uint64_t offset, void *data, size_t len)
 {
+	size_t size = dev->ops->config_size;
+
 	memset(data, 0, len);
-	if (offset < dev->ops->config_size && len <= dev->ops->config_size - offset)
-		dev->ops->read_config(dev, offset, data, len);
+	if (offset < size)
+		dev->ops->read_config(dev, offset, data, len < size - offset ? len : size - offset);
 }
 
 void virtio_device_break(struct virtio_device *dev, const char *why)

@@ -6,22 +6,21 @@
 #include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "virtio/net_backend.h"
+#include "virtio/tap_info.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
 
 struct tap {
 	struct net_backend backend;
-	int fd;			/* owned */
-	unsigned int offloads;	/* TUN_F_* that this tap takes */
+	int fd;		       /* owned */
+	unsigned int offloads; /* TUN_F_* that this tap takes */
 };
 
 /* Which receive feature asks the tap for which offload. */
@@ -36,9 +35,10 @@ static const struct {
 };
 
 /* A tap always takes these from us once it has the header: its kernel finishes the packet. */
-static const uint64_t transmit_features =
-	1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO4 |
-	1ULL << VIRTIO_NET_F_HOST_TSO6 | 1ULL << VIRTIO_NET_F_HOST_ECN;
+static const uint64_t transmit_features = 1ULL << VIRTIO_NET_F_CSUM |
+					  1ULL << VIRTIO_NET_F_HOST_TSO4 |
+					  1ULL << VIRTIO_NET_F_HOST_TSO6 |
+					  1ULL << VIRTIO_NET_F_HOST_ECN;
 
 static uint64_t tap_features(const struct net_backend *backend)
 {
@@ -70,8 +70,8 @@ static int tap_fd(const struct net_backend *backend, unsigned int queue)
 	return ((const struct tap *)backend)->fd;
 }
 
-static ssize_t tap_receive(struct net_backend *backend, unsigned int queue,
-			   const struct iovec *iov, unsigned int n)
+static ssize_t tap_receive(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
+			   unsigned int n)
 {
 	ssize_t ret = readv(((struct tap *)backend)->fd, iov, (int)n);
 
@@ -105,22 +105,6 @@ static const struct net_backend_ops tap_ops = {
 	.destroy = tap_destroy,
 };
 
-/* One line of the tap's directory in sysfs as a number, or @missing if it can't be read. */
-static long sysfs_number(const char *name, const char *attribute, int base, long missing)
-{
-	char path[64 + IFNAMSIZ], text[32];
-	ssize_t n;
-	FD_CLEANUP int fd = -1;
-
-	snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, attribute);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
-		return missing;
-	text[n] = '\0';
-	return strtol(text, NULL, base);
-}
-
 static int open_tun(const char *name, struct error *err)
 {
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -133,35 +117,35 @@ static int open_tun(const char *name, struct error *err)
 }
 
 /* TUNSETIFF failed with errno: say why, as far as it can be found out. */
-static int explain_attach(const char *name, struct error *err)
+static int explain_attach(const char *name, const struct tap_info *info, struct error *err)
 {
 	int code = errno;
-	long owner = sysfs_number(name, "owner", 10, -1);
-	long flags = sysfs_number(name, "tun_flags", 16, 0);
-	bool multi_queue = flags & IFF_MULTI_QUEUE;
 
-	if (flags && !(flags & IFF_TAP))
-		return error_set(err, -EINVAL,
-				 "%s: it is a tun device, not a tap; try: ip tuntap del %s mode tun; "
-				 "ip tuntap add %s mode tap",
-				 name, name, name);
+	if (info->tun_driver && !info->tap)
+		return error_set(
+			err, -EINVAL,
+			"%s: it is a tun device, not a tap; try: ip tuntap del %s mode tun; "
+			"ip tuntap add %s mode tap",
+			name, name, name);
 	switch (code) {
 	case EBUSY:
-		return error_set(err, -code, "%s: in use by another process; try: another tap, or "
-					     "end that process",
+		return error_set(err, -code,
+				 "%s: in use by another process; try: another tap, or "
+				 "end that process",
 				 name);
 	case EPERM:
-		if (owner >= 0 && (uid_t)owner != geteuid())
-			return error_set(err, -code,
-					 "%s: Operation not permitted: it belongs to uid %ld; try: "
-					 "ip tuntap add %s mode tap user $USER (after ip link del %s)",
-					 name, owner, name, name);
+		if (info->has_owner && info->owner != geteuid())
+			return error_set(
+				err, -code,
+				"%s: Operation not permitted: it belongs to uid %u; try: "
+				"ip tuntap add %s mode tap user $USER (after ip link del %s)",
+				name, info->owner, name, name);
 		return error_set(err, -code,
 				 "%s: Operation not permitted; try: ip tuntap add %s mode tap user "
 				 "$USER (after ip link del %s)",
 				 name, name, name);
 	case EINVAL:
-		if (multi_queue)
+		if (info->multi_queue)
 			return error_set(err, -code,
 					 "%s: it is a multi-queue tap and one queue was asked for; "
 					 "try: ip link del %s; ip tuntap add %s mode tap",
@@ -174,20 +158,30 @@ static int explain_attach(const char *name, struct error *err)
 }
 
 /* Attach @fd to the existing tap @name. TUNSETIFF would create one; nobody asked for that. */
-static int attach(int fd, const char *name, struct error *err)
+static int attach(int fd, const char *name, const struct logger *log, struct error *err)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	struct tap_info info;
+	int ret;
 
 	if (strlen(name) >= IFNAMSIZ)
 		return error_usage(err, "%s: an interface name has at most %d characters", name,
 				   IFNAMSIZ - 1);
-	if (if_nametoindex(name) == 0)
-		return error_set(err, -ENODEV,
+	ret = tap_info_get(name, &info);
+	if (ret == -ENODEV)
+		return error_set(err, ret,
 				 "%s: no such network interface; try: ip tuntap add %s mode tap && "
 				 "ip link set %s up",
 				 name, name, name);
 	memcpy(ifr.ifr_name, name, strlen(name) + 1);
-	return ioctl(fd, TUNSETIFF, &ifr) < 0 ? explain_attach(name, err) : 0;
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
+		return explain_attach(name, &info, err);
+	if (!ret && !info.up)
+		log_warning(
+			log,
+			"%s: the interface is down, so no packet passes; try: ip link set %s up",
+			name, name);
+	return 0;
 }
 
 /* Find out which offloads the kernel takes for packets towards the guest. */
@@ -217,14 +211,11 @@ int tap_create(const char *name, const struct logger *log, struct net_backend **
 	fd = open_tun(name, err);
 	if (fd < 0)
 		return fd;
-	ret = attach(fd, name, err);
+	ret = attach(fd, name, log, err);
 	if (ret)
 		return ret;
 	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0)
 		return error_errno(err, "%s: setting the size of the virtio-net header", name);
-	if (!(sysfs_number(name, "flags", 16, IFF_UP) & IFF_UP))
-		log_warning(log, "%s: the interface is down, so no packet passes; try: ip link set "
-				 "%s up", name, name);
 	tap = malloc(sizeof(*tap));
 	if (!tap)
 		return error_set(err, -ENOMEM, "%s: out of memory", name);

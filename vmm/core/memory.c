@@ -26,31 +26,73 @@ static int create_memfd(struct guest_memory *mem, uint64_t size, bool hugepages,
 	return 0;
 }
 
+/*
+ * Address space for a region, placed so that guest and host addresses agree below 2 MiB: else KVM
+ * can't map the guest's memory by 2 MiB pages (api.rst, KVM_SET_USER_MEMORY_REGION).
+ */
+static void *reserve(const struct memory_range *range)
+{
+	uint64_t size = range->size + huge_page_size, before, after;
+	char *start;
+
+	start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (start == MAP_FAILED)
+		return NULL;
+	before = (range->base - (uintptr_t)start) % huge_page_size;
+	after = huge_page_size - before;
+	if (before)
+		munmap(start, before);
+	munmap(start + before + range->size, after);
+	return start + before;
+}
+
 static int map_region(struct guest_memory *mem, struct memory_region *region,
-		      const struct memory_config *config, struct error *err)
+		      const struct memory_config *config)
 {
 	/* MAP_NORESERVE: what the guest never touches costs the host nothing. */
 	int flags = config->shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	void *host = reserve(&region->range);
+	int ret;
 
+	if (!host)
+		return -errno;
 	if (config->hugepages)
 		/* Reserved at once, so that a short pool is an error here and no SIGBUS later. */
 		flags = (flags & ~MAP_NORESERVE) | (config->shared ? 0 : MAP_HUGETLB);
 	if (config->prealloc)
 		flags |= MAP_POPULATE;
-	region->host = mmap(NULL, region->range.size, PROT_READ | PROT_WRITE, flags, mem->fd,
-			    (off_t)region->fd_offset);
+	region->host = mmap(host, region->range.size, PROT_READ | PROT_WRITE, flags | MAP_FIXED,
+			    mem->fd, (off_t)region->fd_offset);
 	if (region->host == MAP_FAILED) {
-		unsigned long long mib = region->range.size >> 20;
-
+		/* The kernel has perhaps freed the reserved space, and another thread has it. */
+		ret = -errno;
 		region->host = NULL;
-		if (config->hugepages)
-			return error_errno(err,
-					   "guest memory: %llu MiB of 2 MiB pages (try: sysctl "
-					   "vm.nr_hugepages=%llu)",
-					   mib, mib / 2);
-		return error_errno(err, "guest memory: %llu MiB", mib);
+		return ret;
+	}
+	/* MAP_POPULATE doesn't tell if it fails; this does (EINVAL: not before Linux 5.14). */
+	if (config->prealloc && madvise(host, region->range.size, MADV_POPULATE_WRITE) < 0 &&
+	    errno != EINVAL) {
+		ret = -errno;
+		munmap(host, region->range.size);
+		region->host = NULL;
+		return ret;
 	}
 	return 0;
+}
+
+static void map_failed(int code, uint64_t size, const struct memory_config *config,
+		       struct error *err)
+{
+	unsigned long long mib = size >> 20;
+
+	errno = -code;
+	if (config->hugepages)
+		error_errno(err,
+			    "guest memory: %llu MiB of 2 MiB pages (try: sysctl "
+			    "vm.nr_hugepages=%llu)",
+			    mib, mib / 2);
+	else
+		error_errno(err, "guest memory: %llu MiB", mib);
 }
 
 int memory_create(struct guest_memory *mem, const struct memory_range *ranges, size_t n,
@@ -72,12 +114,16 @@ int memory_create(struct guest_memory *mem, const struct memory_range *ranges, s
 	if (config->shared)
 		ret = create_memfd(mem, offset, config->hugepages, err);
 	for (size_t i = 0; i < n && !ret; i++) {
-		ret = map_region(mem, &mem->regions[i], config, err);
-		if (!ret)
+		ret = map_region(mem, &mem->regions[i], config);
+		if (ret)
+			map_failed(ret, offset, config, err);
+		else
 			mem->n_regions = i + 1;
 	}
-	if (ret)
+	if (ret) {
+		fd_close(&mem->fd);
 		memory_destroy(mem);
+	}
 	return ret;
 }
 
@@ -85,7 +131,8 @@ void memory_destroy(struct guest_memory *mem)
 {
 	for (size_t i = 0; i < mem->n_regions; i++)
 		munmap(mem->regions[i].host, mem->regions[i].range.size);
-	if (mem->fd > 0)
+	/* Not in a zeroed struct, which doesn't own descriptor 0. */
+	if (mem->n_regions > 0)
 		fd_close(&mem->fd);
 	*mem = (struct guest_memory){.fd = -1};
 }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
+static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+
 /* What a new thread needs to know; it frees it. */
 struct beginning {
 	void *(*run)(void *arg);
@@ -36,7 +38,13 @@ int thread_create(pthread_t *thread, const char *name, void *(*run)(void *arg), 
 	beginning->arg = arg;
 	snprintf(beginning->name, sizeof(beginning->name), "%s", name);
 
+	/*
+	 * Not the thread's own faults: blocked, these would end the process without the handlers
+	 * that it has for them.
+	 */
 	sigfillset(&all);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(&all, faults[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	ret = pthread_create(thread, NULL, begin, beginning);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Threads of the library: they block every signal, so that the signals of the program that embeds
- * it stay that program's business.
+ * Threads of the library: they block every signal but those of their own faults, so that the
+ * signals of the program that embeds it stay that program's business.
  */
 #ifndef VMM_CORE_THREAD_H
 #define VMM_CORE_THREAD_H

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Executes an invalid instruction: the library tells what and where, and ends the guest. */
+#include "lib/guest.h"
+
+int main(void)
+{
+	__asm__ volatile("ud2");
+	return STATUS_PASS;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What every test guest uses. A guest is a main() over this library. */
+#ifndef GUEST_LIB_GUEST_H
+#define GUEST_LIB_GUEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How a guest ends when nothing else is said. The VMM makes it its own exit status. */
+enum guest_status {
+	STATUS_PASS = 0,
+	STATUS_FAIL = 100,	/* a check() failed */
+	STATUS_EXCEPTION = 101, /* an exception that nobody expected */
+	STATUS_UNUSABLE = 102,	/* fatal(): what the guest needs isn't there */
+};
+
+/* The guest. Runs on the first CPU, in ring 3; what it returns goes to guest_exit(). */
+int main(void);
+
+/* Stop this CPU for good, with interrupts off. */
+_Noreturn void halt(void);
+
+/* Write @status to the debug-exit device. */
+_Noreturn void guest_exit(int status);
+
+/* As printf(3): flags # 0, width, lengths l ll z, conversions d u x c s %. */
+void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Print, and end the guest with STATUS_UNUSABLE. */
+_Noreturn void fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Checks are told as in the Test Anything Protocol, numbered in the order in which they are made.
+ * @what says what must be true, and where it is written. Returns @ok.
+ */
+bool check(bool ok, const char *what, ...) __attribute__((format(printf, 2, 3)));
+
+/* The plan, and the status that main() should return. */
+int check_done(void);
+
+/* The value of "name=value" on the command line. Numbers may be hexadecimal and end in K, M, G. */
+const char *arg_string(const char *name, const char *otherwise); /* ends at the next space */
+uint64_t arg_number(const char *name, uint64_t otherwise);
+bool arg_switch(const char *name, bool otherwise); /* name=on, name=off */
+bool arg_is(const char *name, const char *value);
+
+/* Zeroed pages, at most a few MiB in all. Virtual is physical. */
+enum {
+	PAGE_SIZE = 4096,
+};
+void *alloc_pages(size_t size);
+
+/* Give back all pages that were handed out since alloc_mark() returned @mark. */
+size_t alloc_mark(void);
+void alloc_release(size_t mark);
+
+/*
+ * Waiting: for (deadline_t d = deadline(ms); !condition;) if (deadline_passed(d)) ...
+ * Never too short; a few times too long where the clock's frequency can't be told.
+ */
+typedef uint64_t deadline_t;
+deadline_t deadline(unsigned int milliseconds);
+bool deadline_passed(deadline_t deadline);
+
+#endif

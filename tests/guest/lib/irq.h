@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Interrupts of devices. They are counted; the guest watches the count. */
+#ifndef GUEST_LIB_IRQ_H
+#define GUEST_LIB_IRQ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct irq {
+	unsigned int vector;
+};
+
+enum irq_trigger {
+	IRQ_EDGE_HIGH,
+	IRQ_EDGE_LOW,
+	IRQ_LEVEL_HIGH,
+	IRQ_LEVEL_LOW,
+};
+
+/* Route interrupt @gsi (ACPI's numbering) to this CPU. */
+struct irq irq_request(uint32_t gsi, enum irq_trigger trigger);
+
+/* How often it came. */
+uint32_t irq_count(struct irq irq);
+
+/* Wait until it has come more than @seen times, running. False when @milliseconds have passed. */
+bool irq_wait(struct irq irq, uint32_t seen, unsigned int milliseconds);
+
+/* Halt the CPU until it has come more than @seen times. */
+void irq_halt(struct irq irq, uint32_t seen);
+
+#endif

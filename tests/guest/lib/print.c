@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
+
+#include "lib/console.h"
+#include "lib/guest.h"
+#include "lib/string.h"
+
+struct output {
+	char text[512]; /* what doesn't fit is cut off */
+	size_t len;
+};
+
+static void put(struct output *out, char c)
+{
+	if (out->len < sizeof(out->text))
+		out->text[out->len++] = c;
+}
+
+static void put_padded(struct output *out, const char *text, size_t len, size_t width, char pad)
+{
+	for (size_t i = len; i < width; i++)
+		put(out, pad);
+	for (size_t i = 0; i < len; i++)
+		put(out, text[i]);
+}
+
+static void put_number(struct output *out, uint64_t value, unsigned int base, bool negative,
+		       bool prefix, size_t width, char pad)
+{
+	char digits[24];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = "0123456789abcdef"[value % base];
+		value /= base;
+	} while (value != 0);
+	if (prefix) {
+		digits[--at] = 'x';
+		digits[--at] = '0';
+	}
+	if (negative)
+		digits[--at] = '-';
+	put_padded(out, digits + at, sizeof(digits) - at, width, pad);
+}
+
+static void format_into(struct output *out, const char *format, va_list args)
+{
+	for (; *format != '\0'; format++) {
+		bool is_long = false;
+		bool prefix = false;
+		char pad = ' ';
+		size_t width = 0;
+
+		if (*format != '%') {
+			put(out, *format);
+			continue;
+		}
+		for (format++; *format == '#' || *format == '0'; format++) {
+			prefix = prefix || *format == '#';
+			pad = *format == '0' ? '0' : pad;
+		}
+		for (; *format >= '0' && *format <= '9'; format++)
+			width = width * 10 + (size_t)(*format - '0');
+		for (; *format == 'l' || *format == 'z'; format++)
+			is_long = true;
+		switch (*format) {
+		case 'd': {
+			int64_t value = is_long ? va_arg(args, int64_t) : va_arg(args, int);
+			uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+
+			put_number(out, magnitude, 10, value < 0, false, width, pad);
+			break;
+		}
+		case 'u':
+		case 'x': {
+			uint64_t value = is_long ? va_arg(args, uint64_t)
+						 : va_arg(args, unsigned int);
+
+			put_number(out, value, *format == 'u' ? 10 : 16, false, prefix, width, pad);
+			break;
+		}
+		case 'c':
+			put(out, (char)va_arg(args, int));
+			break;
+		case 's': {
+			const char *text = va_arg(args, const char *);
+
+			put_padded(out, text, strlen(text), width, ' ');
+			break;
+		}
+		default:
+			put(out, *format);
+		}
+	}
+}
+
+static void vprint(const char *format, va_list args)
+{
+	struct output out = {.len = 0};
+
+	format_into(&out, format, args);
+	console_write(out.text, out.len);
+}
+
+void print(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vprint(format, args);
+	va_end(args);
+}
+
+void fatal(const char *format, ...)
+{
+	va_list args;
+
+	print("fatal: ");
+	va_start(args, format);
+	vprint(format, args);
+	va_end(args);
+	print("\n");
+	guest_exit(STATUS_UNUSABLE);
+}
+
+static unsigned int checks;
+static unsigned int failures;
+
+bool check(bool ok, const char *what, ...)
+{
+	struct output out = {.len = 0};
+	va_list args;
+
+	checks++;
+	failures += !ok;
+	va_start(args, what);
+	format_into(&out, what, args);
+	va_end(args);
+	/* One write each: other CPUs print as well. */
+	put(&out, '\0');
+	out.text[sizeof(out.text) - 1] = '\0';
+	print("%s %u - %s\n", ok ? "ok" : "not ok", checks, out.text);
+	return ok;
+}
+
+int check_done(void)
+{
+	print("1..%u\n", checks);
+	return failures == 0 ? STATUS_PASS : STATUS_FAIL;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/virtio_net.h"
+
+#include "lib/guest.h"
+#include "lib/string.h"
+
+enum {
+	RECEIVE_QUEUE = 0,
+	TRANSMIT_QUEUE = 1,
+	RECEIVE_MEMORY = 1 << 20,
+};
+
+static uint64_t wanted_features(void)
+{
+	static const struct {
+		const char *name;
+		unsigned int bits[2];
+	} switches[] = {
+		{"mrg", {VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_MRG_RXBUF}},
+		{"event_idx", {VIRTIO_F_EVENT_IDX, VIRTIO_F_EVENT_IDX}},
+		{"indirect", {VIRTIO_F_INDIRECT_DESC, VIRTIO_F_INDIRECT_DESC}},
+		{"csum", {VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM}},
+		{"tso", {VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_GUEST_TSO4}},
+	};
+	uint64_t wanted = VIRTIO_FEATURE(VIRTIO_NET_F_MAC);
+
+	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++)
+		if (arg_switch(switches[i].name, false))
+			wanted |= VIRTIO_FEATURE(switches[i].bits[0]) |
+				  VIRTIO_FEATURE(switches[i].bits[1]);
+	return wanted;
+}
+
+static bool may_merge(const struct net *net)
+{
+	return virtio_has(&net->device, VIRTIO_NET_F_MRG_RXBUF);
+}
+
+static void add_receive_buffer(struct net *net, void *buffer)
+{
+	struct segment segment = {.data = buffer, .len = net->buffer_size};
+
+	if (!virtqueue_add(&net->receive, &segment, 0, 1, buffer))
+		fatal("virtio-net: no room to give a receive buffer back");
+}
+
+/* 5.1.6.3.1: what the largest packet takes, unless buffers can be merged. */
+static void fill_receive_queue(struct net *net)
+{
+	uint32_t needed = sizeof(struct net_header) + 1514;
+
+	if (virtio_has(&net->device, VIRTIO_NET_F_GUEST_TSO4))
+		needed = sizeof(struct net_header) + NET_PACKET_MAX;
+	net->buffer_size = (uint32_t)arg_number("rxbuf", may_merge(net) ? 2048 : needed);
+	for (uint32_t n = 0; n < net->receive.size && n * net->buffer_size < RECEIVE_MEMORY; n++)
+		add_receive_buffer(net, alloc_pages(net->buffer_size));
+	virtqueue_publish(&net->receive);
+}
+
+void net_init(struct net *net)
+{
+	uint64_t wanted = wanted_features();
+	struct virtio_device *device = &net->device;
+
+	if (!virtio_find(VIRTIO_ID_NET, 0, device))
+		fatal("no network device");
+	if (!virtio_negotiate(device, wanted))
+		fatal("virtio-net: refuses features %#lx", device->features);
+	if (wanted & ~device->features)
+		fatal("virtio-net: does not offer features %#lx", wanted & ~device->features);
+	device->transport->read_config(device, VIRTIO_NET_CONFIG_MAC, net->mac, sizeof(net->mac));
+	net->irq = irq_request(device->gsi, IRQ_EDGE_HIGH);
+	virtqueue_init(&net->receive, device, RECEIVE_QUEUE, 0);
+	virtqueue_init(&net->transmit, device, TRANSMIT_QUEUE, 0);
+	virtqueue_enable_interrupts(&net->receive, false);
+	virtqueue_enable_interrupts(&net->transmit, false);
+	virtio_driver_ok(device);
+	fill_receive_queue(net);
+}
+
+bool net_send(struct net *net, struct net_packet *packet)
+{
+	struct segment segments[1 + NET_PARTS_MAX];
+
+	segments[0] = (struct segment){.data = &packet->header, .len = sizeof(packet->header)};
+	memcpy(segments + 1, packet->parts, packet->n_parts * sizeof(segments[0]));
+	return virtqueue_add(&net->transmit, segments, 1 + packet->n_parts, 0, packet);
+}
+
+void net_flush(struct net *net)
+{
+	virtqueue_publish(&net->transmit);
+}
+
+struct net_packet *net_sent(struct net *net)
+{
+	void *token;
+	uint32_t len;
+
+	return virtqueue_take(&net->transmit, &token, &len) ? token : NULL;
+}
+
+/* 5.1.6.4.1: one buffer without MRG_RXBUF; with it, all but the last are filled up. */
+static unsigned int count_buffers(const struct net *net, const struct net_header *header)
+{
+	uint16_t n = header->num_buffers;
+
+	if (n == 0 && !may_merge(net) && arg_is("num_buffers", "any"))
+		return 1;
+	if (n == 0 || n > NET_PARTS_MAX || (n > 1 && !may_merge(net)))
+		fatal("virtio-net: num_buffers is %u", n);
+	return n;
+}
+
+bool net_receive(struct net *net, struct net_packet *packet)
+{
+	unsigned int n = 1;
+	uint32_t skip = sizeof(packet->header);
+
+	packet->len = 0;
+	for (unsigned int i = 0; i < n; i++) {
+		uint8_t *buffer;
+		uint32_t len;
+
+		if (!virtqueue_take(&net->receive, (void **)&buffer, &len)) {
+			if (i == 0)
+				return false;
+			fatal("virtio-net: num_buffers is %u, but there are only %u", n, i);
+		}
+		if (i == 0) {
+			memcpy(&packet->header, buffer, sizeof(packet->header));
+			n = count_buffers(net, &packet->header);
+		}
+		if (len < skip || len > net->buffer_size || (i + 1 < n && len < net->buffer_size))
+			fatal("virtio-net: buffer %u of %u has %u bytes of %u", i + 1, n, len,
+			      net->buffer_size);
+		packet->buffers[i] = buffer;
+		packet->parts[i] = (struct segment){.data = buffer + skip, .len = len - skip};
+		packet->len += len - skip;
+		skip = 0;
+	}
+	packet->n_parts = n;
+	return true;
+}
+
+void net_release(struct net *net, const struct net_packet *packet)
+{
+	for (unsigned int i = 0; i < packet->n_parts; i++)
+		add_receive_buffer(net, packet->buffers[i]);
+	virtqueue_publish(&net->receive);
+}
+
+bool net_wait(struct net *net, unsigned int milliseconds)
+{
+	uint32_t seen = irq_count(net->irq);
+	bool came = true;
+
+	virtqueue_enable_interrupts(&net->receive, true);
+	virtqueue_enable_interrupts(&net->transmit, true);
+	if (!virtqueue_pending(&net->receive) && !virtqueue_pending(&net->transmit)) {
+		came = irq_wait(net->irq, seen, milliseconds);
+		/* 4.2.5.1: the cause is there when the interrupt is. Linux looks at nothing else.
+		 */
+		if (came && net->device.transport->take_causes(&net->device) == 0)
+			fatal("virtio-net: an interrupt without a cause");
+	}
+	virtqueue_enable_interrupts(&net->receive, false);
+	virtqueue_enable_interrupts(&net->transmit, false);
+	return came;
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A network device (virtio 1.3, 5.1): one queue pair. */
+#ifndef GUEST_LIB_VIRTIO_NET_H
+#define GUEST_LIB_VIRTIO_NET_H
+
+#include "lib/irq.h"
+#include "lib/virtio.h"
+#include "lib/virtqueue.h"
+
+enum virtio_net_feature_bit { /* 5.1.3 */
+	VIRTIO_NET_F_CSUM = 0,
+	VIRTIO_NET_F_GUEST_CSUM = 1,
+	VIRTIO_NET_F_MTU = 3,
+	VIRTIO_NET_F_MAC = 5,
+	VIRTIO_NET_F_GUEST_TSO4 = 7,
+	VIRTIO_NET_F_HOST_TSO4 = 11,
+	VIRTIO_NET_F_MRG_RXBUF = 15,
+	VIRTIO_NET_F_STATUS = 16,
+};
+
+enum {
+	VIRTIO_NET_CONFIG_MAC = 0,
+	VIRTIO_NET_CONFIG_STATUS = 6,
+	VIRTIO_NET_CONFIG_MTU = 10,
+	VIRTIO_NET_LINK_UP = 1,
+};
+
+struct net_header { /* 5.1.6 */
+	uint8_t flags;
+	uint8_t gso_type;
+	uint16_t hdr_len;
+	uint16_t gso_size;
+	uint16_t csum_start;
+	uint16_t csum_offset;
+	uint16_t num_buffers;
+};
+
+_Static_assert(sizeof(struct net_header) == 12, "virtio 1.3, 5.1.6");
+
+enum {
+	NET_NEEDS_CSUM = 1, /* flags */
+	NET_DATA_VALID = 2,
+	NET_GSO_TCPV4 = 1, /* gso_type */
+};
+
+enum {
+	NET_PARTS_MAX = 38,
+	NET_PACKET_MAX = 65550, /* 5.1.6.3.1: without the header */
+};
+
+/*
+ * A packet in pieces. One to be sent belongs to the device from net_send() until net_sent() gives
+ * it back; one that was received belongs to the guest until net_release().
+ */
+struct net_packet {
+	struct net_header header;
+	uint32_t len; /* received: without the header */
+	unsigned int n_parts;
+	struct segment parts[NET_PARTS_MAX]; /* without the header */
+	void *buffers[NET_PARTS_MAX];	     /* received: for net_release() */
+};
+
+struct net {
+	struct virtio_device device;
+	struct virtqueue receive;
+	struct virtqueue transmit;
+	struct irq irq;
+	uint8_t mac[6];
+	uint32_t buffer_size; /* of receive buffers, with the header */
+};
+
+/*
+ * Find the first network device, negotiate what the command line asks for, fill the receive
+ * queue, go. Parameters, all on or off: mrg, event_idx, indirect, csum, tso (host and guest,
+ * wants csum). rxbuf: size of a receive buffer. num_buffers=any: it may be 0 where buffers can't be
+ * merged, as QEMU leaves it. Ends the guest if something asked for isn't offered.
+ */
+void net_init(struct net *net);
+
+/* Queue @packet; net_flush() shows it to the device. False if the queue is full. */
+bool net_send(struct net *net, struct net_packet *packet);
+void net_flush(struct net *net);
+
+/* A packet that has been sent, or NULL. */
+struct net_packet *net_sent(struct net *net);
+
+/*
+ * The next received packet. What 5.1.6.4 says of its header and buffers is verified; where it
+ * isn't so, the guest ends. False if there is none.
+ */
+bool net_receive(struct net *net, struct net_packet *packet);
+void net_release(struct net *net, const struct net_packet *packet);
+
+/* Wait by interrupt until something was received or sent. False when nothing has come in time. */
+bool net_wait(struct net *net, unsigned int milliseconds);
+
+#endif

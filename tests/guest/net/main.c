@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A network device at work. Parameters: those of net_init(), and
+ *	mode=reply	answer ARP and ICMP echo requests for "ip"
+ *	mode=bounce	send back what comes from the test's address, and check its contents
+ *	mode=send	send "count" test frames of "size" bytes, "batch" of them at a time
+ *	mode=tso	send one TCP segment of "size" bytes, to be cut into "mss" bytes
+ *	wait=poll	look at the rings instead of waiting for interrupts
+ * reply and bounce end when a TEST_STOP frame arrives, or nothing for 5 seconds.
+ */
+#include "net/net_guest.h"
+
+#include "lib/guest.h"
+#include "lib/string.h"
+
+const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+
+struct counts counts;
+
+void fill_ethernet(struct ethernet_header *header, const struct net *net, const uint8_t to[6],
+		   unsigned int type)
+{
+	memcpy(header->to, to, sizeof(header->to));
+	memcpy(header->from, net->mac, sizeof(header->from));
+	write_be16(header->type, type);
+}
+
+void send_and_wait(struct net *net, struct net_packet *packet)
+{
+	if (!net_send(net, packet))
+		fatal("no room to send a packet of %u parts", packet->n_parts);
+	net_flush(net);
+	for (deadline_t d = deadline(SILENCE_MS); net_sent(net) != packet;)
+		if (deadline_passed(d))
+			fatal("a packet is not sent for %d ms", SILENCE_MS);
+	counts.sent++;
+}
+
+static void send_ready(struct net *net)
+{
+	static struct test_frame frame = {.operation = TEST_READY};
+	static struct net_packet packet = {
+		.n_parts = 1,
+		.parts = {{.data = &frame, .len = sizeof(frame)}},
+	};
+
+	fill_ethernet(&frame.ethernet, net, broadcast, ETHERTYPE_TEST);
+	send_and_wait(net, &packet);
+}
+
+static bool is_stop(const struct net_packet *packet)
+{
+	const struct test_frame *frame = first_part(packet);
+
+	return packet->parts[0].len >= sizeof(*frame) &&
+	       read_be16(frame->ethernet.type) == ETHERTYPE_TEST && frame->operation == TEST_STOP;
+}
+
+static void serve(struct net *net, bool (*handle)(struct net *net, struct net_packet *packet))
+{
+	bool poll = arg_is("wait", "poll");
+	deadline_t silence = deadline(SILENCE_MS);
+	static struct net_packet packet;
+
+	send_ready(net);
+	print("ready\n");
+	for (;;) {
+		if (net_receive(net, &packet)) {
+			if (is_stop(&packet))
+				return;
+			if (handle(net, &packet))
+				counts.received++;
+			else
+				counts.noise++;
+			net_release(net, &packet);
+			silence = deadline(SILENCE_MS);
+		} else if (poll ? deadline_passed(silence) : !net_wait(net, SILENCE_MS)) {
+			fatal("nothing received for %d ms", SILENCE_MS);
+		}
+	}
+}
+
+int main(void)
+{
+	static struct net net;
+
+	net_init(&net);
+	print("features %#lx\n", net.device.features);
+	if (arg_is("mode", "reply"))
+		serve(&net, reply);
+	else if (arg_is("mode", "bounce"))
+		serve(&net, bounce);
+	else if (arg_is("mode", "send"))
+		send_many(&net);
+	else if (arg_is("mode", "tso"))
+		send_large(&net);
+	else
+		fatal("mode is none of reply, bounce, send, tso");
+	print("received %lu sent %lu noise %lu kicks %lu interrupts %u\n", counts.received,
+	      counts.sent, counts.noise, net.transmit.statistics.kicks, irq_count(net.irq));
+	check(counts.wrong == 0, "contents and order: %lu of %lu packets wrong", counts.wrong,
+	      counts.received);
+	return check_done();
+}

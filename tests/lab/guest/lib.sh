@@ -1,0 +1,60 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Functions for the commands that scenarios run in the guest.
+
+# A line for the scenario to look for: guest_wait, guest_said, guest_value.
+say() {
+	echo "lab: $*"
+}
+
+# The kernel's own modules, by name.
+load() {
+	for module in "$@"; do
+		insmod "/modules/$module.ko" || say "module $module: failed"
+	done
+}
+
+# What the kernel found of the machine.
+report() {
+	say "cpus=$(nproc)"
+	say "memtotal=$(awk '/^MemTotal:/ { print $2 }' /proc/meminfo)"
+	ram=0
+	grep '^[^ ].* : System RAM' /proc/iomem >/tmp/ram
+	while read -r range rest; do
+		ram=$((ram + 0x${range#*-} - 0x${range%-*} + 1))
+	done </tmp/ram
+	say "ram=$ram"
+}
+
+# The NIC at 10.0.2.2; the host's end of the tap is 10.0.2.1.
+net_up() {
+	load virtio_ring virtio virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
+		failover net_failover virtio_net
+	ip link set lo up
+	ip addr add 10.0.2.2/24 dev eth0
+	ip link set eth0 up
+}
+
+# The kernel drops what the tty still holds when it powers off; setting a tty's
+# mode waits until it is sent (TCSADRAIN).
+drain() {
+	stty -echo
+}
+
+# Powers off when the power button is pressed, as a guest's acpid does it.
+obey_power_button() {
+	load button evdev
+	mkdir -p /etc/acpi/PWRF
+	cat >/etc/acpi/PWRF/00000080 <<-'END'
+		#!/bin/busybox sh
+		echo "lab: power button pressed"
+		stty -echo
+		poweroff -f
+	END
+	chmod +x /etc/acpi/PWRF/00000080
+	acpid -f -l /dev/null &
+	sleep 1
+	say ready
+	wait
+}

@@ -1,0 +1,242 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What tests/lab/run and tests/lab/shell share: options, packages, the cache, the
+# tree of files that scenarios see as LAB_DIR, the L1 image, and QEMU.
+
+lab_source=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+lab_cache=${XVMM_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xvmm-lab}
+lab_kernel=$lab_cache/kernel
+l1_memory=8192 # MiB; taken from the host only when touched
+
+say() {
+	echo "lab: $*" >&2
+}
+
+die() {
+	say "$@"
+	exit 1
+}
+
+check_packages() {
+	local package file missing=()
+
+	while read -r package file; do
+		case $package in
+		'' | '#'*) continue ;;
+		esac
+		if [[ $file == /* ]]; then
+			[[ -e $file ]]
+		else
+			type -P "$file" >/dev/null
+		fi || missing+=("$package")
+	done <"$lab_source/packages"
+	[[ ${#missing[@]} -eq 0 ]] ||
+		die "packages are missing; try: apt-get install -y --no-install-recommends ${missing[*]}"
+}
+
+# Whether this machine's KVM can run Linux. It takes more than /dev/kvm: KVM's PVM
+# back end, for one, can't run a stock kernel.
+host_kvm_runs_linux() {
+	[[ -r /dev/kvm && -w /dev/kvm ]] && grep -qwE 'svm|vmx' /proc/cpuinfo
+}
+
+### The guest kernel, and L1's
+
+# The ELF file inside a bzImage: the payload, by the setup header's setup_sects,
+# payload_offset and payload_length (Documentation/x86/boot.rst), without the size
+# in its last four bytes.
+extract_vmlinux() {
+	local image=$1
+	field() { od -An -j "$1" -N "$2" -t "u$2" "$image" | tr -d ' '; }
+
+	dd if="$image" iflag=skip_bytes,count_bytes bs=1M status=none \
+		skip="$((($(field 0x1f1 1) + 1) * 512 + $(field 0x248 4)))" count="$(($(field 0x24c 4) - 4))" |
+		lz4 -dcq
+}
+
+# Debian's cloud kernel, downloaded once and unpacked, never installed:
+# $lab_kernel/{bzImage,vmlinux,modules/}. Remove the cache to get a newer one.
+fetch_kernel() (
+	[[ ! -d $lab_kernel ]] || exit 0
+	package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $2 }')
+	[[ $package ]] || die "linux-image-cloud-amd64 is not known here; try: apt-get update"
+	version=${package#linux-image-}
+
+	mkdir -p "$lab_cache"
+	work=$(mktemp -d "$lab_cache/fetch.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	say "fetching $package to $lab_cache"
+	cd "$work" || exit
+	apt-get -qq -o APT::Sandbox::User=root download "$package"
+	say "unpacking $package"
+	dpkg-deb -x ./*.deb root
+	mkdir kernel
+	mv "root/boot/vmlinuz-$version" kernel/bzImage
+	mv "root/lib/modules/$version/kernel" kernel/modules
+	extract_vmlinux kernel/bzImage >kernel/vmlinux
+	mv -T kernel "$lab_kernel"
+)
+
+### Images
+#
+# A tree to be packed holds symbolic links to the files themselves; cpio follows them.
+
+# place FILE TARGET: puts an existing file into a tree.
+place() {
+	mkdir -p "${2%/*}"
+	ln -sfn "$(realpath "$1")" "$2"
+}
+
+# place_program FILE TARGET ROOT: with the libraries that it loads, in ROOT.
+place_program() {
+	local library
+
+	place "$1" "$2"
+	ldd "$1" 2>/dev/null | grep -o '/[^ ]*' | while read -r library; do
+		place "$library" "$3$library"
+	done || : # a static program
+}
+
+# place_modules ROOT MODULE...
+place_modules() {
+	local root=$1 module
+
+	shift
+	for module in "$@"; do
+		place "$(find "$lab_kernel/modules" -name "$module.ko")" "$root/modules/$module.ko"
+	done
+}
+
+# pack ROOT: a cpio archive of a tree, on standard output.
+pack() {
+	mkdir -p "$1"/{dev,proc,sys,tmp}
+	(cd "$1" && find . -mindepth 1 -printf '%P\0' | cpio -0oL -H newc -R 0:0 --quiet)
+}
+
+# build_guest WORK: WORK/guest.cpio, small enough for a guest of 64 MiB, and
+# WORK/iperf3.cpio to append to it, as a kernel allows.
+build_guest() {
+	local root=$1/guest
+
+	place "$lab_source/guest/init" "$root/init"
+	place "$lab_source/guest/lib.sh" "$root/lib.sh"
+	place_program "$(type -P busybox)" "$root/bin/busybox" "$root"
+	mkdir -p "$root/usr/bin"
+	gcc -static -O2 -Wall -o "$root/usr/bin/outb" "$lab_source/guest/outb.c"
+	place_modules "$root" virtio_ring virtio virtio_mmio virtio_pci_modern_dev \
+		virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net \
+		pvpanic pvpanic-mmio button evdev
+	pack "$root" >"$1/guest.cpio"
+
+	root=$1/iperf3
+	place_program "$(type -P iperf3)" "$root/usr/bin/iperf3" "$root"
+	pack "$root" >"$1/iperf3.cpio"
+}
+
+# build_tree WORK: WORK/l1 is the root of L1, WORK/l1/lab what scenarios see as
+# LAB_DIR. Direct mode uses WORK/l1/lab where it is.
+build_tree() {
+	local root=$1/l1 lab=$1/l1/lab file
+
+	build_guest "$1"
+	place "$1/guest.cpio" "$lab/guest.cpio"
+	place "$1/iperf3.cpio" "$lab/iperf3.cpio"
+	place "$lab_kernel/bzImage" "$lab/bzImage"
+	place "$lab_kernel/vmlinux" "$lab/vmlinux"
+	for file in "$lab_source"/{lib.sh,runner,interactive,scenarios/*.sh}; do
+		place "$file" "$lab/${file#"$lab_source/"}"
+	done
+	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"
+	for file in ip iperf3 unshare; do
+		place_program "$(type -P "$file")" "$lab/bin/$file" "$root"
+	done
+	place_peers "$root"
+}
+
+# Other VMMs, for compare scenarios only.
+place_peers() {
+	local root=$1 file
+
+	if [[ ${XVMM_LAB_KVMTOOL:-} ]]; then
+		place_program "$XVMM_LAB_KVMTOOL" "$root/lab/bin/lkvm" "$root"
+	fi
+	if [[ ${XVMM_LAB_QEMU:-} == 1 ]]; then
+		place_program "$(type -P qemu-system-x86_64)" "$root/lab/bin/qemu" "$root"
+		for file in bios-microvm.bin linuxboot_dma.bin; do
+			place "/usr/share/qemu/$file" "$root/usr/share/qemu/$file"
+		done
+	fi
+}
+
+# build_l1 WORK: WORK/l1.cpio
+build_l1() {
+	local root=$1/l1
+
+	place "$lab_source/l1/init" "$root/init"
+	place_program "$(type -P busybox)" "$root/bin/busybox" "$root"
+	place_modules "$root" irqbypass kvm kvm-amd vhost_iotlb vhost tun tap vhost_net
+	pack "$root" >"$1/l1.cpio"
+}
+
+# exec_l1 WORK PARAMETERS QEMU-OPTION...: becomes the QEMU that runs L1. The first
+# serial port is L1's console, the second carries TAP.
+exec_l1() {
+	local work=$1 parameters=$2
+
+	shift 2
+	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$l1_memory" \
+		-nodefaults -display none -no-reboot \
+		-kernel "$lab_kernel/bzImage" -initrd "$work/l1.cpio" \
+		-append "console=ttyS0 quiet panic=-1 $parameters" "$@"
+}
+
+### Beginning
+
+# parse_options OPTION...: sets lab_xvmm, lab_mode (direct or lab) and the array
+# lab_arguments. The caller defines usage().
+parse_options() {
+	lab_xvmm=$lab_source/../../build/xvmm lab_mode='' lab_arguments=()
+	while [[ $# -gt 0 ]]; do
+		case $1 in
+		--xvmm)
+			[[ $# -gt 1 ]] || die "--xvmm needs a path"
+			lab_xvmm=$2
+			shift
+			;;
+		--direct | --lab) lab_mode=${1#--} ;;
+		-h | --help)
+			usage
+			exit
+			;;
+		-*) die "unknown option: $1; see --help" ;;
+		*) lab_arguments+=("$1") ;;
+		esac
+		shift
+	done
+
+	if [[ ! $lab_mode ]]; then
+		host_kvm_runs_linux && lab_mode=direct || lab_mode=lab
+	fi
+}
+
+# prepare: whatever it takes until guests can be started; sets lab_work, a
+# directory that the caller removes.
+prepare() {
+	check_packages
+	[[ -x $lab_xvmm ]] ||
+		die "no $(realpath -m "$lab_xvmm"); build it (cmake -B build && cmake --build build) or give --xvmm PATH"
+	fetch_kernel
+	lab_work=$(mktemp -d -t xvmm-lab.XXXXXX)
+	build_tree "$lab_work"
+	[[ $lab_mode == direct ]] || build_l1 "$lab_work"
+}
+
+# exec_direct COMMAND...: becomes COMMAND in namespaces of its own, as their root.
+# All that it starts ends with it.
+exec_direct() {
+	local user=()
+
+	[[ $(id -u) -eq 0 ]] || user=(--map-root-user)
+	exec unshare "${user[@]}" --kill-child --fork --pid --mount-proc --net "$@"
+}

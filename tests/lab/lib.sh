@@ -1,0 +1,153 @@
+# shellcheck shell=dash
+# SPDX-License-Identifier: Apache-2.0
+#
+# What scenarios are written with. They run under busybox sh -eu, in L1 or on the
+# host, in PID, network and mount namespaces of their own: what a scenario starts,
+# mounts or configures is gone when it ends.
+#
+# The runner gives LAB_DIR (kernels, initramfs, programs) and LAB_TMP (a scratch
+# directory; *.log in it are shown if the scenario fails). A scenario may set:
+#   LAB_KERNEL   the guest kernel: bzImage (the default) or vmlinux of LAB_DIR
+#   LAB_INITRD   its initramfs
+#   LAB_APPEND   more of the kernel command line
+
+LAB_XVMM=$LAB_DIR/bin/xvmm
+LAB_KERNEL=$LAB_DIR/bzImage
+LAB_INITRD=$LAB_DIR/guest.cpio
+LAB_APPEND=
+
+# iproute2's ip, not the applet that busybox sh prefers.
+ip() {
+	"$LAB_DIR/bin/ip" "$@"
+}
+
+iperf3() {
+	"$LAB_DIR/bin/iperf3" "$@"
+}
+
+# From now on guests have iperf3.
+guest_has_iperf3() {
+	LAB_INITRD=$LAB_TMP/initrd.cpio
+	cat "$LAB_DIR/guest.cpio" "$LAB_DIR/iperf3.cpio" >"$LAB_INITRD"
+}
+
+lab_fail() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+lab_skip() {
+	echo "$*" >"$LAB_TMP/skip"
+	exit 77
+}
+
+# Milliseconds since the machine started, in steps of 10.
+now_ms() {
+	read -r uptime rest </proc/uptime
+	echo "${uptime%.*}${uptime#*.}0"
+}
+
+### Virtual machines, one at a time
+
+# guest_cmdline COMMANDS: the command line of a kernel whose init (guest/init) is to
+# run COMMANDS, which have no double quotes in them, and to power off.
+guest_cmdline() {
+	echo "console=ttyS0 quiet panic=-1 $LAB_APPEND lab.run=\"$1\""
+}
+
+exec_xvmm() {
+	cmdline=$(guest_cmdline "$1")
+	shift
+	exec "$LAB_XVMM" --kernel "$LAB_KERNEL" --initrd "$LAB_INITRD" --cmdline "$cmdline" "$@" \
+		>"$LAB_TMP/console.log" 2>"$LAB_TMP/xvmm.log"
+}
+
+# lab_xvmm COMMANDS [OPTION]...: boots a guest that runs COMMANDS, for which
+# guest/lib.sh has some functions. Standard input is the guest's console input.
+# Returns xvmm's exit status.
+lab_xvmm() {
+	(exec_xvmm "$@")
+}
+
+# lab_start COMMANDS [OPTION]...: the same in the background, LAB_PID.
+lab_start() {
+	: >"$LAB_TMP/console.log"
+	exec_xvmm "$@" &
+	LAB_PID=$!
+}
+
+# Waits for the VM that lab_start started; returns xvmm's exit status.
+lab_wait() {
+	wait "$LAB_PID"
+}
+
+# Whether it runs; an unreaped process is still in /proc, as a zombie.
+lab_running() {
+	grep -q '^State:.[^Z]' "/proc/$LAB_PID/status"
+} 2>/dev/null
+
+# Ends the VM that lab_start started, whatever state it is in.
+lab_kill() {
+	kill -KILL "$LAB_PID"
+	wait "$LAB_PID" || :
+}
+
+# expect_status STATUS COMMAND...
+expect_status() {
+	expected=$1 status=0
+	shift
+	"$@" || status=$?
+	[ "$status" -eq "$expected" ] || lab_fail "exit status $status, expected $expected: $*"
+}
+
+### The guest's console
+
+# guest_wait PATTERN [SECONDS]: waits for a line on the console.
+guest_wait() {
+	deadline=$(($(now_ms) + ${2:-30} * 1000))
+	until guest_said "$1"; do
+		lab_running || guest_said "$1" || lab_fail "xvmm ended before: $1"
+		[ "$(now_ms)" -lt "$deadline" ] || lab_fail "not within ${2:-30} s: $1"
+		sleep 0.1
+	done
+}
+
+guest_said() {
+	grep -q -e "$1" "$LAB_TMP/console.log"
+}
+
+# guest_lines KEY: prints the lines "lab: KEY...".
+guest_lines() {
+	grep -e "^lab: $1" "$LAB_TMP/console.log" | tr -d '\r'
+}
+
+# guest_value KEY: VALUE of the line "lab: KEY=VALUE".
+guest_value() {
+	sed -n "s/^lab: $1=//p" "$LAB_TMP/console.log" | tr -d '\r'
+}
+
+# expect_value KEY VALUE
+expect_value() {
+	value=$(guest_value "$1")
+	echo "guest: $1=$value"
+	[ "$value" = "$2" ] || lab_fail "expected $1=$2"
+}
+
+# expect_ram MIB: the kernel uses all of the machine's memory, but for what a PC
+# keeps below 1 MiB.
+expect_ram() {
+	ram=$(guest_value ram)
+	echo "guest: ram=$ram memtotal=$(guest_value memtotal) KiB"
+	less=$((($1 << 20) - ram))
+	[ "$less" -ge 0 ] || lab_fail "more than $1 MiB"
+	[ "$less" -le 1048576 ] || lab_fail "$less less than $1 MiB"
+}
+
+### The network
+
+# tap_up NAME: a tap for --net, with the host's end at 10.0.2.1.
+tap_up() {
+	ip tuntap add "$1" mode tap vnet_hdr
+	ip addr add 10.0.2.1/24 dev "$1"
+	ip link set "$1" up
+}

@@ -1,0 +1,41 @@
+# shellcheck shell=dash source=../lib.sh
+# SPDX-License-Identifier: Apache-2.0
+# shows: VMs ended at random moments leave nothing behind; complete boots in between
+# set: ci
+# limit: 150
+. "$LAB_DIR/lib.sh"
+
+duration=75
+
+# Processes of this scenario's PID namespace, but for this shell.
+processes() {
+	set -- /proc/[0-9]*
+	echo "$(($# - 1))"
+}
+
+tap_up tap0
+alone=$(processes)
+end=$(($(now_ms) + duration * 1000))
+ended=0 boots=0
+while [ "$(now_ms)" -lt "$end" ]; do
+	moment=$(($(od -An -N2 -tu2 /dev/urandom) % 2000))
+	lab_start 'sleep 1000' --net tap0 --cpus 2
+	usleep "${moment}000"
+	if [ "$((ended % 2))" -eq 0 ]; then
+		kill -TERM "$LAB_PID"
+		usleep 20000
+		kill -TERM "$LAB_PID"
+	else
+		kill -KILL "$LAB_PID"
+	fi
+	wait "$LAB_PID" || :
+	[ "$(processes)" -eq "$alone" ] || lab_fail "a process is left after $moment ms: $(ps)"
+	ended=$((ended + 1))
+
+	if [ "$((ended % 8))" -eq 0 ]; then
+		expect_status 0 lab_xvmm 'net_up; report' --net tap0 --cpus 2
+		expect_value cpus 2 >/dev/null
+		boots=$((boots + 1))
+	fi
+done
+echo "$ended ended at random moments within 2 s, $boots booted and powered off, in $duration s"

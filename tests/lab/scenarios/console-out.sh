@@ -1,0 +1,17 @@
+# shellcheck shell=dash source=../lib.sh
+# SPDX-License-Identifier: Apache-2.0
+# shows: console output: 64 KiB lose nothing
+# set: ci
+# limit: 120
+. "$LAB_DIR/lib.sh"
+
+# stty: no carriage returns.
+expect_status 0 lab_xvmm '
+	stty raw
+	say begin
+	seq 11111 22000
+	say end
+'
+sed '1,/^lab: begin/d; /^lab: end/,$d' "$LAB_TMP/console.log" >"$LAB_TMP/numbers"
+seq 11111 22000 | cmp - "$LAB_TMP/numbers"
+wc -c <"$LAB_TMP/numbers"

@@ -1,0 +1,12 @@
+# shellcheck shell=dash source=../lib.sh
+# SPDX-License-Identifier: Apache-2.0
+# shows: SIGTERM presses the guest's power button; the guest powers off, status 0
+# set: ci
+# limit: 120
+. "$LAB_DIR/lib.sh"
+
+lab_start obey_power_button
+guest_wait 'lab: ready'
+kill -TERM "$LAB_PID"
+expect_status 0 lab_wait
+guest_said 'lab: power button pressed'

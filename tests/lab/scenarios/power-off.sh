@@ -1,0 +1,8 @@
+# shellcheck shell=dash source=../lib.sh
+# SPDX-License-Identifier: Apache-2.0
+# shows: power-off ends xvmm with status 0
+# set: ci
+# limit: 120
+. "$LAB_DIR/lib.sh"
+
+expect_status 0 lab_xvmm 'poweroff -f'

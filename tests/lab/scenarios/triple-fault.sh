@@ -1,0 +1,9 @@
+# shellcheck shell=dash source=../lib.sh
+# SPDX-License-Identifier: Apache-2.0
+# shows: a triple fault ends xvmm with status 3
+# set: ci
+# limit: 120
+. "$LAB_DIR/lib.sh"
+
+LAB_APPEND=reboot=t
+expect_status 3 lab_xvmm 'reboot -f'

@@ -1,0 +1,38 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Every boot entry is taken, with its command line and initrd.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+require_kvm
+
+# hello NAME PROTOCOL ARGUMENT...
+hello() {
+  local name=$1 protocol=$2
+  shift 2
+  start "$@" --cmdline 'first=1 status=42 last' </dev/null
+  finish
+  judge "$name" 42 "^hello by $protocol\$" '^command line: first=1 status=42 last$'
+}
+
+hello 'ELF with a PVH note: PVH by default' pvh --kernel "$GUESTS/hello.elf"
+hello 'ELF --boot auto' pvh --kernel "$GUESTS/hello.elf" --boot auto
+hello 'ELF --boot pvh' pvh --kernel "$GUESTS/hello.elf" --boot pvh
+hello 'ELF --boot linux' linux64 --kernel "$GUESTS/hello.elf" --boot linux
+hello 'bzImage' linux64 --kernel "$GUESTS/hello.bzimage"
+hello 'bzImage --boot linux' linux64 --kernel "$GUESTS/hello.bzimage" --boot linux
+
+head -c 1234567 /dev/urandom >"$work/initrd"
+read -r sum _ < <(sum "$work/initrd")
+for boot in 'pvh hello.elf' 'linux hello.elf' 'linux hello.bzimage'; do
+  read -r protocol file <<<"$boot"
+  start --kernel "$GUESTS/$file" --boot "$protocol" --initrd "$work/initrd" </dev/null
+  finish
+  judge "initrd of $file, --boot $protocol" 0 "^initrd: 1234567 bytes, sum $sum\$"
+done
+
+guest hello
+judge 'the default command line' 0 '^command line: console=ttyS0$'
+guest hello --cmdline ''
+judge 'an empty command line' 0 '^command line: $'
+
+done_testing

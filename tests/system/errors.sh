@@ -1,0 +1,170 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Wrong inputs: one line on standard error that names the cause, the right status, nothing left.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+require_kvm
+require_network_namespace
+
+# said NAME STATUS PATTERN: what the run that just ended should have said and returned.
+said() {
+  local problem=
+  [ "$status" = "$2" ] || problem="exit status is $status, not $2"
+  [ -z "$left" ] || problem='a process is left behind'
+  [ ! -s "$work/out" ] || problem='there is something on standard output'
+  grep -Eq -- "$3" "$work/err" || problem="${problem:-the message does not match: $3}"
+  [ "$(grep -c '' "$work/err")" = 1 ] || problem='the message is not one line'
+  grep -q '^xvmm: ' "$work/err" || problem='the message does not begin with xvmm:'
+  verdict "$1" "$problem"
+}
+
+# usage PATTERN ARGUMENT...: wrong usage, whatever machine it is on.
+usage() {
+  local pattern=$1
+  shift
+  start "$@" </dev/null
+  finish
+  said "usage: $*" 2 "$pattern"
+}
+
+# wrong NAME PATTERN ARGUMENT...: right usage that can't work here.
+wrong() {
+  local name=$1 pattern=$2
+  shift 2
+  start "$@" </dev/null
+  finish
+  said "$name" 1 "$pattern"
+}
+
+elf=$GUESTS/hello.elf
+bzimage=$GUESTS/hello.bzimage
+
+# --- command line ---
+
+usage 'kernel'
+usage 'frobnicate' --kernel "$elf" --frobnicate
+usage 'stray' --kernel "$elf" stray
+usage 'kernel' --kernel
+usage 'twice' --kernel "$elf" --kernel "$elf"
+usage 'control' --kernel "$elf" --control /tmp/socket
+for value in 0 -1 x '' 1x 100000 99999999999999999999; do
+  usage 'cpus' --kernel "$elf" --cpus "$value"
+done
+for value in 0 '' x 64Q 64MM -64M 1.5G 99999999999999999999 64T 16777216T; do
+  usage 'memory' --kernel "$elf" --memory "$value"
+done
+usage "shared.*(on|off)" --kernel "$elf" --memory 64M,shared=maybe
+usage 'shared.*hugepages.*prealloc' --kernel "$elf" --memory 64M,swap=on
+usage 'shared' --kernel "$elf" --memory 64M,shared=on,shared=off
+usage 'shared' --kernel "$elf" --memory 64M,shared
+usage 'net' --kernel "$elf" --net ''
+usage 'at most 15' --kernel "$elf" --net a-name-that-is-too-long
+usage 'net' --kernel "$elf" --net mac=02:00:00:00:00:01
+usage 'vhots.*mac.*mtu' --kernel "$elf" --net tap0,vhots=on
+usage 'mtu' --kernel "$elf" --net tap0,mtu=1500,mtu=1400
+for value in 0 67 65536 x ''; do
+  usage 'mtu' --kernel "$elf" --net "tap0,mtu=$value"
+done
+for value in zz 02:00:00:00:00 02:00:00:00:00:00:00 01:00:5e:00:00:01 00:00:00:00:00:00; do
+  usage 'mac' --kernel "$elf" --net "tap0,mac=$value"
+done
+usage 'transport.*mmio' --kernel "$elf" --transport carrier-pigeon
+usage 'console.*stdio.*off.*file' --kernel "$elf" --console telnet
+usage 'console' --kernel "$elf" --console file:
+for value in 0 -1 x '' nan inf; do
+  usage 'timeout' --kernel "$elf" --timeout "$value"
+done
+usage 'boot.*auto.*linux.*pvh' --kernel "$elf" --boot multiboot
+
+# --- kernel and initrd ---
+
+missing=$work/missing
+head -c 4000 "$elf" >"$work/short.elf"
+head -c 40 "$elf" >"$work/header.elf"
+head -c 1500 "$bzimage" >"$work/short.bzimage"
+head -c 600 "$bzimage" >"$work/header.bzimage"
+: >"$work/empty"
+echo 'This is no kernel.' >"$work/text"
+gzip -c "$elf" >"$work/vmlinux.gz"
+# e_machine (byte 18): EM_AARCH64; EI_CLASS (byte 4): ELFCLASS32
+cp "$elf" "$work/aarch64.elf"
+printf '\267' | dd of="$work/aarch64.elf" bs=1 seek=18 conv=notrunc status=none
+cp "$elf" "$work/32bit.elf"
+printf '\1' | dd of="$work/32bit.elf" bs=1 seek=4 conv=notrunc status=none
+truncate -s 1G "$work/large"
+
+wrong 'kernel missing' "$missing.*No such file" --kernel "$missing"
+wrong 'kernel is a directory' "$work.*directory" --kernel "$work"
+wrong 'kernel is a device' '/dev/zero' --kernel /dev/zero
+wrong 'kernel is empty' 'empty' --kernel "$work/empty"
+wrong 'kernel is text' 'text' --kernel "$work/text"
+wrong 'ELF cut short' 'short.elf.*(truncated|cut|ends)' --kernel "$work/short.elf"
+wrong 'ELF header cut short' 'header.elf' --kernel "$work/header.elf"
+wrong 'bzImage cut short' 'short.bzimage.*(truncated|cut|ends)' --kernel "$work/short.bzimage"
+wrong 'setup header of bzImage cut short' 'header.bzimage' --kernel "$work/header.bzimage"
+wrong 'kernel of aarch64' 'aarch64' --kernel "$work/aarch64.elf"
+wrong '32-bit ELF' '(32|64)-bit' --kernel "$work/32bit.elf"
+wrong 'gzipped vmlinux' 'gzip.*(gunzip|gzip -d|zcat)' --kernel "$work/vmlinux.gz"
+for format in 'xz \0375\0067\0172\0130\0132\0000' 'zstd \0050\0265\0057\0375' 'lz4 \0002\0041\0114\0030' \
+  'bzip2 \0102\0132\0150\0071'; do
+  read -r name magic <<<"$format"
+  { printf "%b" "$magic" && head -c 1000 /dev/zero; } >"$work/kernel"
+  wrong "kernel compressed by $name" "$name" --kernel "$work/kernel"
+done
+wrong 'a bzImage has no PVH entry' '[Pp][Vv][Hh]' --kernel "$bzimage" --boot pvh
+wrong 'initrd missing' "$missing.*No such file" --kernel "$elf" --initrd "$missing"
+wrong 'initrd is a directory' "$work.*directory" --kernel "$elf" --initrd "$work"
+wrong 'initrd does not fit' 'large' --kernel "$elf" --memory 64M --initrd "$work/large"
+wrong 'initrd does not fit, bzImage' 'large' --kernel "$bzimage" --memory 64M --initrd "$work/large"
+wrong 'command line too long' 'command line|cmdline' --kernel "$bzimage" \
+  --cmdline "$(printf '%5000s' x)"
+wrong 'console file in no directory' "$missing" --kernel "$elf" --console "file:$missing/console"
+
+# --- taps ---
+
+ip tuntap add tap0 mode tap
+ip link set tap0 up
+ip tuntap add tapmq mode tap multi_queue
+ip tuntap add tun0 mode tun
+ip link add dummy0 type dummy 2>/dev/null
+
+wrong 'tap missing' 'tap9.*ip tuntap add' --kernel "$elf" --net tap9
+wrong 'tap of several queues' 'tapmq.*queue' --kernel "$elf" --net tapmq
+wrong 'tun, not tap' 'tun0' --kernel "$elf" --net tun0
+wrong 'not a tap at all' 'lo' --kernel "$elf" --net lo
+wrong 'the same tap twice' 'tap0' --kernel "$elf" --net tap0 --net tap0
+
+"$XVMM" --kernel "$GUESTS/spin.elf" --net tap0 </dev/null >"$work/holder" 2>&1 &
+holder=$!
+for ((i = 0; i < 500; i++)); do
+  grep -qs "^ready" "$work/holder" && break
+  sleep 0.02
+done
+wrong 'tap busy' 'tap0.*([Bb]usy|in use)' --kernel "$elf" --net tap0
+kill -KILL "$holder"
+wait "$holder" 2>/dev/null
+
+# A tap of root, opened by nobody, who may open /dev/kvm all the same.
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+  ip tuntap del tap0 mode tap
+  ip tuntap add tap0 mode tap user 0
+  nobody=(setpriv --reuid 65534 --clear-groups '--inh-caps=-all,+dac_override'
+    '--ambient-caps=-all,+dac_override')
+  if "${nobody[@]}" true 2>/dev/null; then
+    set -m
+    timeout --foreground -s KILL "$limit" "${nobody[@]}" "$XVMM" --kernel "$elf" --net tap0 </dev/null >"$work/out" 2>"$work/err" &
+    pid=$! # of finish
+    set +m
+    finish
+    said 'tap of another owner' 1 'tap0.*(owner|belongs|uid 0)'
+  fi
+fi
+
+# --- nothing is left behind ---
+
+ip -br link >"$work/links"
+problem=
+grep -Eqv '^(lo|tap0|tapmq|tun0|dummy0)' "$work/links" && problem='an interface'
+verdict 'no interface is left behind' "$problem"
+
+done_testing

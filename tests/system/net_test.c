@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packets between the guest "net" and a tap: every one arrives, once, in order, unchanged; for each
+ * combination of ring features. XVMM and GUESTS are set as for the shell tests; with QEMU set to
+ * tests/guest/run-qemu, that is tested instead, to know that test and guest are right.
+ */
+#include <arpa/inet.h>
+#include <check.h>
+#include <netinet/ip_icmp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "process.h"
+#include "tap.h"
+#include "tests/guest/lib/frame.h"
+
+enum {
+	PATIENCE_MS = 5000,
+	WINDOW = 64, /* less than any queue on the way, so that nothing may be dropped */
+};
+
+/* Parameters of the guest, lib/virtio_net.h. All of the first four are tested with each other. */
+static const char *const switches[] = {"mrg=on", "event_idx=on", "indirect=on", "wait=poll"};
+
+enum {
+	N_SWITCHES = sizeof(switches) / sizeof(switches[0]),
+	N_COMBINATIONS = 1 << N_SWITCHES,
+};
+
+static const uint8_t test_mac[6] = TEST_MAC;
+static struct process process;
+static int tap_socket;
+static uint8_t guest_mac[6];
+
+/* --- the guest --- */
+
+static void start_guest(const char *parameters, int combination)
+{
+	const char *qemu = getenv("QEMU");
+	const char *const xvmm_argv[] = {need_env("XVMM"),
+					 "--kernel",
+					 guest_path("net"),
+					 "--net",
+					 "tap0",
+					 "--cmdline",
+					 NULL,
+					 NULL};
+	const char *const qemu_argv[] = {
+		qemu,	   guest_path("net"),
+		"-netdev", "tap,id=net,ifname=tap0,script=no,downscript=no",
+		"-device", "virtio-net-device,netdev=net",
+		"-append", NULL,
+		NULL};
+	const char *argv[16] = {NULL};
+	char cmdline[256];
+	int len = snprintf(cmdline, sizeof(cmdline), "%s%s", parameters,
+			   qemu ? " num_buffers=any" : "");
+	size_t n = 0;
+
+	for (int i = 0; i < N_SWITCHES; i++)
+		if (combination >> i & 1)
+			len += snprintf(cmdline + len, sizeof(cmdline) - (size_t)len, " %s",
+					switches[i]);
+	for (const char *const *arg = qemu ? qemu_argv : xvmm_argv; *arg != NULL; arg++)
+		argv[n++] = *arg;
+	argv[n] = cmdline;
+	process_start(&process, argv, -1);
+}
+
+/* It ended by itself, and found nothing wrong. */
+static void expect_success(void)
+{
+	int status = process_wait(&process);
+
+	ck_assert_msg(status == 0, "exit status %d:\n%s", status, process.text);
+}
+
+static void set_up(void)
+{
+	tap_create("tap0");
+	tap_socket = tap_open_socket("tap0");
+}
+
+static void receive(struct packet *packet)
+{
+	if (!packet_receive(tap_socket, packet, PATIENCE_MS))
+		ck_abort_msg("nothing comes from the guest for %d ms; exit status %d:\n%s",
+			     PATIENCE_MS, process_wait(&process), process.text);
+}
+
+/* --- test frames --- */
+
+static struct test_frame *test_frame(struct packet *packet)
+{
+	return (struct test_frame *)packet->frame;
+}
+
+static void make_frame(struct packet *packet, uint8_t operation, uint32_t number, size_t len)
+{
+	struct test_frame *frame = test_frame(packet);
+
+	memset(&packet->header, 0, sizeof(packet->header));
+	memcpy(frame->ethernet.to, guest_mac, sizeof(guest_mac));
+	memcpy(frame->ethernet.from, test_mac, sizeof(test_mac));
+	write_be16(frame->ethernet.type, ETHERTYPE_TEST);
+	frame->operation = operation;
+	write_be32(frame->number, number);
+	for (size_t i = 0; i < len - sizeof(*frame); i++)
+		frame->payload[i] = (uint8_t)(number + i);
+	packet->len = len;
+}
+
+/* One assertion for all bytes: each is a message to Check's parent process. */
+static bool counts_up(const uint8_t *data, size_t len, uint32_t from)
+{
+	for (size_t i = 0; i < len; i++)
+		if (data[i] != (uint8_t)(from + i))
+			return false;
+	return true;
+}
+
+static void expect_frame(const struct packet *packet, uint8_t operation, uint32_t number,
+			 size_t len)
+{
+	const struct test_frame *frame = (const struct test_frame *)packet->frame;
+
+	ck_assert_uint_eq(read_be16(frame->ethernet.type), ETHERTYPE_TEST);
+	ck_assert_uint_eq(frame->operation, operation);
+	ck_assert_uint_eq(read_be32(frame->number), number);
+	ck_assert_uint_eq(packet->len, len);
+	ck_assert(counts_up(frame->payload, len - sizeof(*frame), number));
+}
+
+static void wait_until_ready(void)
+{
+	static struct packet packet;
+
+	receive(&packet);
+	ck_assert_uint_eq(test_frame(&packet)->operation, TEST_READY);
+	memcpy(guest_mac, test_frame(&packet)->ethernet.from, sizeof(guest_mac));
+}
+
+static void stop_guest(void)
+{
+	static struct packet packet;
+
+	make_frame(&packet, TEST_STOP, 0, 60);
+	packet_send(tap_socket, &packet);
+	expect_success();
+}
+
+/* --- tests --- */
+
+START_TEST(test_send)
+{
+	static struct packet packet;
+
+	start_guest("mode=send count=2000 size=1514 batch=32", _i);
+	for (uint32_t i = 0; i < 2000; i++) {
+		receive(&packet);
+		expect_frame(&packet, TEST_DATA, i, 1514);
+	}
+	expect_success();
+	ck_assert_msg(!packet_receive(tap_socket, &packet, 0), "more than was sent");
+}
+END_TEST
+
+/* Every length between the least and the most of Ethernet. */
+static size_t bounce_length(uint32_t number)
+{
+	return 60 + number % (1514 - 60 + 1);
+}
+
+START_TEST(test_bounce)
+{
+	static struct packet packet;
+	const uint32_t count = 2000;
+
+	start_guest("mode=bounce", _i);
+	wait_until_ready();
+	for (uint32_t sent = 0, received = 0; received < count;) {
+		for (; sent < count && sent < received + WINDOW; sent++) {
+			make_frame(&packet, TEST_DATA, sent, bounce_length(sent));
+			packet_send(tap_socket, &packet);
+		}
+		receive(&packet);
+		expect_frame(&packet, TEST_DATA, received, bounce_length(received));
+		received++;
+	}
+	stop_guest();
+}
+END_TEST
+
+/* The least that a receive buffer may have, so that every packet takes many of them. */
+START_TEST(test_merge)
+{
+	static struct packet packet;
+
+	start_guest("mode=bounce mrg=on rxbuf=128", 0);
+	wait_until_ready();
+	for (uint32_t i = 0; i < 200; i++) {
+		make_frame(&packet, TEST_DATA, i, bounce_length(7 * i));
+		packet_send(tap_socket, &packet);
+		receive(&packet);
+		expect_frame(&packet, TEST_DATA, i, bounce_length(7 * i));
+	}
+	stop_guest();
+}
+END_TEST
+
+enum {
+	TCP_HEADER = 20,
+	TCP_HEADERS = sizeof(struct ethernet_header) + sizeof(struct ipv4_header) + TCP_HEADER,
+	LARGE = 64000,
+	MSS = 1448,
+};
+
+static void expect_large(const struct packet *packet)
+{
+	ck_assert_uint_eq(packet->len, TCP_HEADERS + LARGE);
+	ck_assert_uint_eq(packet->header.gso_type, VIRTIO_NET_HDR_GSO_TCPV4);
+	ck_assert_uint_eq(packet->header.gso_size, MSS);
+	ck_assert(packet->header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM);
+	ck_assert(counts_up(packet->frame + TCP_HEADERS, LARGE, 0));
+}
+
+/* The guest makes a large segment; then that is given back to a guest, which bounces it. */
+START_TEST(test_segmentation)
+{
+	static struct packet packet;
+	struct test_frame *frame = test_frame(&packet);
+
+	start_guest("mode=tso csum=on tso=on size=64000 mss=1448", _i);
+	receive(&packet);
+	expect_large(&packet);
+	expect_success();
+
+	start_guest("mode=bounce csum=on tso=on", _i);
+	static struct packet ready;
+	receive(&ready);
+	memcpy(frame->ethernet.to, test_frame(&ready)->ethernet.from, 6);
+	memcpy(frame->ethernet.from, test_mac, 6);
+	for (int i = 0; i < 10; i++) {
+		static struct packet back;
+
+		packet_send(tap_socket, &packet);
+		receive(&back);
+		expect_large(&back);
+	}
+	stop_guest();
+}
+END_TEST
+
+static uint16_t internet_checksum(const void *data, size_t len)
+{
+	const uint8_t *bytes = data;
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < len; i += 2)
+		sum += read_be16(bytes + i);
+	while (sum > 0xffff)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+/* Through the host's IP: ARP finds the guest, and each echo request has its reply. */
+START_TEST(test_ping)
+{
+	struct sockaddr_in guest = {.sin_family = AF_INET};
+	int raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+	struct pollfd readable = {.fd = raw, .events = POLLIN};
+
+	ck_assert_int_ge(raw, 0);
+	inet_pton(AF_INET, "10.0.0.2", &guest.sin_addr);
+	start_guest("mode=reply ip=10.0.0.2", _i);
+	wait_until_ready();
+	for (uint16_t i = 0; i < 100; i++) {
+		struct {
+			struct icmphdr header;
+			uint8_t data[1000];
+		} echo = {.header = {.type = ICMP_ECHO, .un.echo.sequence = htons(i)}};
+		uint8_t reply[2048];
+		ssize_t n;
+
+		memset(echo.data, i, sizeof(echo.data));
+		echo.header.checksum = htons(internet_checksum(&echo, sizeof(echo)));
+		ck_assert_int_eq(sendto(raw, &echo, sizeof(echo), 0, (struct sockaddr *)&guest,
+					sizeof(guest)),
+				 sizeof(echo));
+		ck_assert_int_eq(poll(&readable, 1, PATIENCE_MS), 1);
+		n = recv(raw, reply, sizeof(reply), 0);
+		ck_assert_int_eq(n, sizeof(struct ipv4_header) + sizeof(echo));
+		ck_assert_uint_eq(reply[sizeof(struct ipv4_header)], ICMP_ECHOREPLY);
+		ck_assert_uint_eq(
+			internet_checksum(reply + sizeof(struct ipv4_header), sizeof(echo)), 0);
+		ck_assert_mem_eq(reply + n - sizeof(echo.data), echo.data, sizeof(echo.data));
+	}
+	stop_guest();
+}
+END_TEST
+
+/* --- */
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("net");
+	TCase *tests = tcase_create("net");
+
+	tcase_add_checked_fixture(tests, set_up, NULL);
+	tcase_set_timeout(tests, 60);
+	tcase_add_loop_test(tests, test_send, 0, N_COMBINATIONS);
+	tcase_add_loop_test(tests, test_bounce, 0, N_COMBINATIONS);
+	tcase_add_test(tests, test_merge);
+	tcase_add_loop_test(tests, test_segmentation, 0, N_COMBINATIONS);
+	tcase_add_loop_test(tests, test_ping, 0, N_COMBINATIONS);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
+
+int main(void)
+{
+	SRunner *runner = srunner_create(make_suite());
+	int failed;
+
+	if (getenv("QEMU") == NULL)
+		require_kvm();
+	enter_network_namespace();
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "process.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	LIMIT_S = 20,
+	STATUS_SKIP = 77,
+};
+
+const char *need_env(const char *name)
+{
+	const char *value = getenv(name);
+
+	if (value == NULL) {
+		fprintf(stderr, "%s is not set\n", name);
+		exit(EXIT_FAILURE);
+	}
+	return value;
+}
+
+const char *guest_path(const char *name)
+{
+	static char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s.elf", need_env("GUESTS"), name);
+	return path;
+}
+
+void require_kvm(void)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0) {
+		fprintf(stderr, "skipped: /dev/kvm: %s\n", strerror(errno));
+		exit(STATUS_SKIP);
+	}
+	close(fd);
+}
+
+/* In the child: never returns. */
+static void become(const char *const *argv, int input, int output)
+{
+	setsid();
+	dup2(input, STDIN_FILENO);
+	dup2(output, STDOUT_FILENO);
+	dup2(output, STDERR_FILENO);
+	execv(argv[0], (char *const *)argv);
+	fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
+	_exit(127);
+}
+
+void process_start(struct process *process, const char *const *argv, int terminal)
+{
+	int input = terminal;
+	int output[2] = {-1, terminal};
+
+	*process = (struct process){.output = -1};
+	if (terminal < 0) {
+		input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		ck_assert_int_eq(pipe2(output, O_CLOEXEC), 0);
+	}
+	process->pid = fork();
+	ck_assert_int_ge(process->pid, 0);
+	if (process->pid == 0)
+		become(argv, input, output[1]);
+	if (terminal < 0) {
+		close(input);
+		close(output[1]);
+		process->output = output[0];
+	}
+}
+
+static void read_output(struct process *process)
+{
+	struct pollfd poll_output = {.fd = process->output, .events = POLLIN};
+	ssize_t n;
+
+	poll(&poll_output, 1, 10);
+	if (!(poll_output.revents & POLLIN) || process->len == sizeof(process->text) - 1)
+		return;
+	n = read(process->output, process->text + process->len,
+		 sizeof(process->text) - 1 - process->len);
+	if (n > 0)
+		process->len += (size_t)n;
+}
+
+int process_wait(struct process *process)
+{
+	time_t end = time(NULL) + LIMIT_S;
+	int status;
+
+	while (waitpid(process->pid, &status, WNOHANG) == 0) {
+		if (time(NULL) > end) {
+			kill(-process->pid, SIGKILL);
+			waitpid(process->pid, &status, 0);
+			ck_abort_msg("still running after %d s: %s", LIMIT_S, process->text);
+		}
+		read_output(process);
+	}
+	read_output(process);
+	if (process->output >= 0)
+		close(process->output);
+	ck_assert_msg(kill(-process->pid, 0) < 0, "a process is left behind");
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

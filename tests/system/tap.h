@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A tap in a network namespace of the test's own, and a packet socket on its host side. */
+#ifndef TESTS_SYSTEM_TAP_H
+#define TESTS_SYSTEM_TAP_H
+
+#include <linux/virtio_net.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Go to a new network namespace, as root in it. Ends the test with status 77 if that can't be. */
+void enter_network_namespace(void);
+
+/* Create the tap @name, up, with the address 10.0.0.1/24. */
+void tap_create(const char *name);
+
+/* A packet socket on @name; each packet has a struct virtio_net_hdr in front. */
+int tap_open_socket(const char *name);
+
+struct packet {
+	struct virtio_net_hdr header;
+	uint8_t frame[65536];
+	size_t len; /* of the frame */
+};
+
+void packet_send(int socket, const struct packet *packet);
+
+/*
+ * The next packet that comes out of the guest and is no IPv6; what the host sends is not seen.
+ * False if there is none within @milliseconds.
+ */
+bool packet_receive(int socket, struct packet *packet, int milliseconds);
+
+#endif

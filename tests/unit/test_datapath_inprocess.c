@@ -1,0 +1,1309 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The in-process datapath between a driver's rings and a backend on a pair of sockets. */
+#include "virtio/datapath_inprocess.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <linux/virtio_net.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "tests/unit/driver.h"
+#include "virtio/net_backend.h"
+#include "vmm/core/fd.h"
+
+#define EVENT_IDX  (1ULL << VIRTIO_RING_F_EVENT_IDX)
+#define INDIRECT   (1ULL << VIRTIO_RING_F_INDIRECT_DESC)
+#define MRG_RXBUF  (1ULL << VIRTIO_NET_F_MRG_RXBUF)
+#define GUEST_CSUM (1ULL << VIRTIO_NET_F_GUEST_CSUM)
+#define GUEST_TSO4 (1ULL << VIRTIO_NET_F_GUEST_TSO4)
+
+enum {
+	RX,
+	TX,
+	MEMORY = 64 << 20,
+	RING_AT = 0x10000,	/* one every RING_STEP */
+	RING_STEP = 0x10000,
+	TABLES_AT = 0x100000,	/* indirect tables */
+	DATA_AT = 0x400000,	/* one area every DATA_STEP */
+	DATA_STEP = 28 << 20,
+	HEADER = sizeof(struct virtio_net_hdr_v1),
+	/* virtio 1.3, 5.1.6.3: the largest packet that a driver must be ready for. */
+	LARGEST = HEADER + 14 + 40 + 65535,
+	PATIENCE_MS = 20000, /* a wake-up that takes longer is lost */
+};
+
+/* --- the backend: one end of a pair of sockets; the test has the other, the wire --- */
+
+struct fake {
+	struct net_backend backend;
+	int fd, wire;
+	uint64_t offers, got;
+	_Atomic int send_error, receive_error; /* returned instead, if not 0 */
+	_Atomic unsigned int sends, receives;
+	bool destroyed;
+};
+
+static uint64_t fake_features(const struct net_backend *backend)
+{
+	return ((const struct fake *)backend)->offers;
+}
+
+static int fake_set_features(struct net_backend *backend, uint64_t features)
+{
+	((struct fake *)backend)->got = features;
+	return 0;
+}
+
+static int fake_fd(const struct net_backend *backend, unsigned int queue)
+{
+	ck_assert_uint_eq(queue, 0);
+	return ((const struct fake *)backend)->fd;
+}
+
+static ssize_t fake_receive(struct net_backend *backend, unsigned int queue,
+			    const struct iovec *iov, unsigned int n)
+{
+	struct fake *fake = (struct fake *)backend;
+	int error = atomic_load(&fake->receive_error);
+	ssize_t ret;
+
+	(void)queue;
+	atomic_fetch_add(&fake->receives, 1);
+	if (error)
+		return error;
+	ret = readv(fake->fd, iov, (int)n);
+	return ret < 0 ? -errno : ret;
+}
+
+static ssize_t fake_send(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
+			 unsigned int n)
+{
+	struct fake *fake = (struct fake *)backend;
+	int error = atomic_load(&fake->send_error);
+	ssize_t ret;
+
+	(void)queue;
+	atomic_fetch_add(&fake->sends, 1);
+	if (error)
+		return error;
+	ret = writev(fake->fd, iov, (int)n);
+	return ret < 0 ? -errno : ret;
+}
+
+static void fake_destroy(struct net_backend *backend)
+{
+	struct fake *fake = (struct fake *)backend;
+
+	fd_close(&fake->fd);
+	fake->destroyed = true;
+}
+
+static const struct net_backend_ops fake_ops = {
+	.features = fake_features,
+	.set_features = fake_set_features,
+	.fd = fake_fd,
+	.receive = fake_receive,
+	.send = fake_send,
+	.destroy = fake_destroy,
+};
+
+/* --- the fixture --- */
+
+static struct guest_memory mem;
+static struct fake fake;
+static struct datapath *dp;
+static uint64_t features;
+static struct driver_ring rings[2];
+static int kick_fd[2], call_fd[2];
+static _Atomic uint32_t interrupt_status;
+static _Atomic(const char *) broken[2];
+static uint8_t packet[2 * LARGEST], received[2 * LARGEST];
+
+static void ring_broken(void *opaque, unsigned int index, const char *why)
+{
+	ck_assert_ptr_eq(opaque, &mem);
+	ck_assert_ptr_nonnull(why);
+	ck_assert_ptr_null(atomic_load(&broken[index]));
+	atomic_store(&broken[index], why);
+	fd_eventfd_signal(call_fd[index]);
+}
+
+static void setup(void)
+{
+	static const struct memory_range range = {0, MEMORY};
+	static const struct memory_config config;
+	struct inprocess_config dp_config = {"test", 1, &mem, &fake.backend};
+	int fds[2];
+
+	ck_assert_int_eq(memory_create(&mem, &range, 1, &config, NULL), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	fake = (struct fake){.backend.ops = &fake_ops, .fd = fds[0], .wire = fds[1]};
+	/* The wire's end blocks; as ours must not, each has a description of its own. */
+	ck_assert_int_eq(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	dp = inprocess_create(&dp_config);
+	ck_assert_ptr_nonnull(dp);
+	dp->events = (struct datapath_events){ring_broken, &mem};
+	for (int i = 0; i < 2; i++) {
+		kick_fd[i] = fd_eventfd();
+		call_fd[i] = fd_eventfd();
+	}
+	for (size_t i = 0; i < sizeof(packet); i++)
+		packet[i] = (uint8_t)(i * 7 + i / 251);
+	memset(packet, 0, HEADER);
+}
+
+static void teardown(void)
+{
+	dp->ops->destroy(dp);
+	ck_assert(fake.destroyed);
+	close(fake.wire);
+	for (int i = 0; i < 2; i++) {
+		close(kick_fd[i]);
+		close(call_fd[i]);
+	}
+	memory_destroy(&mem);
+}
+
+static void accept_features(uint64_t accepted)
+{
+	features = accepted;
+	ck_assert_int_eq(dp->ops->set_features(dp, accepted), 0);
+	ck_assert_uint_eq(fake.got, accepted);
+}
+
+static void ring_init(int ring, uint16_t size, uint16_t start)
+{
+	driver_ring_init(&rings[ring], &mem, gpa(RING_AT + (uint64_t)ring * RING_STEP), size,
+			 features & EVENT_IDX, start);
+}
+
+static int ring_start(int ring, const struct ring_state *state)
+{
+	const struct datapath_wires wires = {kick_fd[ring], call_fd[ring], &interrupt_status};
+
+	return dp->ops->start_ring(dp, (unsigned int)ring, state, &wires);
+}
+
+static void ring_begin(int ring)
+{
+	struct ring_state state = driver_ring_state(&rings[ring]);
+
+	ck_assert_int_eq(ring_start(ring, &state), 0);
+}
+
+static struct ring_state ring_stop(int ring)
+{
+	struct ring_state state;
+
+	dp->ops->stop_ring(dp, (unsigned int)ring, &state);
+	return state;
+}
+
+static void expose(int ring)
+{
+	if (driver_expose(&rings[ring]))
+		fd_eventfd_signal(kick_fd[ring]);
+}
+
+static uint64_t data_at(int ring, uint64_t offset)
+{
+	return DATA_AT + (uint64_t)ring * DATA_STEP + offset;
+}
+
+static void *data(int ring, uint64_t offset)
+{
+	return memory_translate(&mem, gpa(data_at(ring, offset)), 1);
+}
+
+/* Wait for the eventfd or socket @fd; a test that waits too long has failed. */
+static void wait_for(int fd, const char *what)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+
+	if (poll(&pfd, 1, PATIENCE_MS) <= 0)
+		ck_abort_msg("no wake-up: %s", what);
+}
+
+static bool quiet(int fd, int ms)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLIN};
+
+	return poll(&pfd, 1, ms) == 0;
+}
+
+/* The next used chain of @ring, waiting for the interrupt as a driver does. */
+static uint32_t next_used(int ring, uint32_t *len)
+{
+	uint32_t id;
+
+	while (!driver_used(&rings[ring], &id, len)) {
+		if (driver_enable_interrupts(&rings[ring]))
+			continue;
+		wait_for(call_fd[ring], ring == TX ? "transmit interrupt" : "receive interrupt");
+		fd_eventfd_drain(call_fd[ring]);
+		ck_assert(interrupt_status & VIRTIO_MMIO_INT_VRING);
+	}
+	return id;
+}
+
+static const char *wait_broken(int ring)
+{
+	while (!atomic_load(&broken[ring])) {
+		wait_for(call_fd[ring], "ring_broken");
+		fd_eventfd_drain(call_fd[ring]);
+	}
+	return broken[ring];
+}
+
+static size_t wire_read(void *to, size_t len)
+{
+	ssize_t ret;
+
+	wait_for(fake.wire, "packet on the wire");
+	ret = read(fake.wire, to, len);
+	ck_assert_int_gt(ret, 0);
+	return (size_t)ret;
+}
+
+static void wire_write(const void *from, size_t len)
+{
+	ck_assert_int_eq(write(fake.wire, from, len), (ssize_t)len);
+}
+
+/* CPU time of this process, in ms. */
+static long cpu_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Nobody turns on the spot for want of something. */
+static void assert_idle(void)
+{
+	long before = cpu_ms();
+
+	poll(NULL, 0, 200);
+	ck_assert_int_lt(cpu_ms() - before, 100);
+}
+
+/* --- transmit --- */
+
+/* Make @len bytes at @offset of the data available as the single descriptor @i. */
+static void send_at(uint16_t i, uint64_t offset, uint32_t len)
+{
+	driver_fill_desc(&rings[TX].desc[i], data_at(TX, offset), len, 0, 0);
+	driver_add(&rings[TX], i);
+}
+
+static void start_tx(uint64_t accepted, uint16_t size)
+{
+	accept_features(accepted);
+	ring_init(TX, size, 65530);
+	ring_begin(TX);
+}
+
+START_TEST(transmits_header_and_pieces)
+{
+	struct virtio_net_hdr_v1 header = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+					   .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+					   .gso_size = 1448,
+					   .csum_start = 34,
+					   .csum_offset = 16};
+	uint32_t len = 99;
+
+	start_tx(_i ? EVENT_IDX : 0, 8);
+	memcpy(packet, &header, sizeof(header));
+	memcpy(data(TX, 3), packet, 2000);
+	/* Cut in the midst of the header, too: framing is the driver's (2.7.4). */
+	driver_fill_desc(&rings[TX].desc[2], data_at(TX, 3), 5, VRING_DESC_F_NEXT, 7);
+	driver_fill_desc(&rings[TX].desc[7], data_at(TX, 8), 500, VRING_DESC_F_NEXT, 0);
+	driver_fill_desc(&rings[TX].desc[0], data_at(TX, 508), 1495, 0, 0);
+	driver_add(&rings[TX], 2);
+	expose(TX);
+	ck_assert_uint_eq(wire_read(received, sizeof(received)), 2000);
+	ck_assert_mem_eq(received, packet, 2000);
+	ck_assert_uint_eq(next_used(TX, &len), 2);
+	ck_assert_uint_eq(len, 0);
+	ring_stop(TX);
+}
+END_TEST
+
+START_TEST(transmits_indirect)
+{
+	struct vring_desc *table = memory_translate(&mem, gpa(TABLES_AT), 4096);
+	uint32_t len;
+
+	start_tx(INDIRECT, 8);
+	memcpy(data(TX, 0), packet, 1000);
+	for (uint16_t i = 0; i < 8; i++)
+		driver_fill_desc(&table[i], data_at(TX, 125ULL * i), 125,
+				 i < 7 ? VRING_DESC_F_NEXT : 0, i + 1U);
+	driver_fill_desc(&rings[TX].desc[4], TABLES_AT, 8 * 16, VRING_DESC_F_INDIRECT, 0);
+	driver_add(&rings[TX], 4);
+	expose(TX);
+	ck_assert_uint_eq(wire_read(received, sizeof(received)), 1000);
+	ck_assert_mem_eq(received, packet, 1000);
+	ck_assert_uint_eq(next_used(TX, &len), 4);
+	ring_stop(TX);
+}
+END_TEST
+
+START_TEST(transmits_largest)
+{
+	uint32_t len;
+
+	start_tx(0, 8);
+	memcpy(data(TX, 0), packet, LARGEST);
+	send_at(1, 0, LARGEST);
+	expose(TX);
+	ck_assert_uint_eq(wire_read(received, sizeof(received)), LARGEST);
+	ck_assert_mem_eq(received, packet, LARGEST);
+	next_used(TX, &len);
+	ring_stop(TX);
+}
+END_TEST
+
+START_TEST(drops_what_has_no_header)
+{
+	uint32_t len;
+
+	start_tx(0, 8);
+	memcpy(data(TX, 0), packet, 100);
+	send_at(0, 0, HEADER - 1);
+	send_at(1, 0, 0);
+	driver_fill_desc(&rings[TX].desc[2], data_at(TX, 0), 100, VRING_DESC_F_WRITE, 0);
+	driver_add(&rings[TX], 2);
+	send_at(3, 0, 100);
+	expose(TX);
+	ck_assert_uint_eq(wire_read(received, sizeof(received)), 100);
+	for (uint32_t i = 0; i < 4; i++) {
+		ck_assert_uint_eq(next_used(TX, &len), i);
+		ck_assert_uint_eq(len, 0);
+	}
+	ck_assert(quiet(fake.wire, 20));
+	ring_stop(TX);
+}
+END_TEST
+
+/* Number packet @i with @n, 100 bytes long. */
+static void send_numbered(uint16_t i, uint32_t n)
+{
+	memset(data(TX, i * 128ULL), 0, 100);
+	memcpy(data(TX, i * 128ULL + HEADER), &n, sizeof(n));
+	send_at(i, i * 128ULL, 100);
+}
+
+static uint32_t wire_number(void)
+{
+	uint32_t n;
+
+	ck_assert_uint_eq(wire_read(received, sizeof(received)), 100);
+	memcpy(&n, received + HEADER, sizeof(n));
+	return n;
+}
+
+/* Fill the socket until a send can't go on. */
+static void fill_wire(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		send_numbered((uint16_t)i, i);
+	expose(TX);
+	/* It has tried the last one that it took, and is asleep. */
+	for (unsigned int before = ~0u; before != fake.sends; poll(NULL, 0, 50))
+		before = fake.sends;
+}
+
+START_TEST(waits_for_room)
+{
+	const int small = 4096;
+	uint32_t len, used = 0, id;
+
+	ck_assert_int_eq(setsockopt(fake.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	start_tx(_i ? EVENT_IDX : 0, 256);
+	fill_wire(256);
+	/* What went out is returned, although the rest waits. */
+	while (driver_used(&rings[TX], &id, &len))
+		ck_assert_uint_eq(id, used++);
+	ck_assert_uint_gt(used, 0);
+	ck_assert_uint_lt(used, 256);
+	assert_idle();
+	for (uint32_t i = 0; i < 256; i++)
+		ck_assert_uint_eq(wire_number(), i);
+	for (; used < 256; used++)
+		ck_assert_uint_eq(next_used(TX, &len), used);
+	ring_stop(TX);
+}
+END_TEST
+
+START_TEST(stops_while_waiting_for_room)
+{
+	const int small = 4096;
+	struct ring_state state;
+	uint32_t len;
+
+	ck_assert_int_eq(setsockopt(fake.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	start_tx(_i ? EVENT_IDX : 0, 256);
+	fill_wire(256);
+	state = ring_stop(TX);
+	ck_assert_uint_eq(state.next_avail, state.next_used);
+	ck_assert_int_eq(ring_start(TX, &state), 0);
+	for (uint32_t i = 0; i < 256; i++)
+		ck_assert_uint_eq(wire_number(), i);
+	for (uint32_t i = 0; i < 256; i++)
+		ck_assert_uint_eq(next_used(TX, &len), i);
+	ring_stop(TX);
+}
+END_TEST
+
+START_TEST(backend_refuses_packets)
+{
+	uint32_t len;
+
+	start_tx(0, 8);
+	atomic_store(&fake.send_error, -EIO);
+	send_numbered(0, 0);
+	send_numbered(1, 1);
+	expose(TX);
+	next_used(TX, &len);
+	ck_assert_uint_eq(next_used(TX, &len), 1);
+	atomic_store(&fake.send_error, 0);
+	send_numbered(2, 2);
+	expose(TX);
+	ck_assert_uint_eq(wire_number(), 2);
+	next_used(TX, &len);
+	ring_stop(TX);
+}
+END_TEST
+
+START_TEST(finds_what_was_there_before)
+{
+	uint32_t len;
+
+	accept_features(0);
+	ring_init(TX, 8, 0);
+	send_numbered(0, 5);
+	driver_expose(&rings[TX]); /* and no kick */
+	ring_begin(TX);
+	/* The driver had nothing available at the start, though: begin at its first entry. */
+	ring_stop(TX);
+	ring_init(TX, 8, 0);
+	send_numbered(0, 5);
+	driver_expose(&rings[TX]);
+	ck_assert_int_eq(ring_start(TX, &(struct ring_state){.size = 8,
+							     .desc = driver_ring_state(&rings[TX]).desc,
+							     .driver = driver_ring_state(&rings[TX]).driver,
+							     .device = driver_ring_state(&rings[TX]).device}),
+			 0);
+	ck_assert_uint_eq(wire_number(), 5);
+	ck_assert_uint_eq(next_used(TX, &len), 0);
+	ring_stop(TX);
+}
+END_TEST
+
+/* --- receive --- */
+
+/* Make @len bytes at @offset of the data available as the single descriptor @i. */
+static void buffer_at(uint16_t i, uint64_t offset, uint32_t len)
+{
+	driver_fill_desc(&rings[RX].desc[i], data_at(RX, offset), len, VRING_DESC_F_WRITE, 0);
+	driver_add(&rings[RX], i);
+}
+
+static void start_rx(uint64_t accepted, uint16_t size)
+{
+	accept_features(accepted);
+	ring_init(RX, size, 65530);
+	ring_begin(RX);
+}
+
+static struct virtio_net_hdr_v1 header_of(const void *at)
+{
+	struct virtio_net_hdr_v1 header;
+
+	memcpy(&header, at, sizeof(header));
+	return header;
+}
+
+START_TEST(receives_into_one_buffer)
+{
+	const uint64_t accepted[] = {GUEST_CSUM, 0, GUEST_CSUM | MRG_RXBUF | EVENT_IDX, MRG_RXBUF};
+	struct virtio_net_hdr_v1 header = {.flags = VIRTIO_NET_HDR_F_DATA_VALID,
+					   .num_buffers = 0xdead};
+	uint32_t len;
+
+	start_rx(accepted[_i], 8);
+	memset(data(RX, 0), 0xaa, 4096);
+	buffer_at(3, 0, 2000);
+	buffer_at(4, 2000, 2000);
+	expose(RX);
+	memcpy(packet, &header, sizeof(header));
+	wire_write(packet, 1500);
+	ck_assert_uint_eq(next_used(RX, &len), 3);
+	ck_assert_uint_eq(len, 1500);
+	header = header_of(data(RX, 0));
+	ck_assert_uint_eq(header.num_buffers, 1);
+	/* 5.1.6.4.1: no flags without GUEST_CSUM. */
+	ck_assert_uint_eq(header.flags,
+			  accepted[_i] & GUEST_CSUM ? VIRTIO_NET_HDR_F_DATA_VALID : 0);
+	ck_assert_mem_eq(data(RX, HEADER), packet + HEADER, 1500 - HEADER);
+	ck_assert_uint_eq(((uint8_t *)data(RX, 0))[1500], 0xaa);
+	wire_write(packet, HEADER); /* an empty packet, if there is such a thing */
+	ck_assert_uint_eq(next_used(RX, &len), 4);
+	ck_assert_uint_eq(len, HEADER);
+	ring_stop(RX);
+}
+END_TEST
+
+START_TEST(receives_into_pieces)
+{
+	uint32_t len;
+
+	start_rx(MRG_RXBUF, 8);
+	/* The header cut in the midst of num_buffers. */
+	driver_fill_desc(&rings[RX].desc[0], data_at(RX, 0), 11,
+			 VRING_DESC_F_WRITE | VRING_DESC_F_NEXT, 5);
+	driver_fill_desc(&rings[RX].desc[5], data_at(RX, 11), 20, VRING_DESC_F_WRITE, 0);
+	driver_add(&rings[RX], 0);
+	driver_fill_desc(&rings[RX].desc[1], data_at(RX, 31), 1, VRING_DESC_F_WRITE | VRING_DESC_F_NEXT,
+			 2);
+	driver_fill_desc(&rings[RX].desc[2], data_at(RX, 32), 500, VRING_DESC_F_WRITE, 0);
+	driver_add(&rings[RX], 1);
+	expose(RX);
+	wire_write(packet, 100);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(len, 31);
+	ck_assert_uint_eq(next_used(RX, &len), 1);
+	ck_assert_uint_eq(len, 69);
+	ck_assert_uint_eq(header_of(data(RX, 0)).num_buffers, 2);
+	ck_assert_mem_eq(data(RX, HEADER), packet + HEADER, 100 - HEADER);
+	ring_stop(RX);
+}
+END_TEST
+
+/* Buffers of 4096 bytes, one after the other. */
+static void add_pages(uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		buffer_at(i, i * 4096ULL, 4096);
+	expose(RX);
+}
+
+/* A packet of @len bytes arrived in pages from @first on, which are one piece of memory. */
+static void assert_in_pages(uint16_t first, uint32_t len)
+{
+	uint16_t n = (uint16_t)((len + 4095) / 4096);
+	uint32_t total = 0, part;
+
+	for (uint16_t i = 0; i < n; i++) {
+		ck_assert_uint_eq(next_used(RX, &part), (uint32_t)(first + i) % rings[RX].size);
+		if (i < n - 1)
+			ck_assert_uint_eq(part, 4096); /* 5.1.6.4.1: all but the last are full */
+		total += part;
+	}
+	ck_assert_uint_eq(total, len);
+	ck_assert_uint_eq(header_of(data(RX, first * 4096ULL)).num_buffers, n);
+	ck_assert_mem_eq(data(RX, first * 4096ULL + HEADER), packet + HEADER, len - HEADER);
+}
+
+START_TEST(merges_buffers)
+{
+	start_rx(MRG_RXBUF | (_i ? EVENT_IDX : 0), 64);
+	add_pages(64);
+	wire_write(packet, LARGEST);
+	assert_in_pages(0, LARGEST);
+	wire_write(packet, 4096);
+	assert_in_pages(17, 4096);
+	wire_write(packet, 4097);
+	assert_in_pages(18, 4097);
+	wire_write(packet, LARGEST);
+	assert_in_pages(20, LARGEST);
+	ring_stop(RX);
+}
+END_TEST
+
+START_TEST(receives_largest_without_merging)
+{
+	uint32_t len;
+
+	start_rx(GUEST_CSUM | GUEST_TSO4, 8);
+	for (uint16_t i = 0; i < 8; i++)
+		buffer_at(i, i * 66000ULL, LARGEST);
+	expose(RX);
+	for (uint16_t i = 0; i < 8; i++) {
+		wire_write(packet, LARGEST);
+		ck_assert_uint_eq(next_used(RX, &len), i);
+		ck_assert_uint_eq(len, LARGEST);
+		ck_assert_uint_eq(header_of(data(RX, i * 66000ULL)).num_buffers, 1);
+		ck_assert_mem_eq(data(RX, i * 66000ULL + HEADER), packet + HEADER,
+				 LARGEST - HEADER);
+	}
+	ring_stop(RX);
+}
+END_TEST
+
+/* The packet doesn't fit: it waits in the overflow until the driver brings more buffers. */
+START_TEST(waits_for_buffers)
+{
+	const uint32_t len = _i % 2 ? LARGEST : 20000;
+	const uint16_t pages = (uint16_t)((len + 4095) / 4096);
+
+	start_rx(MRG_RXBUF | (_i / 2 ? EVENT_IDX : 0), 64);
+	add_pages(2);
+	wire_write(packet, len);
+	ck_assert(quiet(call_fd[RX], 50));
+	assert_idle();
+	for (uint16_t i = 2; i < pages; i++) {
+		buffer_at(i, i * 4096ULL, 4096);
+		expose(RX);
+		if (i < pages - 1 && i % 4 == 0)
+			ck_assert(quiet(call_fd[RX], 5));
+	}
+	assert_in_pages(0, len);
+	/* The next one goes the straight way again. */
+	for (uint16_t i = 0; i < 2; i++)
+		buffer_at(pages + i, (pages + i) * 4096ULL, 4096);
+	expose(RX);
+	wire_write(packet, 8000);
+	assert_in_pages(pages, 8000);
+	ring_stop(RX);
+}
+END_TEST
+
+START_TEST(order_behind_a_waiting_packet)
+{
+	uint32_t len;
+
+	start_rx(MRG_RXBUF, 16);
+	buffer_at(0, 0, 100);
+	expose(RX);
+	wire_write(packet, 250);
+	for (uint8_t i = 0; i < 5; i++) {
+		packet[HEADER] = i;
+		wire_write(packet, 50);
+	}
+	ck_assert(quiet(call_fd[RX], 20));
+	for (uint16_t i = 1; i < 8; i++)
+		buffer_at(i, i * 100ULL, 100);
+	expose(RX);
+	for (uint32_t i = 0; i < 8; i++) {
+		ck_assert_uint_eq(next_used(RX, &len), i);
+		ck_assert_uint_eq(len, i < 2 ? 100 : 50);
+		if (i >= 3)
+			ck_assert_uint_eq(*(uint8_t *)data(RX, i * 100ULL + HEADER), i - 3);
+	}
+	ring_stop(RX);
+}
+END_TEST
+
+/* 5.1.6.3.1: a driver that gives too little room loses the packet, no more. */
+START_TEST(drops_what_never_fits)
+{
+	uint32_t len;
+
+	start_rx(_i ? MRG_RXBUF : 0, 2);
+	buffer_at(0, 0, 200);
+	buffer_at(1, 1000, 200);
+	expose(RX);
+	memset(packet + HEADER, 1, 1000);
+	wire_write(packet, _i ? 401 : 201);
+	memset(packet + HEADER, 2, 1000);
+	wire_write(packet, 100);
+	wire_write(packet, 90);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(len, 100);
+	ck_assert_uint_eq(header_of(data(RX, 0)).num_buffers, 1);
+	ck_assert_mem_eq(data(RX, HEADER), packet + HEADER, 100 - HEADER);
+	ck_assert_uint_eq(next_used(RX, &len), 1);
+	ck_assert_uint_eq(len, 90);
+	ring_stop(RX);
+}
+END_TEST
+
+/*
+ * Buffers in so many pieces that no more of them can be taken at once: a packet that doesn't fit
+ * into those is lost, and the thread doesn't spin over it.
+ */
+START_TEST(drops_what_is_too_scattered)
+{
+	enum { PIECES = 200, SLOTS = 256 };
+	struct vring_desc *table = memory_translate(&mem, gpa(TABLES_AT), PIECES * 16);
+	uint32_t len;
+
+	for (uint16_t i = 0; i < PIECES; i++)
+		driver_fill_desc(&table[i], data_at(RX, i), 1,
+				 VRING_DESC_F_WRITE | (i < PIECES - 1 ? VRING_DESC_F_NEXT : 0),
+				 i + 1U);
+	start_rx(MRG_RXBUF | INDIRECT | (_i ? EVENT_IDX : 0), SLOTS);
+	for (uint16_t i = 0; i < SLOTS; i++) {
+		driver_fill_desc(&rings[RX].desc[i], TABLES_AT, PIECES * 16, VRING_DESC_F_INDIRECT,
+				 0);
+		driver_add(&rings[RX], i);
+	}
+	expose(RX);
+	wire_write(packet, 5000);
+	ck_assert(quiet(call_fd[RX], 20));
+	assert_idle();
+	wire_write(packet, 150);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(len, 150);
+	ring_stop(RX);
+}
+END_TEST
+
+/* A backend that brings more than any packet can have breaks nothing but that packet. */
+START_TEST(drops_the_oversized)
+{
+	const int large = 1 << 20;
+	uint32_t len;
+
+	ck_assert_int_eq(setsockopt(fake.wire, SOL_SOCKET, SO_SNDBUF, &large, sizeof(large)), 0);
+	start_rx(_i ? MRG_RXBUF : 0, 64);
+	/* Room for almost a largest packet, so that the rest goes to the end of the overflow. */
+	for (uint16_t i = 0; i < 16; i++)
+		buffer_at(i, i * 4096ULL, 4096);
+	expose(RX);
+	poll(NULL, 0, 20);
+	wire_write(packet, sizeof(packet));
+	wire_write(packet, 100);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(len, 100);
+	ring_stop(RX);
+}
+END_TEST
+
+START_TEST(drops_what_came_without_header)
+{
+	uint32_t len;
+
+	accept_features(0);
+	ring_init(RX, 8, 0);
+	/* All are there at once: there is one edge for the lot. */
+	wire_write(packet, HEADER - 1);
+	wire_write(packet, 100);
+	wire_write(packet, 1);
+	wire_write(packet, 101);
+	ring_begin(RX);
+	buffer_at(0, 0, 2000);
+	buffer_at(1, 2000, 2000);
+	expose(RX);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(len, 100);
+	ck_assert_uint_eq(next_used(RX, &len), 1);
+	ck_assert_uint_eq(len, 101);
+	ring_stop(RX);
+}
+END_TEST
+
+START_TEST(backend_is_gone)
+{
+	start_rx(_i ? EVENT_IDX : 0, 8);
+	buffer_at(0, 0, 2000);
+	expose(RX);
+	poll(NULL, 0, 10);
+	if (_i == 2)
+		atomic_store(&fake.receive_error, -EBADFD);
+	shutdown(fake.wire, SHUT_RDWR);
+	assert_idle();
+	ck_assert_uint_lt(fake.receives, 10);
+	ck_assert_uint_eq(ring_stop(RX).next_avail, 65530);
+}
+END_TEST
+
+/* Without buffers no packet is taken from the backend. */
+START_TEST(leaves_packets_where_they_are)
+{
+	uint32_t len;
+
+	start_rx(_i ? EVENT_IDX : 0, 8);
+	for (uint32_t i = 0; i < 5; i++)
+		wire_write(packet, 100 + i);
+	assert_idle();
+	ck_assert_uint_eq(fake.receives, 0);
+	for (uint16_t i = 0; i < 5; i++) {
+		buffer_at(i, i * 1000ULL, 1000);
+		expose(RX);
+		ck_assert_uint_eq(next_used(RX, &len), i);
+		ck_assert_uint_eq(len, 100U + i);
+	}
+	ring_stop(RX);
+}
+END_TEST
+
+/* As long as buffers wait for packets, the driver needs not kick for more of them. */
+START_TEST(no_needless_kicks)
+{
+	start_rx(_i ? EVENT_IDX : 0, 64);
+	buffer_at(0, 0, 100);
+	expose(RX);
+	/* It has the buffer once it looks for a packet. */
+	for (int ms = 0; !fake.receives && ms < PATIENCE_MS; ms++)
+		poll(NULL, 0, 1);
+	for (uint16_t i = 1; i < 64; i++) {
+		buffer_at(i, i * 100ULL, 100);
+		ck_assert(!driver_expose(&rings[RX]));
+	}
+	ring_stop(RX);
+}
+END_TEST
+
+START_TEST(no_needless_interrupts)
+{
+	uint32_t len;
+
+	start_rx(0, 64);
+	driver_disable_interrupts(&rings[RX]);
+	add_pages(64);
+	for (int i = 0; i < 64; i++)
+		wire_write(packet, 100);
+	ck_assert(quiet(call_fd[RX], 50));
+	for (uint32_t i = 0; i < 64; i++)
+		ck_assert_uint_eq(next_used(RX, &len), i);
+	ring_stop(RX);
+}
+END_TEST
+
+/* --- rings that break --- */
+
+START_TEST(transmit_ring_breaks)
+{
+	struct ring_state state;
+	uint32_t len;
+
+	start_tx(0, 8);
+	ring_init(RX, 8, 0);
+	ring_begin(RX);
+	send_numbered(0, 0);
+	send_at(1, MEMORY, 100);
+	expose(TX);
+	ck_assert_uint_eq(wire_number(), 0);
+	ck_assert_str_eq(wait_broken(TX), "a descriptor points outside of memory");
+	/* What was finished before is returned. */
+	ck_assert_uint_eq(next_used(TX, &len), 0);
+	/* The other one goes on. */
+	buffer_at(0, 0, 1000);
+	expose(RX);
+	wire_write(packet, 100);
+	next_used(RX, &len);
+	ck_assert_ptr_null(broken[RX]);
+	state = ring_stop(TX);
+	ck_assert_uint_eq(state.next_used, 65531);
+	ring_stop(RX);
+}
+END_TEST
+
+START_TEST(receive_ring_breaks)
+{
+	start_rx(0, 8);
+	switch (_i) {
+	case 0:
+		buffer_at(0, 0, HEADER - 1);
+		break;
+	case 1:
+		driver_fill_desc(&rings[RX].desc[0], data_at(RX, 0), 1000, 0, 0);
+		driver_add(&rings[RX], 0);
+		break;
+	default:
+		driver_fill_desc(&rings[RX].desc[0], data_at(RX, 0), 100, VRING_DESC_F_NEXT, 1);
+		driver_fill_desc(&rings[RX].desc[1], data_at(RX, 0), 100, VRING_DESC_F_WRITE, 0);
+		driver_add(&rings[RX], 0);
+		break;
+	}
+	expose(RX);
+	ck_assert_str_eq(wait_broken(RX), "a receive buffer is readable or too small");
+	ring_stop(RX);
+}
+END_TEST
+
+START_TEST(broken_from_the_start)
+{
+	struct ring_state state;
+
+	accept_features(0);
+	ring_init(TX, 8, 0);
+	ring_init(RX, 8, 0);
+	state = driver_ring_state(&rings[_i]);
+	state.driver = gpa(MEMORY);
+	ck_assert_int_eq(ring_start(_i, &state), 0);
+	ck_assert_str_eq(wait_broken(_i), "the driver area is not aligned or not in memory");
+	ring_stop(_i);
+}
+END_TEST
+
+START_TEST(too_large)
+{
+	struct ring_state state;
+
+	accept_features(0);
+	ring_init(_i, 2 * INPROCESS_RING_SIZE_MAX, 0);
+	state = driver_ring_state(&rings[_i]);
+	ck_assert_int_eq(ring_start(_i, &state), -EINVAL);
+}
+END_TEST
+
+START_TEST(offered_features)
+{
+	fake.offers = GUEST_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO6;
+	ck_assert_uint_eq(dp->ops->features(dp), fake.offers | MRG_RXBUF | INDIRECT | EVENT_IDX);
+}
+END_TEST
+
+/* --- stop and start --- */
+
+START_TEST(gives_back_waiting_buffers)
+{
+	struct ring_state state;
+	uint32_t len;
+
+	start_rx(MRG_RXBUF, 64);
+	add_pages(64);
+	wire_write(packet, 5000);
+	assert_in_pages(0, 5000);
+	for (int i = 0; i < 100; i++) {
+		state = ring_stop(RX);
+		ck_assert_uint_eq(state.next_avail, (uint16_t)(65530 + 2 + i));
+		ck_assert_uint_eq(state.next_used, (uint16_t)(65530 + 2 + i));
+		ck_assert_int_eq(ring_start(RX, &state), 0);
+		wire_write(packet, 300);
+		ck_assert_uint_eq(next_used(RX, &len), (uint32_t)(2 + i) % 64);
+		ck_assert_uint_eq(len, 300);
+		buffer_at((uint16_t)(i % 64), (uint64_t)(i % 64) * 4096, 4096);
+		expose(RX);
+	}
+	ring_stop(RX);
+}
+END_TEST
+
+/*
+ * A packet that waits for buffers in the overflow when the ring stops is lost, as it would be on
+ * a wire whose other end has no buffers; what it had put into buffers does no harm.
+ */
+START_TEST(waiting_packet_is_lost_by_a_stop)
+{
+	struct ring_state state;
+	uint32_t len;
+
+	start_rx(MRG_RXBUF, 64);
+	buffer_at(0, 0, 100);
+	buffer_at(1, 100, 100);
+	expose(RX);
+	wire_write(packet, 1000);
+	poll(NULL, 0, 50);
+	state = ring_stop(RX);
+	ck_assert_uint_eq(state.next_avail, 65530);
+	ck_assert_uint_eq(state.next_used, 65530);
+	ck_assert_int_eq(ring_start(RX, &state), 0);
+	wire_write(packet, 60);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(len, 60);
+	ring_stop(RX);
+}
+END_TEST
+
+/* --- traffic --- */
+
+/*
+ * Numbered packets in both directions at once, by four threads: two drivers that sleep until they
+ * are interrupted, and two that are the wire. Any lost wake-up lets one of them wait in vain; any
+ * packet lost, repeated or out of order is found by its number.
+ */
+enum {
+	SLOT = 256, /* bytes of data a descriptor */
+};
+
+static uint32_t traffic;     /* packets in each direction */
+static uint32_t buffer_size; /* of a receive buffer */
+static atomic_bool traffic_over[2];
+
+/* A nap now and then, so that both sides go to sleep at all kinds of moments. */
+static void nap(unsigned int *seed)
+{
+	unsigned int r = (unsigned int)rand_r(seed);
+
+	if (r % 4096 == 0)
+		nanosleep(&(struct timespec){.tv_nsec = (long)(r / 4096 % 200000)}, NULL);
+	else if (r % 64 == 0)
+		sched_yield();
+}
+
+static void fill_number(uint8_t *at, uint32_t n, uint32_t len)
+{
+	memset(at, 0, HEADER);
+	memcpy(at + HEADER, &n, sizeof(n));
+	memset(at + HEADER + sizeof(n), (int)(n & 0xff), len - HEADER - sizeof(n));
+}
+
+static uint32_t length_of(uint32_t n)
+{
+	return HEADER + 4 + n * 31 % 200;
+}
+
+static void assert_number(const uint8_t *at, uint32_t n, size_t len)
+{
+	uint32_t is;
+
+	memcpy(&is, at + HEADER, sizeof(is));
+	if (is != n)
+		ck_abort_msg("packet %u instead of %u", is, n);
+	ck_assert_uint_eq(len, length_of(n));
+	for (size_t i = HEADER + sizeof(n); i < len; i++)
+		ck_assert_uint_eq(at[i], n & 0xff);
+}
+
+static void *tx_driver(void *opaque)
+{
+	struct driver_ring *ring = &rings[TX];
+	unsigned int seed = 1;
+	uint32_t id, len, sent = 0, done = 0;
+
+	(void)opaque;
+	driver_disable_interrupts(ring);
+	while (done < traffic) {
+		uint32_t batch = 1 + (uint32_t)rand_r(&seed) % 40;
+
+		for (; batch && sent < traffic && sent - done < ring->size; batch--, sent++) {
+			uint16_t i = (uint16_t)(sent % ring->size);
+
+			fill_number(data(TX, (uint64_t)i * SLOT), sent, length_of(sent));
+			send_at(i, (uint64_t)i * SLOT, length_of(sent));
+		}
+		expose(TX);
+		nap(&seed);
+		while (driver_used(ring, &id, &len)) {
+			ck_assert_uint_eq(id, done % ring->size);
+			done++;
+		}
+		/* Wait for room, or for the end. */
+		if (sent - done < ring->size && sent < traffic)
+			continue;
+		if (done < traffic && !driver_enable_interrupts(ring)) {
+			wait_for(call_fd[TX], "transmit interrupt");
+			fd_eventfd_drain(call_fd[TX]);
+		}
+		driver_disable_interrupts(ring);
+	}
+	atomic_store(&traffic_over[TX], true);
+	return NULL;
+}
+
+static void *wire_reader(void *opaque)
+{
+	static uint8_t buffer[2048];
+	unsigned int seed = 2;
+
+	(void)opaque;
+	for (uint32_t n = 0; n < traffic; n++) {
+		size_t len = wire_read(buffer, sizeof(buffer));
+
+		assert_number(buffer, n, len);
+		nap(&seed);
+	}
+	return NULL;
+}
+
+static void *wire_writer(void *opaque)
+{
+	static uint8_t buffer[2048];
+	unsigned int seed = 3;
+
+	(void)opaque;
+	for (uint32_t n = 0; n < traffic; n++) {
+		fill_number(buffer, n, length_of(n));
+		wire_write(buffer, length_of(n));
+		nap(&seed);
+	}
+	return NULL;
+}
+
+/* Add the @len bytes in slot @id to the packet in @buffer; true once it is complete. */
+static bool gather(uint32_t id, uint32_t len, uint8_t *buffer, size_t *total, unsigned int *left)
+{
+	const uint8_t *at = data(RX, (uint64_t)id * SLOT);
+
+	if (!*left)
+		*left = header_of(at).num_buffers;
+	memcpy(buffer + *total, at, len);
+	*total += len;
+	--*left;
+	if (*left)
+		ck_assert_uint_eq(len, buffer_size);
+	return !*left;
+}
+
+static void *rx_driver(void *opaque)
+{
+	static uint8_t buffer[2048];
+	struct driver_ring *ring = &rings[RX];
+	unsigned int seed = 4, left = 0;
+	uint32_t id, len, n = 0, done = 0, given = 0;
+	size_t total = 0;
+
+	(void)opaque;
+	driver_disable_interrupts(ring);
+	while (n < traffic) {
+		uint32_t batch = 1 + (uint32_t)rand_r(&seed) % 40;
+
+		for (; batch && given - done < ring->size; batch--, given++) {
+			uint16_t i = (uint16_t)(given % ring->size);
+
+			buffer_at(i, (uint64_t)i * SLOT, buffer_size);
+		}
+		expose(RX);
+		nap(&seed);
+		while (driver_used(ring, &id, &len)) {
+			ck_assert_uint_eq(id, done % ring->size);
+			done++;
+			if (gather(id, len, buffer, &total, &left)) {
+				assert_number(buffer, n++, total);
+				total = 0;
+			}
+		}
+		/* Sleep with all buffers given, or with few of them: both must wake. */
+		if (given - done < ring->size && rand_r(&seed) % 8)
+			continue;
+		if (given == done || left)
+			continue;
+		if (given - done < (SLOT + buffer_size - 1) / buffer_size)
+			continue; /* a packet may need that many */
+		if (n < traffic && !driver_enable_interrupts(ring)) {
+			wait_for(call_fd[RX], "receive interrupt");
+			fd_eventfd_drain(call_fd[RX]);
+		}
+		driver_disable_interrupts(ring);
+	}
+	atomic_store(&traffic_over[RX], true);
+	return NULL;
+}
+
+static const struct {
+	uint64_t features;
+	uint16_t size;
+} traffics[] = {
+	{0, 256},
+	{EVENT_IDX, 256},
+	{MRG_RXBUF, 256},
+	{EVENT_IDX | MRG_RXBUF, 256},
+	{EVENT_IDX | MRG_RXBUF, 8},
+	{0, 4},
+	{EVENT_IDX, 1},
+};
+
+static void start_traffic(pthread_t threads[4], int which, uint32_t buffer)
+{
+	static void *(*const run[4])(void *) = {tx_driver, wire_reader, wire_writer, rx_driver};
+
+	const uint16_t size = traffics[which].size;
+
+	traffic = size < 16 ? 5000 : 20000;
+	buffer_size = buffer;
+	accept_features(traffics[which].features);
+	for (int i = 0; i < 2; i++) {
+		ring_init(i, size, (uint16_t)(65000 + 300 * i));
+		ring_begin(i);
+	}
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, run[i], NULL), 0);
+}
+
+START_TEST(no_wakeup_is_lost)
+{
+	pthread_t threads[4];
+
+	/* If they merge, short buffers: a packet takes one to four. */
+	start_traffic(threads, _i, traffics[_i].features & MRG_RXBUF ? 64 : SLOT);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < 2; i++)
+		ring_stop(i);
+}
+END_TEST
+
+START_TEST(stop_and_start_lose_nothing)
+{
+	unsigned int seed = 5, stops = 0;
+	pthread_t threads[4];
+
+	/* One buffer is enough for a packet: none can be waiting for more of them. */
+	start_traffic(threads, _i, SLOT);
+	for (; stops < 1000 || !traffic_over[RX] || !traffic_over[TX]; stops++) {
+		int which = rand_r(&seed) % 2;
+		struct ring_state state = ring_stop(which);
+
+		/* All that was taken is returned, and the other way round. */
+		ck_assert_uint_eq(state.next_avail, state.next_used);
+		ck_assert_uint_eq(__atomic_load_n(&rings[which].used->idx, __ATOMIC_RELAXED),
+				  state.next_used);
+		if (stops % 16 == 0)
+			nanosleep(&(struct timespec){.tv_nsec = 300000}, NULL);
+		ck_assert_int_eq(ring_start(which, &state), 0);
+		nanosleep(&(struct timespec){.tv_nsec = rand_r(&seed) % 1000000}, NULL);
+	}
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < 2; i++)
+		ring_stop(i);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("datapath_inprocess");
+	TCase *tx = tcase_create("transmit"), *rx = tcase_create("receive");
+	TCase *rest = tcase_create("rings"), *stress = tcase_create("traffic");
+	TCase *all[] = {tx, rx, rest, stress};
+	SRunner *runner;
+	int failed;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		tcase_add_checked_fixture(all[i], setup, teardown);
+		tcase_set_timeout(all[i], 100);
+		suite_add_tcase(suite, all[i]);
+	}
+	tcase_add_loop_test(tx, transmits_header_and_pieces, 0, 2);
+	tcase_add_test(tx, transmits_indirect);
+	tcase_add_test(tx, transmits_largest);
+	tcase_add_test(tx, drops_what_has_no_header);
+	tcase_add_loop_test(tx, waits_for_room, 0, 2);
+	tcase_add_loop_test(tx, stops_while_waiting_for_room, 0, 2);
+	tcase_add_test(tx, backend_refuses_packets);
+	tcase_add_test(tx, finds_what_was_there_before);
+	tcase_add_loop_test(rx, receives_into_one_buffer, 0, 4);
+	tcase_add_test(rx, receives_into_pieces);
+	tcase_add_loop_test(rx, merges_buffers, 0, 2);
+	tcase_add_test(rx, receives_largest_without_merging);
+	tcase_add_loop_test(rx, waits_for_buffers, 0, 4);
+	tcase_add_test(rx, order_behind_a_waiting_packet);
+	tcase_add_loop_test(rx, drops_what_never_fits, 0, 2);
+	tcase_add_loop_test(rx, drops_what_is_too_scattered, 0, 2);
+	tcase_add_loop_test(rx, drops_the_oversized, 0, 2);
+	tcase_add_test(rx, drops_what_came_without_header);
+	tcase_add_loop_test(rx, backend_is_gone, 0, 3);
+	tcase_add_loop_test(rx, leaves_packets_where_they_are, 0, 2);
+	tcase_add_loop_test(rx, no_needless_kicks, 0, 2);
+	tcase_add_test(rx, no_needless_interrupts);
+	tcase_add_test(rest, transmit_ring_breaks);
+	tcase_add_loop_test(rest, receive_ring_breaks, 0, 3);
+	tcase_add_loop_test(rest, broken_from_the_start, 0, 2);
+	tcase_add_loop_test(rest, too_large, 0, 2);
+	tcase_add_test(rest, offered_features);
+	tcase_add_test(rest, gives_back_waiting_buffers);
+	tcase_add_test(rest, waiting_packet_is_lost_by_a_stop);
+	tcase_add_loop_test(stress, no_wakeup_is_lost, 0, sizeof(traffics) / sizeof(traffics[0]));
+	tcase_add_loop_test(stress, stop_and_start_lose_nothing, 0,
+			    sizeof(traffics) / sizeof(traffics[0]));
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the kernel says of a network interface that may be a tap: by netlink, as `ip -d link`. */
+#ifndef VIRTIO_TAP_INFO_H
+#define VIRTIO_TAP_INFO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tap_info {
+	bool up;
+	bool tun_driver; /* a tun or tap device; what follows is 0 otherwise */
+	bool tap;	 /* of the two a tap */
+	bool multi_queue;
+	bool has_owner;
+	uint32_t owner; /* uid */
+};
+
+/*
+ * Ask for the interface @name of this thread's network namespace. 0, -ENODEV if there is none, or
+ * another negative errno. Any thread.
+ */
+int tap_info_get(const char *name, struct tap_info *info);
+
+#endif
