@@ -36,7 +36,8 @@ struct arch_device {
 	bool pio; /* @base is a port number */
 	uint64_t base;
 	uint64_t size;
-	uint32_t gsi; /* edge-triggered, or ARCH_NO_GSI */
+	uint32_t gsi; /* or ARCH_NO_GSI */
+	bool level;   /* the interrupt stays asserted until the guest ends it; else an edge */
 };
 
 /*

@@ -26,6 +26,12 @@ void acpi_pm_power_button(struct acpi_pm *pm)
 	fd_eventfd_signal(pm->irq_fd);
 }
 
+void acpi_pm_resample(struct acpi_pm *pm)
+{
+	if (atomic_load(&pm->events))
+		fd_eventfd_signal(pm->irq_fd);
+}
+
 static void acpi_pm_read(void *device, uint64_t offset, uint8_t *data, unsigned int len)
 {
 	struct acpi_pm *pm = device;

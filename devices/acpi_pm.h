@@ -29,7 +29,8 @@ enum {
 
 struct acpi_pm {
 	struct guest_exit_sink exit;
-	int irq_fd;		/* borrowed: the Generic Event Device's interrupt, edge */
+	int irq_fd; /* borrowed: the Generic Event Device's interrupt, asserted until the guest
+		     * has looked */
 	_Atomic uint8_t events; /* ACPI_PM_EVENT_* that the guest has not read yet */
 };
 
@@ -37,6 +38,9 @@ void acpi_pm_init(struct acpi_pm *pm, const struct guest_exit_sink *exit, int ir
 
 /* Press the power button. Any thread. */
 void acpi_pm_power_button(struct acpi_pm *pm);
+
+/* The guest ended or unmasked the interrupt: raise it again if it has not looked. Any thread. */
+void acpi_pm_resample(struct acpi_pm *pm);
 
 /* For bus_add(), with the struct acpi_pm as the device. */
 extern const struct bus_ops acpi_pm_bus_ops;

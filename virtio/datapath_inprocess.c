@@ -21,7 +21,7 @@
 
 enum {
 	HEADER_SIZE = sizeof(struct virtio_net_hdr_v1),
-	/* The largest packet: 64 KiB behind an IPv6 header (5.1.6.3) and Ethernet with a VLAN tag. */
+	/* The largest packet (5.1.6.3): Ethernet with a VLAN tag, IPv6, 64 KiB. */
 	PACKET_MAX = HEADER_SIZE + 18 + 40 + 65535,
 	/* Used buffers are published when the work runs out, and after so many. */
 	BATCH = 64,
@@ -60,8 +60,8 @@ struct ring_worker {
 	_Atomic bool stopping;
 	struct split_ring ring;
 	union {
-		struct window *window;		     /* receive */
-		struct iovec *iovs;		     /* transmit: the chain in hand */
+		struct window *window; /* receive */
+		struct iovec *iovs;    /* transmit: the chain in hand */
 		void *memory;
 	};
 };
@@ -71,7 +71,7 @@ struct inprocess {
 	char name[8];
 	const struct guest_memory *mem;
 	struct net_backend *backend; /* owned */
-	uint64_t features; /* accepted; fixed while a ring runs */
+	uint64_t features;	     /* accepted; fixed while a ring runs */
 	struct ring_worker *workers;
 	unsigned int n_workers;
 };
@@ -180,7 +180,8 @@ static int window_fill(struct ring_worker *worker)
 	if (window->capacity >= PACKET_MAX)
 		return 0;
 	if (window->first_iov) {
-		memmove(window->iovs, window_iovs(window), window->n_iovs * sizeof(window->iovs[0]));
+		memmove(window->iovs, window_iovs(window),
+			window->n_iovs * sizeof(window->iovs[0]));
 		memmove(window->chains, window->chains + window->first_chain,
 			window->n_chains * sizeof(window->chains[0]));
 		window->first_iov = window->first_chain = 0;
@@ -319,8 +320,8 @@ static int receive_all(struct ring_worker *worker)
 		}
 		if (!window->n_chains)
 			return 0;
-		window_iovs(window)[window->n_iovs] =
-			(struct iovec){window->overflow, sizeof(window->overflow)};
+		window_iovs(window)[window->n_iovs] = (struct iovec){window->overflow,
+								     sizeof(window->overflow)};
 		len = backend->ops->receive(backend, worker->index / 2, window_iovs(window),
 					    window->n_iovs + 1);
 		if (len <= 0)

@@ -15,10 +15,10 @@ enum {
 };
 
 struct inprocess_config {
-	const char *name;		 /* for thread names; copied */
-	unsigned int queue_pairs;	 /* of the device and of the backend */
-	const struct guest_memory *mem;	 /* outlives the datapath */
-	struct net_backend *backend;	 /* taken over, also on failure */
+	const char *name;		/* for thread names; copied */
+	unsigned int queue_pairs;	/* of the device and of the backend */
+	const struct guest_memory *mem; /* outlives the datapath */
+	struct net_backend *backend;	/* taken over, also on failure */
 };
 
 /* NULL if there is no memory. */

@@ -65,8 +65,8 @@ struct virtio_device {
 	unsigned int n_queues;
 
 	/* Also written by datapaths' threads, without the lock. */
-	_Atomic uint8_t status;		    /* VIRTIO_CONFIG_S_* */
-	_Atomic uint32_t interrupt_status;  /* VIRTIO_MMIO_INT_* */
+	_Atomic uint8_t status;		   /* VIRTIO_CONFIG_S_* */
+	_Atomic uint32_t interrupt_status; /* VIRTIO_MMIO_INT_* */
 	_Atomic uint32_t config_generation;
 	_Atomic bool broken_told; /* the log has it */
 	int config_call_fd;	  /* eventfd, borrowed from the transport: configuration changed */
@@ -87,7 +87,7 @@ void virtio_device_destroy(struct virtio_device *dev);
  */
 void virtio_device_set_status(struct virtio_device *dev, uint8_t status);
 
-/* 32 bits of the feature bits from 32 * @word on; what the driver writes after FEATURES_OK is lost. */
+/* 32 feature bits from 32 * @word on. What the driver writes after FEATURES_OK is lost. */
 uint32_t virtio_device_features(const struct virtio_device *dev, uint32_t word);
 void virtio_device_accept_features(struct virtio_device *dev, uint32_t word, uint32_t bits);
 
@@ -97,7 +97,7 @@ void virtio_device_set_queue_ready(struct virtio_device *dev, unsigned int index
 /* Read the configuration space; what is past its end reads as zero. Any thread. */
 void virtio_device_read_config(struct virtio_device *dev, uint64_t offset, void *data, size_t len);
 
-/* The device can't go on until it is reset (DEVICE_NEEDS_RESET). @why is logged once. Any thread. */
+/* The device can't go on without a reset (DEVICE_NEEDS_RESET). @why is logged once. Any thread. */
 void virtio_device_break(struct virtio_device *dev, const char *why);
 
 #endif

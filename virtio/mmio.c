@@ -24,11 +24,11 @@ struct virtio_mmio {
 	const struct kvm_vm *vm;   /* may be NULL */
 	uint64_t base;
 	uint32_t gsi;
-	int irq_fd;	    /* eventfd, owned: every interrupt of the device */
+	int irq_fd; /* eventfd, owned: every interrupt of the device */
 	bool irqfd_added;
-	uint32_t doorbells; /* queues whose kicks KVM signals, one bit each */
 
 	pthread_mutex_t lock; /* what follows, and the device */
+	uint32_t doorbells;   /* queues whose kicks KVM signals, one bit each */
 	uint32_t device_features_sel;
 	uint32_t driver_features_sel;
 	uint32_t queue_sel;

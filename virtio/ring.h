@@ -24,11 +24,11 @@ struct ring_state {
 
 /* One chain of descriptors, copied, checked and translated: it can't change any more. */
 struct ring_chain {
-	uint16_t id;	     /* what the driver knows the chain by */
-	uint16_t position;   /* the ring's next_avail before this chain */
-	unsigned int n_out;  /* device-readable pieces, first in the iovec array */
-	unsigned int n_in;   /* device-writable pieces, after them */
-	size_t out_len;	     /* bytes in them */
+	uint16_t id;	    /* what the driver knows the chain by */
+	uint16_t position;  /* the ring's next_avail before this chain */
+	unsigned int n_out; /* device-readable pieces, first in the iovec array */
+	unsigned int n_in;  /* device-writable pieces, after them */
+	size_t out_len;	    /* bytes in them */
 	size_t in_len;
 };
 

@@ -45,10 +45,10 @@ int split_ring_start(struct split_ring *ring, const struct guest_memory *mem,
 	ring->desc = area(mem, state->desc, size * sizeof(*ring->desc), VRING_DESC_ALIGN_SIZE);
 	ring->avail = area(mem, state->driver, sizeof(*ring->avail) + (size + 1) * sizeof(uint16_t),
 			   VRING_AVAIL_ALIGN_SIZE);
-	ring->used = area(mem, state->device,
-			  sizeof(*ring->used) + size * sizeof(struct vring_used_elem) +
-				  sizeof(uint16_t),
-			  VRING_USED_ALIGN_SIZE);
+	ring->used =
+		area(mem, state->device,
+		     sizeof(*ring->used) + size * sizeof(struct vring_used_elem) + sizeof(uint16_t),
+		     VRING_USED_ALIGN_SIZE);
 	if (!ring->desc)
 		ring->broken = "the descriptor area is not aligned or not in memory";
 	else if (!ring->avail)
@@ -87,11 +87,12 @@ static int available(struct split_ring *ring)
 	uint16_t n;
 
 	if (ring->avail_idx == ring->state.next_avail)
-		/* Acquire: the entries and descriptors are read after the index that covers them. */
+		/* Acquire: entries and descriptors are read after the index that covers them. */
 		ring->avail_idx = le16toh(__atomic_load_n(&ring->avail->idx, __ATOMIC_ACQUIRE));
 	n = (uint16_t)(ring->avail_idx - ring->state.next_avail);
 	if (n > ring->state.size)
-		return break_ring(ring, "the available index is further ahead than the ring is long");
+		return break_ring(ring,
+				  "the available index is further ahead than the ring is long");
 	return n;
 }
 
@@ -138,8 +139,8 @@ static int add_piece(struct split_ring *ring, struct ring_chain *chain,
 }
 
 /* Go through the chain that begins at descriptor @head. */
-static int walk(struct split_ring *ring, struct ring_chain *chain, uint16_t head,
-		struct iovec *iov, unsigned int max_iov)
+static int walk(struct split_ring *ring, struct ring_chain *chain, uint16_t head, struct iovec *iov,
+		unsigned int max_iov)
 {
 	const struct vring_desc *table = ring->desc;
 	unsigned int table_len = ring->state.size;
@@ -158,7 +159,8 @@ static int walk(struct split_ring *ring, struct ring_chain *chain, uint16_t head
 
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
 			if (!ring->indirect)
-				return break_ring(ring, "an indirect descriptor was not negotiated");
+				return break_ring(ring,
+						  "an indirect descriptor was not negotiated");
 			if (table != ring->desc)
 				return break_ring(ring, "an indirect table holds an indirect one");
 			if (desc.flags & VRING_DESC_F_NEXT)

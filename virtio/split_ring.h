@@ -25,10 +25,10 @@ struct split_ring {
 	struct vring_avail *avail;
 	struct vring_used *used;
 
-	uint16_t avail_idx;	  /* the driver's index as last read */
-	uint16_t pushed;	  /* used entries written but not published */
-	uint16_t signalled;	  /* next_used at the last decision on an interrupt */
-	bool signalled_valid;	  /* false until the first one */
+	uint16_t avail_idx;   /* the driver's index as last read */
+	uint16_t pushed;      /* used entries written but not published */
+	uint16_t signalled;   /* next_used at the last decision on an interrupt */
+	bool signalled_valid; /* false until the first one */
 };
 
 /*

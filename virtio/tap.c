@@ -219,11 +219,9 @@ int tap_create(const char *name, const struct logger *log, struct net_backend **
 	tap = malloc(sizeof(*tap));
 	if (!tap)
 		return error_set(err, -ENOMEM, "%s: out of memory", name);
-	*tap = (struct tap){
-		.backend.ops = &tap_ops,
-		.offloads = probe_offloads(fd),
-		.fd = fd_take(&fd),
-	};
+	tap->backend.ops = &tap_ops;
+	tap->offloads = probe_offloads(fd);
+	tap->fd = fd_take(&fd);
 	*backend = &tap->backend;
 	return 0;
 }

@@ -52,7 +52,8 @@ struct xvmm {
 	struct serial *serial;
 	int serial_irq; /* eventfd, owned */
 	struct acpi_pm acpi_pm;
-	int acpi_pm_irq; /* eventfd, owned */
+	int acpi_pm_irq;	    /* eventfd, owned */
+	struct loop_watch resample; /* its descriptor, an eventfd, is owned */
 	struct pvpanic pvpanic;
 	struct debug_exit debug_exit;
 	struct virtio_mmio **nets;
@@ -156,19 +157,19 @@ static int add_device(struct xvmm *vm, const struct arch_device *place, const st
 	return bus_add(place->pio ? &vm->pio : &vm->mmio, &range, err);
 }
 
-/* An eventfd in *@fd that raises @gsi. */
-static int add_interrupt(struct xvmm *vm, uint32_t gsi, int *fd, struct error *err)
+/* An eventfd in *@fd that raises @place's interrupt; @resample_fd for one that stays asserted. */
+static int add_interrupt(struct xvmm *vm, const struct arch_device *place, int *fd, int resample_fd,
+			 struct error *err)
 {
-	int ret = fd_eventfd();
+	int ret = *fd = fd_eventfd();
 
-	if (ret >= 0) {
-		*fd = ret;
-		ret = kvm_vm_add_irqfd(&vm->kvm, gsi, *fd);
-	}
+	if (ret >= 0)
+		ret = place->level ? kvm_vm_add_level_irqfd(&vm->kvm, place->gsi, *fd, resample_fd)
+				   : kvm_vm_add_irqfd(&vm->kvm, place->gsi, *fd);
 	if (!ret)
 		return 0;
 	errno = -ret;
-	return error_errno(err, "KVM: creating interrupt %u", gsi);
+	return error_errno(err, "KVM: creating interrupt %u", place->gsi);
 }
 
 static int add_console(struct xvmm *vm, const struct xvmm_console *config, struct error *err)
@@ -187,7 +188,7 @@ static int add_console(struct xvmm *vm, const struct xvmm_console *config, struc
 	int ret = arch_place_device(ARCH_DEVICE_SERIAL, 0, &place, err);
 
 	if (!ret)
-		ret = add_interrupt(vm, place.gsi, &vm->serial_irq, err);
+		ret = add_interrupt(vm, &place, &vm->serial_irq, -1, err);
 	if (!ret)
 		ret = console_create(&vm->console, &console, err);
 	if (ret)
@@ -199,6 +200,27 @@ static int add_console(struct xvmm *vm, const struct xvmm_console *config, struc
 	return ret ? ret : console_attach(vm->console, vm->serial, err);
 }
 
+static void resample_ready(struct loop_watch *watch, uint32_t events)
+{
+	struct xvmm *vm = watch->opaque;
+
+	(void)events;
+	fd_eventfd_drain(watch->fd);
+	acpi_pm_resample(&vm->acpi_pm);
+}
+
+static int watch_resample(struct xvmm *vm, struct error *err)
+{
+	int ret = fd_eventfd();
+
+	if (ret >= 0) {
+		vm->resample =
+			(struct loop_watch){.fd = ret, .ready = resample_ready, .opaque = vm};
+		ret = loop_watch_set(vm->loop, &vm->resample, EPOLLIN);
+	}
+	return ret ? error_set(err, ret, "creating an eventfd: %s", strerror(-ret)) : 0;
+}
+
 /* The devices by which a guest ends itself, and by which it is asked to. */
 static int add_exit_devices(struct xvmm *vm, struct error *err)
 {
@@ -208,7 +230,9 @@ static int add_exit_devices(struct xvmm *vm, struct error *err)
 
 	ret = arch_place_device(ARCH_DEVICE_ACPI_PM, 0, &place, err);
 	if (!ret)
-		ret = add_interrupt(vm, place.gsi, &vm->acpi_pm_irq, err);
+		ret = watch_resample(vm, err);
+	if (!ret)
+		ret = add_interrupt(vm, &place, &vm->acpi_pm_irq, vm->resample.fd, err);
 	if (!ret) {
 		acpi_pm_init(&vm->acpi_pm, &sink, vm->acpi_pm_irq);
 		ret = add_device(vm, &place, &acpi_pm_bus_ops, &vm->acpi_pm, err);
@@ -450,7 +474,7 @@ int xvmm_create(const struct xvmm_config *config, struct xvmm **out, struct xvmm
 	}
 	vm->kvm = (struct kvm_vm){.kvm_fd = -1, .vm_fd = -1};
 	vm->mem.fd = -1;
-	vm->serial_irq = vm->acpi_pm_irq = vm->timer_fd = -1;
+	vm->serial_irq = vm->acpi_pm_irq = vm->resample.fd = vm->timer_fd = -1;
 	vm->timeout_ms = config->timeout_ms;
 	pthread_mutex_init(&vm->end_lock, NULL);
 	if (config->log) {
@@ -543,6 +567,7 @@ void xvmm_destroy(struct xvmm *vm)
 	kvm_vm_destroy(&vm->kvm);
 	fd_close(&vm->serial_irq);
 	fd_close(&vm->acpi_pm_irq);
+	fd_close(&vm->resample.fd);
 	fd_close(&vm->timer_fd);
 	memory_destroy(&vm->mem);
 	loop_destroy(vm->loop);

@@ -162,7 +162,7 @@ static void add_resources(struct aml *aml, const struct arch_device *device)
 	else
 		aml_memory32_fixed(aml, (uint32_t)device->base, (uint32_t)device->size);
 	if (device->gsi != ARCH_NO_GSI)
-		aml_interrupt(aml, device->gsi);
+		aml_interrupt(aml, device->gsi, device->level);
 	aml_close_resources(aml, crs);
 }
 
@@ -219,7 +219,7 @@ static void add_events(struct aml *aml, const struct arch_device *pm)
 	add_identity(aml, "ACPI0013", 0);
 	aml_name(aml, "_CRS");
 	crs = aml_resources(aml);
-	aml_interrupt(aml, pm->gsi);
+	aml_interrupt(aml, pm->gsi, pm->level);
 	aml_close_resources(aml, crs);
 
 	aml_region(aml, "EVRG", AML_SYSTEM_IO, pm->base + ACPI_PM_EVENTS, 1);
@@ -300,7 +300,7 @@ static uint64_t add_fadt(struct acpi_builder *b, uint64_t dsdt)
 
 /*
  * Flags stay 0: PCAT_COMPAT would have a guest look for the two 8259. No interrupt source
- * overrides: all our interrupts are edges, active high, and GSI n is pin n.
+ * overrides: GSI n is pin n, and _CRS says the rest.
  */
 static uint64_t add_madt(struct acpi_builder *b)
 {

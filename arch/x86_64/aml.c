@@ -341,13 +341,14 @@ void aml_memory32_fixed(struct aml *aml, uint32_t base, uint32_t len)
 }
 
 /* Section 6.4.3.6, Extended Interrupt Descriptor. */
-void aml_interrupt(struct aml *aml, uint32_t gsi)
+void aml_interrupt(struct aml *aml, uint32_t gsi, bool level)
 {
 	uint8_t out[9] = {
 		[0] = 0x89, /* large item 9 */
 		[1] = 6,
-		[3] = 1 << 0 | 1 << 1, /* consumer, edge-triggered; active high, exclusive: 0 */
-		[4] = 1,	       /* one interrupt */
+		[3] = (uint8_t)(1 << 0 |
+				!level << 1), /* consumer, edge; active high, exclusive: 0 */
+		[4] = 1,		      /* one interrupt */
 	};
 
 	little_endian(out + 5, gsi, 4);

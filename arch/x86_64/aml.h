@@ -85,7 +85,7 @@ void aml_close_resources(struct aml *aml, aml_mark mark);
 void aml_io(struct aml *aml, uint16_t port, uint8_t len);
 void aml_memory32_fixed(struct aml *aml, uint32_t base, uint32_t len);
 
-/* Interrupt(ResourceConsumer, Edge, ActiveHigh, Exclusive). */
-void aml_interrupt(struct aml *aml, uint32_t gsi);
+/* Interrupt(ResourceConsumer, Level or Edge, ActiveHigh, Exclusive). */
+void aml_interrupt(struct aml *aml, uint32_t gsi, bool level);
 
 #endif

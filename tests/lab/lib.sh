@@ -69,10 +69,13 @@ lab_xvmm() {
 	(exec_xvmm "$@")
 }
 
-# lab_start COMMANDS [OPTION]...: the same in the background, LAB_PID.
+# lab_start COMMANDS [OPTION]...: the same in the background, as LAB_PID. What the
+# scenario writes to descriptor 9 is the guest's console input.
 lab_start() {
 	: >"$LAB_TMP/console.log"
-	exec_xvmm "$@" &
+	[ -p "$LAB_TMP/input" ] || mkfifo "$LAB_TMP/input"
+	exec 9<>"$LAB_TMP/input"
+	exec_xvmm "$@" <"$LAB_TMP/input" 9<&- &
 	LAB_PID=$!
 }
 

@@ -7,11 +7,11 @@ require_kvm
 
 # hello NAME PROTOCOL ARGUMENT...
 hello() {
-  local name=$1 protocol=$2
-  shift 2
-  start "$@" --cmdline 'first=1 status=42 last' </dev/null
-  finish
-  judge "$name" 42 "^hello by $protocol\$" '^command line: first=1 status=42 last$'
+	local name=$1 protocol=$2
+	shift 2
+	start "$@" --cmdline 'first=1 status=42 last' </dev/null
+	finish
+	judge "$name" 42 "^hello by $protocol\$" '^command line: first=1 status=42 last$'
 }
 
 hello 'ELF with a PVH note: PVH by default' pvh --kernel "$GUESTS/hello.elf"
@@ -24,10 +24,10 @@ hello 'bzImage --boot linux' linux64 --kernel "$GUESTS/hello.bzimage" --boot lin
 head -c 1234567 /dev/urandom >"$work/initrd"
 read -r sum _ < <(sum "$work/initrd")
 for boot in 'pvh hello.elf' 'linux hello.elf' 'linux hello.bzimage'; do
-  read -r protocol file <<<"$boot"
-  start --kernel "$GUESTS/$file" --boot "$protocol" --initrd "$work/initrd" </dev/null
-  finish
-  judge "initrd of $file, --boot $protocol" 0 "^initrd: 1234567 bytes, sum $sum\$"
+	read -r protocol file <<<"$boot"
+	start --kernel "$GUESTS/$file" --boot "$protocol" --initrd "$work/initrd" </dev/null
+	finish
+	judge "initrd of $file, --boot $protocol" 0 "^initrd: 1234567 bytes, sum $sum\$"
 done
 
 guest hello

@@ -7,11 +7,10 @@ require_kvm
 
 # talk FILE ARGUMENT...: run xvmm, and give it FILE on its standard input when the guest is ready.
 talk() {
-  local file=$1
-  shift
-  : >"$work/out"
-  start "$@" < <(await "^ready" && cat "$file")
-  finish
+	local file=$1
+	shift
+	start "$@" < <(await "^ready" && cat "$file")
+	finish
 }
 
 echo -n ping >"$work/ping"
@@ -31,7 +30,7 @@ head -c 64K "$work/data" >"$work/some"
 talk "$work/some" --kernel "$GUESTS/echo.elf" --cmdline 'count=64K echo=on'
 problem=
 { echo ready; cat "$work/some"; } | cmp -sn $((6 + 65536)) - "$work/out" ||
-  problem='what came back is not what was sent'
+	problem='what came back is not what was sent'
 verdict '64 KiB there and back' "$problem"
 
 talk /dev/null --kernel "$GUESTS/hello.elf"

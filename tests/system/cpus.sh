@@ -6,8 +6,8 @@
 require_kvm
 
 for cpus in 1 2 3 4 8; do
-  guest smp --cpus "$cpus" --cmdline "cpus=$cpus"
-  judge "--cpus $cpus" 0
+	guest smp --cpus "$cpus" --cmdline "cpus=$cpus"
+	judge "--cpus $cpus" 0
 done
 start --kernel "$GUESTS/smp.bzimage" --cpus 4 --cmdline cpus=4 </dev/null
 finish

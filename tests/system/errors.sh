@@ -8,32 +8,32 @@ require_network_namespace
 
 # said NAME STATUS PATTERN: what the run that just ended should have said and returned.
 said() {
-  local problem=
-  [ "$status" = "$2" ] || problem="exit status is $status, not $2"
-  [ -z "$left" ] || problem='a process is left behind'
-  [ ! -s "$work/out" ] || problem='there is something on standard output'
-  grep -Eq -- "$3" "$work/err" || problem="${problem:-the message does not match: $3}"
-  [ "$(grep -c '' "$work/err")" = 1 ] || problem='the message is not one line'
-  grep -q '^xvmm: ' "$work/err" || problem='the message does not begin with xvmm:'
-  verdict "$1" "$problem"
+	local problem=
+	[ "$status" = "$2" ] || problem="exit status is $status, not $2"
+	[ -z "$left" ] || problem='a process is left behind'
+	[ ! -s "$work/out" ] || problem='there is something on standard output'
+	grep -Eq -- "$3" "$work/err" || problem="${problem:-the message does not match: $3}"
+	[ "$(grep -c '' "$work/err")" = 1 ] || problem='the message is not one line'
+	grep -q '^xvmm: ' "$work/err" || problem='the message does not begin with xvmm:'
+	verdict "$1" "$problem"
 }
 
 # usage PATTERN ARGUMENT...: wrong usage, whatever machine it is on.
 usage() {
-  local pattern=$1
-  shift
-  start "$@" </dev/null
-  finish
-  said "usage: $*" 2 "$pattern"
+	local pattern=$1
+	shift
+	start "$@" </dev/null
+	finish
+	said "usage: $*" 2 "$pattern"
 }
 
 # wrong NAME PATTERN ARGUMENT...: right usage that can't work here.
 wrong() {
-  local name=$1 pattern=$2
-  shift 2
-  start "$@" </dev/null
-  finish
-  said "$name" 1 "$pattern"
+	local name=$1 pattern=$2
+	shift 2
+	start "$@" </dev/null
+	finish
+	said "$name" 1 "$pattern"
 }
 
 elf=$GUESTS/hello.elf
@@ -48,10 +48,10 @@ usage 'kernel' --kernel
 usage 'twice' --kernel "$elf" --kernel "$elf"
 usage 'control' --kernel "$elf" --control /tmp/socket
 for value in 0 -1 x '' 1x 100000 99999999999999999999; do
-  usage 'cpus' --kernel "$elf" --cpus "$value"
+	usage 'cpus' --kernel "$elf" --cpus "$value"
 done
 for value in 0 '' x 64Q 64MM -64M 1.5G 99999999999999999999 64T 16777216T; do
-  usage 'memory' --kernel "$elf" --memory "$value"
+	usage 'memory' --kernel "$elf" --memory "$value"
 done
 usage "shared.*(on|off)" --kernel "$elf" --memory 64M,shared=maybe
 usage 'shared.*hugepages.*prealloc' --kernel "$elf" --memory 64M,swap=on
@@ -63,16 +63,16 @@ usage 'net' --kernel "$elf" --net mac=02:00:00:00:00:01
 usage 'vhots.*mac.*mtu' --kernel "$elf" --net tap0,vhots=on
 usage 'mtu' --kernel "$elf" --net tap0,mtu=1500,mtu=1400
 for value in 0 67 65536 x ''; do
-  usage 'mtu' --kernel "$elf" --net "tap0,mtu=$value"
+	usage 'mtu' --kernel "$elf" --net "tap0,mtu=$value"
 done
 for value in zz 02:00:00:00:00 02:00:00:00:00:00:00 01:00:5e:00:00:01 00:00:00:00:00:00; do
-  usage 'mac' --kernel "$elf" --net "tap0,mac=$value"
+	usage 'mac' --kernel "$elf" --net "tap0,mac=$value"
 done
 usage 'transport.*mmio' --kernel "$elf" --transport carrier-pigeon
 usage 'console.*stdio.*off.*file' --kernel "$elf" --console telnet
 usage 'console' --kernel "$elf" --console file:
 for value in 0 -1 x '' nan inf; do
-  usage 'timeout' --kernel "$elf" --timeout "$value"
+	usage 'timeout' --kernel "$elf" --timeout "$value"
 done
 usage 'boot.*auto.*linux.*pvh' --kernel "$elf" --boot multiboot
 
@@ -105,11 +105,11 @@ wrong 'setup header of bzImage cut short' 'header.bzimage' --kernel "$work/heade
 wrong 'kernel of aarch64' 'aarch64' --kernel "$work/aarch64.elf"
 wrong '32-bit ELF' '(32|64)-bit' --kernel "$work/32bit.elf"
 wrong 'gzipped vmlinux' 'gzip.*(gunzip|gzip -d|zcat)' --kernel "$work/vmlinux.gz"
-for format in 'xz \0375\0067\0172\0130\0132\0000' 'zstd \0050\0265\0057\0375' 'lz4 \0002\0041\0114\0030' \
-  'bzip2 \0102\0132\0150\0071'; do
-  read -r name magic <<<"$format"
-  { printf "%b" "$magic" && head -c 1000 /dev/zero; } >"$work/kernel"
-  wrong "kernel compressed by $name" "$name" --kernel "$work/kernel"
+for format in 'xz \0375\0067\0172\0130\0132\0000' 'zstd \0050\0265\0057\0375' \
+	'lz4 \0002\0041\0114\0030' 'bzip2 \0102\0132\0150\0071'; do
+	read -r name magic <<<"$format"
+	{ printf "%b" "$magic" && head -c 1000 /dev/zero; } >"$work/kernel"
+	wrong "kernel compressed by $name" "$name" --kernel "$work/kernel"
 done
 wrong 'a bzImage has no PVH entry' '[Pp][Vv][Hh]' --kernel "$bzimage" --boot pvh
 wrong 'initrd missing' "$missing.*No such file" --kernel "$elf" --initrd "$missing"
@@ -117,7 +117,7 @@ wrong 'initrd is a directory' "$work.*directory" --kernel "$elf" --initrd "$work
 wrong 'initrd does not fit' 'large' --kernel "$elf" --memory 64M --initrd "$work/large"
 wrong 'initrd does not fit, bzImage' 'large' --kernel "$bzimage" --memory 64M --initrd "$work/large"
 wrong 'command line too long' 'command line|cmdline' --kernel "$bzimage" \
-  --cmdline "$(printf '%5000s' x)"
+	--cmdline "$(printf '%5000s' x)"
 wrong 'console file in no directory' "$missing" --kernel "$elf" --console "file:$missing/console"
 
 # --- taps ---
@@ -137,8 +137,8 @@ wrong 'the same tap twice' 'tap0' --kernel "$elf" --net tap0 --net tap0
 "$XVMM" --kernel "$GUESTS/spin.elf" --net tap0 </dev/null >"$work/holder" 2>&1 &
 holder=$!
 for ((i = 0; i < 500; i++)); do
-  grep -qs "^ready" "$work/holder" && break
-  sleep 0.02
+	grep -qs "^ready" "$work/holder" && break
+	sleep 0.02
 done
 wrong 'tap busy' 'tap0.*([Bb]usy|in use)' --kernel "$elf" --net tap0
 kill -KILL "$holder"
@@ -146,18 +146,13 @@ wait "$holder" 2>/dev/null
 
 # A tap of root, opened by nobody, who may open /dev/kvm all the same.
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
-  ip tuntap del tap0 mode tap
-  ip tuntap add tap0 mode tap user 0
-  nobody=(setpriv --reuid 65534 --clear-groups '--inh-caps=-all,+dac_override'
-    '--ambient-caps=-all,+dac_override')
-  if "${nobody[@]}" true 2>/dev/null; then
-    set -m
-    timeout --foreground -s KILL "$limit" "${nobody[@]}" "$XVMM" --kernel "$elf" --net tap0 </dev/null >"$work/out" 2>"$work/err" &
-    pid=$! # of finish
-    set +m
-    finish
-    said 'tap of another owner' 1 'tap0.*(owner|belongs|uid 0)'
-  fi
+	ip tuntap del tap0 mode tap
+	ip tuntap add tap0 mode tap user 0
+	prefix=(setpriv --reuid 65534 --clear-groups "--inh-caps=-all,+dac_override"
+		"--ambient-caps=-all,+dac_override")
+	"${prefix[@]}" true 2>/dev/null &&
+		wrong "tap of another owner" "tap0.*(owner|belongs|uid 0)" --kernel "$elf" --net tap0
+	prefix=()
 fi
 
 # --- nothing is left behind ---

@@ -6,8 +6,8 @@
 require_kvm
 
 for value in 0 1 77 255; do
-  guest hello --cmdline "status=$value"
-  judge "debug-exit $value" "$value"
+	guest hello --cmdline "status=$value"
+	judge "debug-exit $value" "$value"
 done
 guest exception
 judge 'guest sees an exception, and says so' 101 '^exception 6 '
@@ -20,52 +20,52 @@ judge 'triple fault' 3
 guest pvpanic
 judge 'pvpanic' 3
 for cpus in 1 4; do
-  guest triple-fault --cpus "$cpus"
-  judge "triple fault with $cpus CPUs" 3
+	guest triple-fault --cpus "$cpus"
+	judge "triple fault with $cpus CPUs" 3
 done
 
 # ended NAME STATUS MILLISECONDS MILLISECONDS: and how long it took since $began.
 ended() {
-  local ms=$(($(date +%s%3N) - began))
-  judge "$1" "$2"
-  if ((ms < $3 || ms > $4)); then
-    verdict "$1: in time" "took $ms ms"
-  else
-    verdict "$1: in time" ''
-  fi
+	local ms=$(($(date +%s%3N) - began))
+	judge "$1" "$2"
+	if ((ms < $3 || ms > $4)); then
+		verdict "$1: in time" "took $ms ms"
+	else
+		verdict "$1: in time" ''
+	fi
 }
 
 for mode in halt=off halt=on; do
-  began=$(date +%s%3N)
-  guest spin --cmdline "$mode" --timeout 1
-  ended "--timeout 1 of a guest with $mode" 124 1000 2500
+	began=$(date +%s%3N)
+	guest spin --cmdline "$mode" --timeout 1
+	ended "--timeout 1 of a guest with $mode" 124 1000 2500
 done
 guest hello --timeout 10
 judge 'a guest that ends before --timeout' 0
 
 # The first SIGTERM or SIGINT presses the power button, the second ends the guest.
 for signal in TERM INT; do
-  start --kernel "$GUESTS/button.elf" </dev/null
-  await '^ready'
-  kill "-$signal" "$pid"
-  finish
-  judge "SIG$signal is the power button, and the guest powers off" 0 '^pressed$'
+	start --kernel "$GUESTS/button.elf" </dev/null
+	await '^ready'
+	kill "-$signal" "$pid"
+	finish
+	judge "SIG$signal is the power button, and the guest powers off" 0 '^pressed$'
 done
 for cpus in 1 4; do
-  start --kernel "$GUESTS/spin.elf" --cpus "$cpus" </dev/null
-  await '^ready'
-  kill "-TERM" "$pid"
-  sleep 0.2
-  began=$(date +%s%3N)
-  kill "-TERM" "$pid"
-  finish
-  ended "a second SIGTERM ends a guest with $cpus CPUs that doesn't listen" $((128 + 15)) 0 2000
+	start --kernel "$GUESTS/spin.elf" --cpus "$cpus" </dev/null
+	await '^ready'
+	kill -TERM "$pid"
+	sleep 0.2
+	began=$(date +%s%3N)
+	kill -TERM "$pid"
+	finish
+	ended "a second SIGTERM ends a guest with $cpus CPUs that doesn't listen" $((128 + 15)) 0 2000
 done
 start --kernel "$GUESTS/spin.elf" --cpus 4 </dev/null
-await "^ready"
+await '^ready'
 began=$(date +%s%3N)
 kill -HUP "$pid"
 finish
-ended "SIGHUP ends xvmm" 129 0 2000
+ended 'SIGHUP ends xvmm' 129 0 2000
 
 done_testing

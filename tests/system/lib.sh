@@ -7,6 +7,7 @@ set -u
 : "${XVMM:?the xvmm binary}" "${GUESTS:?the folder of the test guests}"
 
 limit=20 # seconds that any run of xvmm may take
+prefix=() # of the command that runs it
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -14,96 +15,97 @@ cases=0
 failures=0
 
 skip_all() {
-  echo "1..0 # SKIP $*"
-  exit 77
+	echo "1..0 # SKIP $*"
+	exit 77
 }
 
 require_kvm() {
-  local reason
-  [ -e /dev/kvm ] || skip_all "there is no /dev/kvm"
-  reason=$({ : <>/dev/kvm; } 2>&1) || skip_all "/dev/kvm can't be opened: ${reason##*: }"
+	local reason
+	[ -e /dev/kvm ] || skip_all "there is no /dev/kvm"
+	reason=$({ : <>/dev/kvm; } 2>&1) || skip_all "/dev/kvm can't be opened: ${reason##*: }"
 }
 
 # The rest of the script runs in a network namespace of its own, as root in it.
 require_network_namespace() {
-  [ -z "${IN_NAMESPACE-}" ] || return 0
-  [ -e /dev/net/tun ] || skip_all "there is no /dev/net/tun"
-  command -v ip >/dev/null || skip_all "there is no ip (package iproute2)"
-  local options=-n
-  [ "$(id -u)" = 0 ] || options=-Urn
-  unshare $options true 2>/dev/null || skip_all "no network namespace can be made here"
-  rm -rf "$work"
-  IN_NAMESPACE=1 exec unshare $options "$BASH" "$0"
+	[ -z "${IN_NAMESPACE-}" ] || return 0
+	[ -e /dev/net/tun ] || skip_all "there is no /dev/net/tun"
+	command -v ip >/dev/null || skip_all "there is no ip (package iproute2)"
+	local options=-n
+	[ "$(id -u)" = 0 ] || options=-Urn
+	unshare $options true 2>/dev/null || skip_all "no network namespace can be made here"
+	rm -rf "$work"
+	IN_NAMESPACE=1 exec unshare $options "$BASH" "$0"
 }
 
 # start ARGUMENT...: xvmm in the background, killed after $limit; $pid is the number of a process
 # group of its own, and of the process in it that passes signals on. Standard input is the caller's.
 start() {
-  set -m
-  timeout --foreground -s KILL "$limit" "$XVMM" "$@" <&0 >"$work/out" 2>"$work/err" &
-  pid=$!
-  set +m
+	: >"$work/out" # await is not to see what was there before
+	set -m
+	timeout --foreground -s KILL "$limit" "${prefix[@]}" "$XVMM" "$@" <&0 >"$work/out" 2>"$work/err" &
+	pid=$!
+	set +m
 }
 
 # Wait for what was started; sets $status, and $left if a process of it is left behind.
 finish() {
-  wait "$pid"
-  status=$?
-  left=
-  if kill -0 -- "-$pid" 2>/dev/null; then
-    left=yes
-    kill -KILL -- "-$pid"
-  fi
+	wait "$pid" 2>/dev/null
+	status=$?
+	left=
+	if kill -0 -- "-$pid" 2>/dev/null; then
+		left=yes
+		kill -KILL -- "-$pid"
+	fi
 }
 
 # Wait until the guest has printed a line that matches; false if it doesn't.
 await() {
-  local i
-  for ((i = 0; i < limit * 50; i++)); do
-    grep -qs -- "$1" "$work/out" && return 0
-    [ -e "$work/out" ] || return 1
-    sleep 0.02
-  done
-  return 1
+	local i
+	for ((i = 0; i < limit * 50; i++)); do
+		grep -qs -- "$1" "$work/out" && return 0
+		[ -e "$work/out" ] || return 1
+		sleep 0.02
+	done
+	return 1
 }
 
 # verdict NAME PROBLEM: one line of TAP, and with a problem, all that is known about it.
 verdict() {
-  cases=$((cases + 1))
-  if [ -z "$2" ]; then
-    echo "ok $cases - $1"
-    return
-  fi
-  failures=$((failures + 1))
-  echo "not ok $cases - $1"
-  echo "# $2"
-  sed 's/^/# stdout: /' "$work/out" | head -n 40
-  sed 's/^/# stderr: /' "$work/err" | head -n 20
+	cases=$((cases + 1))
+	if [ -z "$2" ]; then
+		echo "ok $cases - $1"
+		return
+	fi
+	failures=$((failures + 1))
+	echo "not ok $cases - $1"
+	echo "# $2"
+	sed 's/^/# stdout: /' "$work/out" | head -n 40
+	sed 's/^/# stderr: /' "$work/err" | head -n 20
 }
 
 # judge NAME STATUS [PATTERN]...: what was run last had this exit status, left no process behind,
 # and printed lines that match each extended regular expression.
 judge() {
-  local name=$1 expected=$2 problem='' pattern
-  shift 2
-  [ "$status" = "$expected" ] || problem="exit status is $status, not $expected"
-  [ -z "$left" ] || problem="a process is left behind"
-  for pattern; do
-    grep -Eq -- "$pattern" "$work/out" || problem="${problem:-not on standard output: $pattern}"
-  done
-  verdict "$name" "$problem"
+	local name=$1 expected=$2 problem='' pattern
+	shift 2
+	[ "$status" = "$expected" ] || problem="exit status is $status, not $expected"
+	[ -z "$left" ] || problem="a process is left behind"
+	for pattern; do
+		grep -Eq -- "$pattern" "$work/out" || problem="${problem:-not on standard output: $pattern}"
+	done
+	verdict "$name" "$problem"
 }
 
 # guest NAME ARGUMENT...: run the ELF of a guest, without input.
 guest() {
-  local kernel=$GUESTS/$1.elf
-  shift
-  start --kernel "$kernel" "$@" </dev/null
-  finish
+	local kernel=$GUESTS/$1.elf
+	shift
+	start --kernel "$kernel" "$@" </dev/null
+	finish
 }
 
 done_testing() {
-  echo "1..$cases"
-  [ "$failures" = 0 ]
-  exit
+	echo "1..$cases"
+	[ "$failures" = 0 ]
+	exit
 }

@@ -6,32 +6,32 @@
 require_kvm
 
 for size in 32M 64M 512M 3071M 3G 3073M 4G 5G; do
-  guest memmap --memory "$size" --cmdline "memory=$size"
-  judge "--memory $size" 0
+	guest memmap --memory "$size" --cmdline "memory=$size"
+	judge "--memory $size" 0
 done
 for boot in pvh linux; do
-  guest memmap --memory 5G --boot "$boot" --cmdline memory=5G
-  judge "--memory 5G --boot $boot" 0
+	guest memmap --memory 5G --boot "$boot" --cmdline memory=5G
+	judge "--memory 5G --boot $boot" 0
 done
 start --kernel "$GUESTS/memmap.bzimage" --memory 5G --cmdline memory=5G </dev/null
 finish
 judge '--memory 5G of a bzImage' 0
 
 for option in shared=on shared=off prealloc=on prealloc=off hugepages=off shared=on,prealloc=on; do
-  guest memmap --memory "256M,$option" --cmdline memory=256M
-  judge "--memory 256M,$option" 0
+	guest memmap --memory "256M,$option" --cmdline memory=256M
+	judge "--memory 256M,$option" 0
 done
 
 free=$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)
 for shared in on off; do
-  name="--memory 64M,hugepages=on,shared=$shared"
-  guest memmap --memory "64M,hugepages=on,shared=$shared" --cmdline memory=64M
-  if [ "${free:-0}" -ge 32 ]; then
-    judge "$name" 0
-  else
-    # As few as there are must be told, not left to a SIGBUS in the middle of the run.
-    judge "$name, where there are no huge pages" 1
-  fi
+	name="--memory 64M,hugepages=on,shared=$shared"
+	guest memmap --memory "64M,hugepages=on,shared=$shared" --cmdline memory=64M
+	if [ "${free:-0}" -ge 32 ]; then
+		judge "$name" 0
+	else
+		# As few as there are must be told, not left to a SIGBUS in the middle of the run.
+		judge "$name, where there are no huge pages" 1
+	fi
 done
 
 done_testing

@@ -136,8 +136,7 @@ static inline bool driver_enable_interrupts(struct driver_ring *ring)
 static inline void driver_disable_interrupts(struct driver_ring *ring)
 {
 	if (!ring->event_idx)
-		__atomic_store_n(&ring->avail->flags, VRING_AVAIL_F_NO_INTERRUPT,
-				 __ATOMIC_RELAXED);
+		__atomic_store_n(&ring->avail->flags, VRING_AVAIL_F_NO_INTERRUPT, __ATOMIC_RELAXED);
 }
 
 #endif

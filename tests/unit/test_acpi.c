@@ -384,20 +384,20 @@ static const struct {
 	int expected;
 } odd_devices[] = {
 	/* beyond 4 GiB, across its end, up to its end */
-	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0x100000000, 0x1000, 16}, -EINVAL},
-	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xfffff001, 0x1000, 16}, -EINVAL},
-	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xfffff000, 0x1000, 16}, 0},
+	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0x100000000, 0x1000, 16, false}, -EINVAL},
+	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xfffff001, 0x1000, 16, false}, -EINVAL},
+	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xfffff000, 0x1000, 16, false}, 0},
 	/* of no size, or of one that wraps */
-	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xd0000000, 0, 16}, -EINVAL},
-	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xd0000000, UINT64_MAX, 16}, -EINVAL},
+	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xd0000000, 0, 16, false}, -EINVAL},
+	{{ARCH_DEVICE_VIRTIO_MMIO, false, 0xd0000000, UINT64_MAX, 16, false}, -EINVAL},
 	/* ports */
-	{{ARCH_DEVICE_SERIAL, true, 0xfff9, 8, 4}, -EINVAL},
-	{{ARCH_DEVICE_SERIAL, true, 0xfff8, 8, 4}, 0},
-	{{ARCH_DEVICE_SERIAL, true, 0x1000, 256, 4}, -EINVAL},
+	{{ARCH_DEVICE_SERIAL, true, 0xfff9, 8, 4, false}, -EINVAL},
+	{{ARCH_DEVICE_SERIAL, true, 0xfff8, 8, 4, false}, 0},
+	{{ARCH_DEVICE_SERIAL, true, 0x1000, 256, 4, false}, -EINVAL},
 	/* interrupts */
-	{{ARCH_DEVICE_SERIAL, true, 0x3f8, 8, LAYOUT_IOAPIC_PINS}, -EINVAL},
-	{{ARCH_DEVICE_SERIAL, true, 0x3f8, 8, LAYOUT_IOAPIC_PINS - 1}, 0},
-	{{ARCH_DEVICE_SERIAL, true, 0x3f8, 8, ARCH_NO_GSI}, 0},
+	{{ARCH_DEVICE_SERIAL, true, 0x3f8, 8, LAYOUT_IOAPIC_PINS, false}, -EINVAL},
+	{{ARCH_DEVICE_SERIAL, true, 0x3f8, 8, LAYOUT_IOAPIC_PINS - 1, false}, 0},
+	{{ARCH_DEVICE_SERIAL, true, 0x3f8, 8, ARCH_NO_GSI, false}, 0},
 };
 
 START_TEST(odd_device)

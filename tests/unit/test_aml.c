@@ -109,12 +109,14 @@ START_TEST(resources)
 
 	aml_io(&aml, 0x3f8, 8);
 	aml_memory32_fixed(&aml, 0xd0001000, 0x1000);
-	aml_interrupt(&aml, 17);
+	aml_interrupt(&aml, 17, false);
+	aml_interrupt(&aml, 9, true);
 	aml_close_resources(&aml, mark);
-	ck_encoded(0x11, 0x22, 0x0a, 0x1f,			      /* buffer of 31 bytes */
+	ck_encoded(0x11, 0x2b, 0x0a, 0x28,			      /* buffer of 40 bytes */
 		   0x47, 0x01, 0xf8, 0x03, 0xf8, 0x03, 0x01, 0x08,    /* IO */
 		   0x86, 9, 0, 1, 0x00, 0x10, 0, 0xd0, 0, 0x10, 0, 0, /* Memory32Fixed */
-		   0x89, 6, 0, 0x03, 1, 17, 0, 0, 0,		      /* Interrupt */
+		   0x89, 6, 0, 0x03, 1, 17, 0, 0, 0,		      /* Interrupt: edge */
+		   0x89, 6, 0, 0x01, 1, 9, 0, 0, 0,		      /* level */
 		   0x79, 0x00);
 }
 END_TEST

@@ -201,6 +201,46 @@ START_TEST(pause_in_batch)
 }
 END_TEST
 
+static void free_watch(struct loop_watch *w)
+{
+	loop_watch_remove(loop, w);
+	close(w->fd);
+	free(w);
+}
+
+/* One of two, on the heap: whichever is called first removes and frees the other. */
+static struct loop_watch *survivor;
+
+static void free_other(struct loop_watch *w, uint32_t events)
+{
+	(void)events;
+	survivor = w;
+	if (w->opaque)
+		free_watch(w->opaque);
+	w->opaque = NULL;
+	loop_stop(loop);
+}
+
+START_TEST(free_in_batch)
+{
+	struct loop_watch *w[2];
+
+	for (int i = 0; i < 2; i++) {
+		w[i] = calloc(1, sizeof(*w[i]));
+		ck_assert_ptr_nonnull(w[i]);
+		w[i]->fd = _i ? open("/dev/null", O_RDONLY | O_CLOEXEC) : fd_eventfd();
+		w[i]->ready = free_other;
+		if (!_i)
+			fd_eventfd_signal(w[i]->fd);
+		ck_assert_int_eq(loop_watch_set(loop, w[i], EPOLLIN), 0);
+	}
+	w[0]->opaque = w[1];
+	w[1]->opaque = w[0];
+	loop_run(loop);
+	free_watch(survivor);
+}
+END_TEST
+
 /* A callback removes itself and frees its watch. */
 static void free_itself(struct loop_watch *w, uint32_t events)
 {
@@ -409,6 +449,7 @@ int main(void)
 	tcase_add_test(tc, stop_from_signal);
 	tcase_add_test(tc, remove_in_batch);
 	tcase_add_test(tc, pause_in_batch);
+	tcase_add_loop_test(tc, free_in_batch, 0, 2);
 	tcase_add_test(tc, remove_itself);
 	tcase_add_test(tc, paused_hangup);
 	tcase_add_test(tc, change_events);

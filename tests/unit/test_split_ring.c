@@ -24,6 +24,13 @@ enum {
 	TABLE = VRING_DESC_F_INDIRECT,
 };
 
+/* For what is done a million times: Check notes down each ck_assert, and that takes long. */
+#define MUST(condition)                                         \
+	do {                                                    \
+		if (!(condition))                               \
+			ck_abort_msg("not so: %s", #condition); \
+	} while (0)
+
 static struct guest_memory mem;
 static struct driver_ring driver;
 static struct split_ring ring;
@@ -272,22 +279,22 @@ START_TEST(indices_wrap)
 			driver_add(&driver, (uint16_t)((n + i) % SIZE));
 		driver_expose(&driver);
 		for (uint16_t i = 0; i < batch; i++) {
-			ck_assert_int_eq(pop(), 1);
-			ck_assert_uint_eq(chain.id, (n + i) % SIZE);
+			MUST(pop() == 1);
+			MUST(chain.id == (n + i) % SIZE);
 			split_ring_push(&ring, chain.id, n + i);
 		}
-		ck_assert_int_eq(pop(), 0);
-		ck_assert(!driver_used(&driver, &id, &len));
+		MUST(pop() == 0);
+		MUST(!driver_used(&driver, &id, &len));
 		split_ring_publish(&ring);
 		for (uint16_t i = 0; i < batch; i++) {
-			ck_assert(driver_used(&driver, &id, &len));
-			ck_assert_uint_eq(id, (n + i) % SIZE);
-			ck_assert_uint_eq(len, n + i);
+			MUST(driver_used(&driver, &id, &len));
+			MUST(id == (n + i) % SIZE);
+			MUST(len == n + i);
 		}
-		ck_assert(!driver_used(&driver, &id, &len));
+		MUST(!driver_used(&driver, &id, &len));
 	}
-	ck_assert_uint_eq(ring.state.next_avail, driver.avail_idx);
-	ck_assert_uint_eq(ring.state.next_used, driver.last_used);
+	MUST(ring.state.next_avail == driver.avail_idx);
+	MUST(ring.state.next_used == driver.last_used);
 }
 END_TEST
 
@@ -343,8 +350,7 @@ START_TEST(runaway_index)
 	start_at(65530, 0);
 	driver.avail->idx = (uint16_t)(65530 + SIZE + 1);
 	ck_assert_int_eq(pop(), -EPROTO);
-	ck_assert_str_eq(ring.broken,
-			 "the available index is further ahead than the ring is long");
+	ck_assert_str_eq(ring.broken, "the available index is further ahead than the ring is long");
 }
 END_TEST
 
@@ -356,8 +362,7 @@ START_TEST(index_goes_back)
 	ck_assert_int_eq(pop(), 1);
 	driver.avail->idx = 0;
 	ck_assert_int_eq(pop(), -EPROTO);
-	ck_assert_str_eq(ring.broken,
-			 "the available index is further ahead than the ring is long");
+	ck_assert_str_eq(ring.broken, "the available index is further ahead than the ring is long");
 }
 END_TEST
 
@@ -402,9 +407,16 @@ static const struct {
 	uint64_t addr;
 	uint32_t len;
 } outside[] = {
-	{REGION_END, 1},	 {REGION_END - 1, 2},	 {OTHER_REGION - 1, 1}, {OTHER_REGION - 1, 2},
-	{OTHER_END - 1, 2},	 {~0ULL, 1},		 {~0ULL, 2},		{DATA_AT, ~0u},
-	{0x8000000000000000, 1}, {DATA_AT, REGION_END},
+	{REGION_END, 1},
+	{REGION_END - 1, 2},
+	{OTHER_REGION - 1, 1},
+	{OTHER_REGION - 1, 2},
+	{OTHER_END - 1, 2},
+	{~0ULL, 1},
+	{~0ULL, 2},
+	{DATA_AT, ~0u},
+	{0x8000000000000000, 1},
+	{DATA_AT, REGION_END},
 };
 
 START_TEST(buffer_outside)
@@ -630,7 +642,7 @@ START_TEST(used_event_by_counting)
 		for (uint16_t i = 0; i < batch; i++)
 			due |= (uint16_t)(index + i) == event;
 		driver_set_used_event(&driver, event);
-		ck_assert_int_eq(use(batch), due);
+		MUST(use(batch) == due);
 		index = (uint16_t)(index + batch);
 	}
 }

@@ -325,6 +325,9 @@ static void shell(bool in_foreground)
 		case 'b': /* bg */
 			kill(pid, SIGCONT);
 			break;
+		case 't': /* take the terminal */
+			tcsetpgrp(slave, getpgrp());
+			break;
 		case 's': /* has anything happened? */
 			status = 0;
 			waitpid(pid, &status, WNOHANG | WUNTRACED);
@@ -439,18 +442,20 @@ START_TEST(started_in_background)
 }
 END_TEST
 
-/* Output is stopped (C-s) when it ends: restoring must not wait for it to go on. */
-START_TEST(output_stopped)
+/* Somebody else takes the terminal while it is raw: restoring works and stops nobody. */
+START_TEST(foreground_lost)
 {
-	pid_t pid;
+	pid_t leader = start_shell(true), pid = tell_shell('p');
+	int status;
 
-	ck_assert_int_eq(tcflow(slave, TCOOFF), 0);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid == 0)
-		program(END_EXIT);
-	ck_assert_int_eq(WEXITSTATUS(wait_for(pid)), 7);
+	wait_until_ready();
+	tell_shell('t');
+	kill(pid, SIGQUIT);
+	status = tell_shell('w');
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGQUIT, "status %#x",
+		      (unsigned int)status);
 	ck_assert(is_as_before());
+	end_shell(leader);
 }
 END_TEST
 
@@ -471,7 +476,7 @@ int main(void)
 	tcase_add_test(tc, stop_and_continue);
 	tcase_add_test(tc, stopped_hard);
 	tcase_add_test(tc, started_in_background);
-	tcase_add_test(tc, output_stopped);
+	tcase_add_test(tc, foreground_lost);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

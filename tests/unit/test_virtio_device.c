@@ -222,10 +222,10 @@ static const struct {
 } choices[] = {
 	{VERSION_1, true, true},
 	{VERSION_1 | 0xf0, true, true},
-	{VERSION_1 | 0x10, false, false},	/* one needs another */
-	{VERSION_1 | 0x100, true, false},	/* not offered */
-	{VERSION_1 | 1ULL << 63, true, false},	/* not offered */
-	{0xf0, true, false},			/* a legacy driver */
+	{VERSION_1 | 0x10, false, false},      /* one needs another */
+	{VERSION_1 | 0x100, true, false},      /* not offered */
+	{VERSION_1 | 1ULL << 63, true, false}, /* not offered */
+	{0xf0, true, false},		       /* a legacy driver */
 	{0, true, false},
 };
 
@@ -377,8 +377,7 @@ START_TEST(needs_reset)
 	ck_assert_uint_eq(dev.interrupt_status, VIRTIO_MMIO_INT_CONFIG);
 	ck_assert(told());
 	ck_assert_uint_ne(dev.config_generation, generation);
-	ck_assert_str_eq(messages,
-			 "net0: the device stops until the guest resets it: a loop\n");
+	ck_assert_str_eq(messages, "net0: the device stops until the guest resets it: a loop\n");
 	/* Once. */
 	dev.interrupt_status = 0;
 	virtio_device_break(&dev, "another loop");

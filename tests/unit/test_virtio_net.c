@@ -99,11 +99,12 @@ static void log_message(void *opaque, enum log_level level, const char *text)
 
 static const struct logger logger = {log_message, NULL};
 
-static const uint64_t everything =
-	BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4) |
-	BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_NET_F_HOST_TSO4) |
-	BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) | BIT(VIRTIO_NET_F_MRG_RXBUF) |
-	BIT(VIRTIO_RING_F_EVENT_IDX) | BIT(VIRTIO_RING_F_INDIRECT_DESC);
+static const uint64_t everything = BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_GUEST_CSUM) |
+				   BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) |
+				   BIT(VIRTIO_NET_F_GUEST_ECN) | BIT(VIRTIO_NET_F_HOST_TSO4) |
+				   BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) |
+				   BIT(VIRTIO_NET_F_MRG_RXBUF) | BIT(VIRTIO_RING_F_EVENT_IDX) |
+				   BIT(VIRTIO_RING_F_INDIRECT_DESC);
 
 static void setup(void)
 {
@@ -153,8 +154,7 @@ START_TEST(offered)
 	if (_i / 2)
 		fake.offers = BIT(VIRTIO_NET_F_CSUM);
 	create();
-	ck_assert_uint_eq(dev->offered,
-			  own | fake.offers | (_i % 2 ? BIT(VIRTIO_NET_F_MTU) : 0));
+	ck_assert_uint_eq(dev->offered, own | fake.offers | (_i % 2 ? BIT(VIRTIO_NET_F_MTU) : 0));
 }
 END_TEST
 
@@ -213,9 +213,9 @@ START_TEST(feature_sets)
 		ck_assert_uint_eq(negotiate(sets[_i].features | BIT(VIRTIO_F_VERSION_1)), RUNNING);
 		ck_assert_uint_eq(fake.got, sets[_i].features | BIT(VIRTIO_F_VERSION_1));
 	} else {
-		ck_assert_uint_eq(negotiate(sets[_i].features | BIT(VIRTIO_F_VERSION_1)),
-				  RUNNING & ~(VIRTIO_CONFIG_S_FEATURES_OK |
-					      VIRTIO_CONFIG_S_DRIVER_OK));
+		ck_assert_uint_eq(
+			negotiate(sets[_i].features | BIT(VIRTIO_F_VERSION_1)),
+			RUNNING & ~(VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK));
 		ck_assert_uint_eq(fake.got, 0);
 	}
 }
@@ -262,7 +262,8 @@ START_TEST(ring_breaks)
 	ck_assert(dev->status & VIRTIO_CONFIG_S_NEEDS_RESET);
 	ck_assert_uint_eq(dev->interrupt_status, VIRTIO_MMIO_INT_CONFIG);
 	ck_assert_ptr_nonnull(strstr(message, "net0: "));
-	ck_assert_ptr_nonnull(strstr(message, _i ? "transmit ring: a loop" : "receive ring: a loop"));
+	ck_assert_ptr_nonnull(
+		strstr(message, _i ? "transmit ring: a loop" : "receive ring: a loop"));
 }
 END_TEST
 

@@ -142,21 +142,33 @@ int kvm_vm_remove_ioeventfd(const struct kvm_vm *vm, const struct kvm_ioevent *e
 	return set_ioeventfd(vm, ev, fd, KVM_IOEVENTFD_FLAG_DEASSIGN);
 }
 
-static int set_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd, uint32_t flags)
+static int set_irqfd(const struct kvm_vm *vm, const struct kvm_irqfd *args)
 {
-	struct kvm_irqfd args = {.fd = (uint32_t)fd, .gsi = gsi, .flags = flags};
-
-	return kvm_ioctl(vm->vm_fd, KVM_IRQFD, (uintptr_t)&args);
+	return kvm_ioctl(vm->vm_fd, KVM_IRQFD, (uintptr_t)args);
 }
 
 int kvm_vm_add_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd)
 {
-	return set_irqfd(vm, gsi, fd, 0);
+	return set_irqfd(vm, &(struct kvm_irqfd){.fd = (uint32_t)fd, .gsi = gsi});
+}
+
+int kvm_vm_add_level_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd, int resample_fd)
+{
+	return set_irqfd(vm, &(struct kvm_irqfd){
+				     .fd = (uint32_t)fd,
+				     .gsi = gsi,
+				     .flags = KVM_IRQFD_FLAG_RESAMPLE,
+				     .resamplefd = (uint32_t)resample_fd,
+			     });
 }
 
 int kvm_vm_remove_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd)
 {
-	return set_irqfd(vm, gsi, fd, KVM_IRQFD_FLAG_DEASSIGN);
+	return set_irqfd(vm, &(struct kvm_irqfd){
+				     .fd = (uint32_t)fd,
+				     .gsi = gsi,
+				     .flags = KVM_IRQFD_FLAG_DEASSIGN,
+			     });
 }
 
 int kvm_vcpu_create(const struct kvm_vm *vm, unsigned int index, struct kvm_vcpu *vcpu,

@@ -61,6 +61,12 @@ int kvm_vm_remove_ioeventfd(const struct kvm_vm *vm, const struct kvm_ioevent *e
  * 0 or negative errno. Any thread.
  */
 int kvm_vm_add_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd);
+/*
+ * The same, but the interrupt stays asserted until the guest ends it (EOI) or unmasks it. KVM then
+ * signals the eventfd @resample_fd (borrowed, too): whoever still has a reason for the interrupt
+ * must signal @fd again. So none is lost on a guest that doesn't listen yet.
+ */
+int kvm_vm_add_level_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd, int resample_fd);
 int kvm_vm_remove_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd);
 
 /* Create vCPU @index. On failure *@vcpu is as after kvm_vcpu_destroy(). */

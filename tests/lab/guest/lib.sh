@@ -38,8 +38,9 @@ net_up() {
 
 # The kernel drops what the tty still holds when it powers off; setting a tty's
 # mode waits until it is sent (TCSADRAIN).
-drain() {
+power_off() {
 	stty -echo
+	poweroff -f
 }
 
 # Powers off when the power button is pressed, as a guest's acpid does it.
@@ -48,9 +49,10 @@ obey_power_button() {
 	mkdir -p /etc/acpi/PWRF
 	cat >/etc/acpi/PWRF/00000080 <<-'END'
 		#!/bin/busybox sh
-		echo "lab: power button pressed"
-		stty -echo
-		poweroff -f
+		. /lib.sh
+		exec <>/dev/console >&0
+		say power button pressed
+		power_off
 	END
 	chmod +x /etc/acpi/PWRF/00000080
 	acpid -f -l /dev/null &

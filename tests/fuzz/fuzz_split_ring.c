@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A hostile driver against the device's side of a split ring. The input is a list of steps: writes
+ * to guest memory and calls of split_ring, in any order that its header allows. What a chain
+ * holds must lie in memory and add up; a broken ring must stay broken.
+ */
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "virtio/split_ring.h"
+
+enum {
+	LOW = 0x4000, /* two regions, with a hole between them */
+	HIGH_BASE = 0x8000,
+	HIGH = 0x2000,
+	MAX_IOV = 64,
+	MAX_TAKEN = 1024,
+	STEPS_MAX = 4096,
+};
+
+struct input {
+	const uint8_t *data;
+	size_t len;
+};
+
+struct fuzz {
+	struct guest_memory mem;
+	struct split_ring ring;
+	struct ring_chain taken[MAX_TAKEN]; /* popped and neither pushed nor given back */
+	unsigned int n_taken;
+	uint16_t published;
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(int condition)
+{
+	if (!condition)
+		__builtin_trap();
+}
+
+/* The next @n bytes of the input, or zeroes at its end. */
+static uint32_t take(struct input *in, unsigned int n)
+{
+	uint32_t value = 0;
+
+	for (unsigned int i = 0; i < n && in->len; i++, in->len--)
+		value |= (uint32_t)*in->data++ << 8 * i;
+	return value;
+}
+
+static int in_memory(const struct guest_memory *mem, const struct iovec *iov)
+{
+	for (size_t i = 0; i < mem->n_regions; i++) {
+		const struct memory_region *region = &mem->regions[i];
+		size_t offset = (size_t)((char *)iov->iov_base - (char *)region->host);
+
+		if (offset < region->range.size && iov->iov_len <= region->range.size - offset)
+			return 1;
+	}
+	return 0;
+}
+
+static void check_chain(const struct fuzz *fuzz, const struct ring_chain *chain,
+			const struct iovec *iov, unsigned int max)
+{
+	size_t out = 0, in = 0;
+
+	require(chain->n_out + chain->n_in <= max);
+	require(chain->n_out + chain->n_in <= fuzz->ring.state.size);
+	for (unsigned int i = 0; i < chain->n_out + chain->n_in; i++) {
+		require(iov[i].iov_len > 0 && in_memory(&fuzz->mem, &iov[i]));
+		*(i < chain->n_out ? &out : &in) += iov[i].iov_len;
+	}
+	require(out == chain->out_len && in == chain->in_len);
+}
+
+static void pop(struct fuzz *fuzz, unsigned int max)
+{
+	uint16_t before = fuzz->ring.state.next_avail;
+	const char *broken = fuzz->ring.broken;
+	struct iovec iov[MAX_IOV];
+	struct ring_chain chain;
+	int ret;
+
+	ret = split_ring_pop(&fuzz->ring, &chain, iov, max);
+	if (ret == 1) {
+		require(!broken && !fuzz->ring.broken && chain.position == before);
+		require(fuzz->ring.state.next_avail == (uint16_t)(before + 1));
+		check_chain(fuzz, &chain, iov, max);
+		if (fuzz->n_taken < MAX_TAKEN)
+			fuzz->taken[fuzz->n_taken++] = chain;
+		return;
+	}
+	require(fuzz->ring.state.next_avail == before);
+	if (ret == -EPROTO)
+		require(fuzz->ring.broken && (!broken || broken == fuzz->ring.broken));
+	else
+		require(!fuzz->ring.broken && (ret == 0 || ret == -ENOBUFS));
+}
+
+static void push(struct fuzz *fuzz)
+{
+	/* A driver that exposes chains twice makes more of them than there are descriptors. */
+	if (!fuzz->n_taken)
+		return;
+	split_ring_push(&fuzz->ring, fuzz->taken[0].id, (uint32_t)fuzz->taken[0].in_len);
+	memmove(fuzz->taken, fuzz->taken + 1, --fuzz->n_taken * sizeof(fuzz->taken[0]));
+	fuzz->published++;
+}
+
+static void rewind_ring(struct fuzz *fuzz)
+{
+	if (fuzz->n_taken)
+		split_ring_rewind(&fuzz->ring, fuzz->taken[--fuzz->n_taken].position);
+}
+
+/* Stop and go on, perhaps with other areas: as after a reset. */
+static void start(struct fuzz *fuzz, struct input *in)
+{
+	struct ring_state state = {
+		.size = (uint16_t)(1u << take(in, 1) % 8),
+		.desc = gpa(0x1000),
+		.driver = gpa(0x2000),
+		.device = gpa(0x3000),
+	};
+	uint64_t features = take(in, 1);
+
+	if (features & 0x80) {
+		state.size = (uint16_t)take(in, 2);
+		state.desc = gpa(take(in, 3));
+		state.driver = gpa(take(in, 3));
+		state.device = gpa(take(in, 3));
+	}
+	state.next_avail = state.next_used = (uint16_t)take(in, 2);
+	features = (features & 1) << VIRTIO_RING_F_EVENT_IDX |
+		   (features >> 1 & 1) << VIRTIO_RING_F_INDIRECT_DESC;
+	fuzz->n_taken = 0;
+	fuzz->published = state.next_used;
+	if (split_ring_start(&fuzz->ring, &fuzz->mem, &state, features))
+		require(fuzz->ring.broken != NULL);
+	else
+		require(!fuzz->ring.broken);
+}
+
+static void write_desc(struct fuzz *fuzz, struct input *in)
+{
+	uint32_t at = take(in, 2);
+	struct vring_desc desc = {
+		.addr = take(in, 2) | (uint64_t)(take(in, 1) / 255) << 63,
+		.len = take(in, 2),
+		.flags = (uint16_t)take(in, 1),
+		.next = (uint16_t)take(in, 1),
+	};
+
+	memory_write(&fuzz->mem, gpa(at), &desc, sizeof(desc));
+}
+
+static void step(struct fuzz *fuzz, struct input *in)
+{
+	uint32_t op = take(in, 1);
+	uint32_t value;
+
+	switch (op % 10) {
+	case 0:
+		pop(fuzz, op < 128 ? MAX_IOV : op % MAX_IOV);
+		break;
+	case 1:
+		/* A ring that never started has no memory to push to. */
+		if (fuzz->ring.used)
+			push(fuzz);
+		break;
+	case 2:
+		split_ring_publish(&fuzz->ring);
+		require(fuzz->ring.state.next_used == fuzz->published);
+		break;
+	case 3:
+		rewind_ring(fuzz);
+		break;
+	case 4:
+		split_ring_enable_kicks(&fuzz->ring);
+		break;
+	case 5:
+		split_ring_disable_kicks(&fuzz->ring);
+		break;
+	case 6:
+		write_desc(fuzz, in);
+		break;
+	case 7: /* a field of the available ring, at its usual place */
+		value = take(in, 2);
+		memory_write(&fuzz->mem, gpa(0x2000 + op / 10 * 2), &value, 2);
+		break;
+	case 8:
+		op = take(in, 2);
+		value = take(in, 2);
+		memory_write(&fuzz->mem, gpa(op), &value, 2);
+		break;
+	default:
+		start(fuzz, in);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct memory_range ranges[] = {{0, LOW}, {HIGH_BASE, HIGH}};
+	static const struct memory_config config;
+	struct input in = {data, size};
+	static struct fuzz fuzz; /* too large for the stack */
+
+	require(memory_create(&fuzz.mem, ranges, 2, &config, NULL) == 0);
+	start(&fuzz, &in);
+	for (int i = 0; in.len && i < STEPS_MAX; i++)
+		step(&fuzz, &in);
+	memory_destroy(&fuzz.mem);
+	return 0;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A hostile guest against a whole network device: virtio-mmio registers, the device, the
+ * in-process datapath with its threads, rings and buffers in guest memory, packets from the wire.
+ * The input is a list of steps. Afterwards the device must still reset and go away.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_mmio.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "virtio/datapath_inprocess.h"
+#include "virtio/device.h"
+#include "virtio/mmio.h"
+#include "virtio/net.h"
+#include "virtio/net_backend.h"
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+
+enum {
+	MEMORY = 0x40000,
+	STEPS_MAX = 512,
+	RUNNING = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+		  VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK,
+};
+
+struct input {
+	const uint8_t *data;
+	size_t len;
+};
+
+struct wire {
+	struct net_backend backend;
+	int fds[2]; /* ours, and the other end */
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(int condition)
+{
+	if (!condition)
+		__builtin_trap();
+}
+
+static uint32_t take(struct input *in, unsigned int n)
+{
+	uint32_t value = 0;
+
+	for (unsigned int i = 0; i < n && in->len; i++, in->len--)
+		value |= (uint32_t)*in->data++ << 8 * i;
+	return value;
+}
+
+/* --- the backend --- */
+
+static uint64_t wire_features(const struct net_backend *backend)
+{
+	(void)backend;
+	return 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM |
+	       1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO4;
+}
+
+static int wire_set_features(struct net_backend *backend, uint64_t features)
+{
+	(void)backend;
+	require(features >> VIRTIO_F_VERSION_1 & 1);
+	return 0;
+}
+
+static int wire_fd(const struct net_backend *backend, unsigned int queue)
+{
+	(void)queue;
+	return ((const struct wire *)backend)->fds[0];
+}
+
+static ssize_t wire_receive(struct net_backend *backend, unsigned int queue,
+			    const struct iovec *iov, unsigned int n)
+{
+	ssize_t ret = readv(((struct wire *)backend)->fds[0], iov, (int)n);
+
+	(void)queue;
+	return ret < 0 ? -errno : ret;
+}
+
+static ssize_t wire_send(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
+			 unsigned int n)
+{
+	ssize_t ret = writev(((struct wire *)backend)->fds[0], iov, (int)n);
+
+	(void)queue;
+	return ret < 0 ? -errno : ret;
+}
+
+static void wire_destroy(struct net_backend *backend)
+{
+	fd_close(&((struct wire *)backend)->fds[0]);
+}
+
+static const struct net_backend_ops wire_ops = {
+	.features = wire_features,
+	.set_features = wire_set_features,
+	.fd = wire_fd,
+	.receive = wire_receive,
+	.send = wire_send,
+	.destroy = wire_destroy,
+};
+
+/* --- the guest --- */
+
+static void set(struct virtio_mmio *mmio, uint64_t offset, uint32_t value)
+{
+	virtio_mmio_bus_ops.write(mmio, offset, (const uint8_t *)&value, 4);
+}
+
+static uint32_t get(struct virtio_mmio *mmio, uint64_t offset)
+{
+	uint32_t value = UINT32_MAX;
+
+	virtio_mmio_bus_ops.read(mmio, offset, (uint8_t *)&value, 4);
+	return value;
+}
+
+/* What a driver does at first, so that the steps need not find it out. */
+static void initialize(struct virtio_mmio *mmio, struct input *in)
+{
+	uint32_t features = take(in, 4);
+
+	set(mmio, VIRTIO_MMIO_STATUS, 0);
+	require(get(mmio, VIRTIO_MMIO_STATUS) == 0);
+	set(mmio, VIRTIO_MMIO_DEVICE_FEATURES_SEL, 0);
+	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
+	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES, features & get(mmio, VIRTIO_MMIO_DEVICE_FEATURES));
+	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
+	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES, 1);
+	for (uint32_t i = 0; i < 2; i++) {
+		set(mmio, VIRTIO_MMIO_QUEUE_SEL, i);
+		set(mmio, VIRTIO_MMIO_QUEUE_NUM, 1u << take(in, 1) % 9);
+		set(mmio, VIRTIO_MMIO_QUEUE_DESC_LOW, 0x10000 * i + 0x1000);
+		set(mmio, VIRTIO_MMIO_QUEUE_AVAIL_LOW, 0x10000 * i + 0x2000);
+		set(mmio, VIRTIO_MMIO_QUEUE_USED_LOW, 0x10000 * i + 0x3000);
+		set(mmio, VIRTIO_MMIO_QUEUE_READY, 1);
+	}
+	set(mmio, VIRTIO_MMIO_STATUS, RUNNING);
+}
+
+static void write_desc(const struct guest_memory *mem, struct input *in, uint32_t op)
+{
+	uint32_t at = 0x10000 * (op & 1) + 0x1000 + take(in, 1) * 16;
+	struct vring_desc desc = {
+		.addr = take(in, 3),
+		.len = take(in, 2),
+		.flags = (uint16_t)take(in, 1),
+		.next = (uint16_t)take(in, 1),
+	};
+
+	memory_write(mem, gpa(at), &desc, sizeof(desc));
+}
+
+static void step(struct virtio_mmio *mmio, const struct guest_memory *mem, struct input *in,
+		 int wire)
+{
+	static const unsigned int widths[] = {1, 2, 4, 8};
+	static const uint8_t packet[70000];
+	uint32_t op = take(in, 1), offset, value;
+	uint8_t bytes[8] = {0};
+
+	switch (op % 9) {
+	case 0: /* any access */
+		offset = take(in, 2) % (VIRTIO_MMIO_SIZE - 8);
+		virtio_mmio_bus_ops.read(mmio, offset, bytes, widths[op / 9 % 4]);
+		break;
+	case 1:
+		offset = take(in, 2) % (VIRTIO_MMIO_SIZE - 8);
+		value = take(in, 4);
+		memcpy(bytes, &value, 4);
+		virtio_mmio_bus_ops.write(mmio, offset, bytes, widths[op / 9 % 4]);
+		break;
+	case 2: /* a register */
+		set(mmio, take(in, 1) & ~3u, take(in, 1));
+		break;
+	case 3:
+		write_desc(mem, in, op / 9);
+		break;
+	case 4: /* the available ring: entries, then the index; and a kick */
+		offset = 0x10000 * (op / 9 & 1) + 0x2000;
+		value = take(in, 1);
+		memory_write(mem, gpa(offset + 4 + take(in, 1) * 2), &value, 2);
+		value = take(in, 1);
+		memory_write(mem, gpa(offset + 2), &value, 2);
+		set(mmio, VIRTIO_MMIO_QUEUE_NOTIFY, op / 9 & 1);
+		break;
+	case 5:
+		value = take(in, 2);
+		memory_write(mem, gpa(take(in, 3)), &value, 2);
+		break;
+	case 6: /* a packet from the wire */
+		(void)!write(wire, packet, take(in, 2) + (op > 200 ? 4096 : 0));
+		break;
+	case 7: /* the wire's other end looks */
+		while (read(wire, bytes, sizeof(bytes)) > 0)
+			;
+		sched_yield();
+		break;
+	default:
+		initialize(mmio, in);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct memory_range range = {0, MEMORY};
+	static const struct memory_config config;
+	const struct virtio_net_options options = {.id = "net0", .mtu = 1500};
+	struct wire wire = {.backend.ops = &wire_ops};
+	struct input in = {data, size};
+	struct virtio_device *dev;
+	struct virtio_mmio *mmio;
+	struct datapath *datapath;
+	struct guest_memory mem;
+
+	require(memory_create(&mem, &range, 1, &config, NULL) == 0);
+	require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wire.fds) ==
+		0);
+	datapath = inprocess_create(&(struct inprocess_config){options.id, 1, &mem, &wire.backend});
+	require(datapath != NULL);
+	require(virtio_net_create(&options, datapath, NULL, &dev, NULL) == 0);
+	require(virtio_mmio_create(dev, NULL, 0xd0000000, 5, &mmio, NULL) == 0);
+	initialize(mmio, &in);
+	for (int i = 0; in.len && i < STEPS_MAX; i++)
+		step(mmio, &mem, &in, wire.fds[1]);
+	set(mmio, VIRTIO_MMIO_STATUS, 0);
+	require(get(mmio, VIRTIO_MMIO_STATUS) == 0);
+	require(get(mmio, VIRTIO_MMIO_INTERRUPT_STATUS) == 0);
+	virtio_mmio_destroy(mmio);
+	close(wire.fds[1]);
+	memory_destroy(&mem);
+	return 0;
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* libxvmm as an embedding program uses it: over and over, several VMs at once, stopped any time. */
+#include <check.h>
+#include <dirent.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tests/system/process.h"
+#include "vmm/xvmm.h"
+
+static struct xvmm_config config_for(const char *guest, const char *cmdline)
+{
+	static char paths[4][4096];
+	static int next;
+	char *path = paths[next++ % 4];
+
+	snprintf(path, sizeof(paths[0]), "%s", guest_path(guest));
+	return (struct xvmm_config){.kernel = path, .cmdline = cmdline};
+}
+
+static struct xvmm *create(const struct xvmm_config *config)
+{
+	struct xvmm_error error = {0};
+	struct xvmm *vm;
+
+	ck_assert_msg(xvmm_create(config, &vm, &error) == 0, "%s", error.text);
+	return vm;
+}
+
+static struct xvmm_end run(struct xvmm *vm)
+{
+	struct xvmm_error error = {0};
+	struct xvmm_end end = {0};
+
+	ck_assert_msg(xvmm_run(vm, &end, &error) == 0, "%s", error.text);
+	return end;
+}
+
+/* How many entries a directory of /proc has: open descriptors, threads. */
+static int count(const char *directory)
+{
+	DIR *dir = opendir(directory);
+	int n = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+START_TEST(rounds_leave_nothing)
+{
+	const struct xvmm_config config = config_for("hello", "status=5");
+	int fds = 0, threads = 0;
+
+	for (int i = 0; i < 50; i++) {
+		struct xvmm *vm = create(&config);
+		struct xvmm_end end = run(vm);
+
+		ck_assert_int_eq(end.reason, XVMM_DEBUG_EXIT);
+		ck_assert_int_eq(end.value, 5);
+		xvmm_destroy(vm);
+		/* The first round may open what stays (a sanitizer's own files). */
+		if (i == 0) {
+			fds = count("/proc/self/fd");
+			threads = count("/proc/self/task");
+		}
+	}
+	ck_assert_int_eq(count("/proc/self/fd"), fds);
+	ck_assert_int_eq(count("/proc/self/task"), threads);
+}
+END_TEST
+
+START_TEST(created_but_never_run)
+{
+	const struct xvmm_config config = config_for("hello", NULL);
+
+	for (int i = 0; i < 10; i++)
+		xvmm_destroy(create(&config));
+	xvmm_destroy(NULL);
+}
+END_TEST
+
+START_TEST(stopped_before_it_runs)
+{
+	const struct xvmm_config config = config_for("spin", NULL);
+	struct xvmm *vm = create(&config);
+
+	xvmm_stop(vm);
+	ck_assert_int_eq(run(vm).reason, XVMM_STOPPED);
+	xvmm_destroy(vm);
+}
+END_TEST
+
+static void *stop_later(void *vm)
+{
+	usleep((useconds_t)(rand() % 20000));
+	xvmm_stop(vm);
+	return NULL;
+}
+
+/* From another thread, at any moment: while it starts, runs, prints. */
+START_TEST(stopped_at_any_time)
+{
+	struct xvmm_config config = config_for("spin", NULL);
+
+	config.cpus = 4;
+	srand(1);
+	for (int i = 0; i < 100; i++) {
+		struct xvmm *vm = create(&config);
+		struct xvmm_end end;
+		pthread_t stopper;
+
+		ck_assert_int_eq(pthread_create(&stopper, NULL, stop_later, vm), 0);
+		end = run(vm);
+		pthread_join(stopper, NULL);
+		ck_assert_int_eq(end.reason, XVMM_STOPPED);
+		xvmm_destroy(vm);
+	}
+}
+END_TEST
+
+/* A console whose reader doesn't read holds the guest up, not the stop. */
+START_TEST(stopped_while_its_console_is_full)
+{
+	struct xvmm_config config = config_for("echo", "count=1M");
+	int pipe_fds[2], input[2];
+	struct xvmm *vm;
+	pthread_t stopper;
+	char filler[4096];
+
+	ck_assert_int_eq(pipe(pipe_fds), 0);
+	ck_assert_int_eq(pipe(input), 0);
+	memset(filler, 'x', sizeof(filler));
+	for (int i = 0; i < 16; i++)
+		ck_assert_int_eq(write(pipe_fds[1], filler, sizeof(filler)), sizeof(filler));
+	config.console = (struct xvmm_console){true, input[0], pipe_fds[1], false};
+	vm = create(&config);
+	pthread_create(&stopper, NULL, stop_later, vm);
+	ck_assert_int_eq(run(vm).reason, XVMM_STOPPED);
+	pthread_join(stopper, NULL);
+	xvmm_destroy(vm);
+}
+END_TEST
+
+static void *run_one(void *opaque)
+{
+	const struct xvmm_config *config = opaque;
+	struct xvmm *vm = create(config);
+	struct xvmm_end *end = malloc(sizeof(*end));
+
+	*end = run(vm);
+	xvmm_destroy(vm);
+	return end;
+}
+
+START_TEST(several_at_once)
+{
+	struct xvmm_config configs[] = {
+		config_for("hello", "status=1"),
+		config_for("hello", "status=2"),
+		config_for("spin", NULL),
+		config_for("triple-fault", NULL),
+	};
+	const enum xvmm_reason reasons[] = {XVMM_DEBUG_EXIT, XVMM_DEBUG_EXIT, XVMM_TIMEOUT,
+					    XVMM_TRIPLE_FAULT};
+	pthread_t threads[4];
+	struct xvmm_end *end;
+
+	configs[2].timeout_ms = 300;
+	for (int i = 0; i < 4; i++)
+		pthread_create(&threads[i], NULL, run_one, &configs[i]);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], (void **)&end);
+		ck_assert_int_eq(end->reason, reasons[i]);
+		ck_assert_uint_gt(strlen(end->text), 0);
+		if (i < 2)
+			ck_assert_int_eq(end->value, i + 1);
+		free(end);
+	}
+}
+END_TEST
+
+START_TEST(power_button_ends_a_guest_that_listens)
+{
+	const struct xvmm_config config = config_for("button", NULL);
+	struct xvmm *vm = create(&config);
+
+	/* It stays pressed until the guest looks. */
+	xvmm_power_button(vm);
+	ck_assert_int_eq(run(vm).reason, XVMM_POWER_OFF);
+	xvmm_destroy(vm);
+}
+END_TEST
+
+START_TEST(wrong_configurations)
+{
+	const struct xvmm_net net = {.tap = "no-such-tap"};
+	struct xvmm_config config = {0};
+	struct xvmm_error error;
+	struct xvmm *vm;
+	int fds = count("/proc/self/fd");
+
+	ck_assert_int_lt(xvmm_create(&config, &vm, &error), 0);
+	ck_assert(error.usage);
+	ck_assert_ptr_null(vm);
+
+	config = config_for("hello", NULL);
+	config.memory = 1;
+	ck_assert_int_lt(xvmm_create(&config, &vm, &error), 0);
+	ck_assert_ptr_nonnull(strstr(error.text, "32M"));
+	config.memory = 0;
+	config.cpus = 100000;
+	ck_assert_int_lt(xvmm_create(&config, &vm, &error), 0);
+	ck_assert_ptr_nonnull(strstr(error.text, "at most"));
+	config.cpus = 0;
+	config.nets = &net;
+	config.n_nets = 1;
+	ck_assert_int_lt(xvmm_create(&config, &vm, NULL), 0);
+	ck_assert_int_eq(count("/proc/self/fd"), fds);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("api");
+	TCase *tcase = tcase_create("api");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	require_kvm();
+	tcase_set_timeout(tcase, 60);
+	tcase_add_test(tcase, rounds_leave_nothing);
+	tcase_add_test(tcase, created_but_never_run);
+	tcase_add_test(tcase, stopped_before_it_runs);
+	tcase_add_test(tcase, stopped_at_any_time);
+	tcase_add_test(tcase, stopped_while_its_console_is_full);
+	tcase_add_test(tcase, several_at_once);
+	tcase_add_test(tcase, power_button_ends_a_guest_that_listens);
+	tcase_add_test(tcase, wrong_configurations);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taps of the kernel's own, in a network namespace of this test's own. */
+#include "virtio/tap.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/ethtool.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/sockios.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "virtio/net_backend.h"
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+#include "vmm/core/log.h"
+
+#define BIT(name) (1ULL << (name))
+
+enum {
+	HEADER = sizeof(struct virtio_net_hdr_v1),
+	FRAME = 100,
+	ETHERTYPE = 0x88b5, /* for local experiments (IEEE 802): none but ours */
+	SKIP = 77,
+};
+
+static char message[512];
+static struct error err;
+static struct net_backend *backend;
+
+static void log_message(void *opaque, enum log_level level, const char *text)
+{
+	(void)opaque;
+	ck_assert_int_eq(level, LOG_LEVEL_WARNING);
+	ck_assert_str_eq(message, "");
+	strncpy(message, text, sizeof(message) - 1);
+}
+
+static const struct logger logger = {log_message, NULL};
+
+static struct ifreq request(const char *name, short flags)
+{
+	struct ifreq ifr = {.ifr_flags = flags};
+
+	strcpy(ifr.ifr_name, name);
+	return ifr;
+}
+
+/* A device as "ip tuntap add" makes it: it stays when it is closed. */
+static int make(const char *name, int flags, long owner)
+{
+	struct ifreq ifr = request(name, (short)(flags | IFF_NO_PI));
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
+	ck_assert_int_eq(ioctl(fd, TUNSETPERSIST, 1), 0);
+	if (owner >= 0 && ioctl(fd, TUNSETOWNER, owner) < 0) {
+		close(fd);
+		return -errno;
+	}
+	close(fd);
+	return 0;
+}
+
+static void remove_device(const char *name, int flags)
+{
+	struct ifreq ifr = request(name, (short)(flags | IFF_NO_PI));
+	FD_CLEANUP int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	if (if_nametoindex(name) && ioctl(fd, TUNSETIFF, &ifr) == 0)
+		ioctl(fd, TUNSETPERSIST, 0);
+}
+
+static void set_up(const char *name, bool up)
+{
+	struct ifreq ifr = request(name, up ? IFF_UP : 0);
+	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(ioctl(fd, SIOCSIFFLAGS, &ifr), 0);
+}
+
+static void setup(void)
+{
+	message[0] = '\0';
+	err = (struct error){0};
+	backend = NULL;
+	ck_assert_int_eq(make("tap0", IFF_TAP, -1), 0);
+	set_up("tap0", true);
+}
+
+static void teardown(void)
+{
+	if (backend)
+		backend->ops->destroy(backend);
+	remove_device("tap0", IFF_TAP);
+	remove_device("tap1", IFF_TAP);
+	remove_device("many0", IFF_TAP | IFF_MULTI_QUEUE);
+	remove_device("tun0", IFF_TUN);
+}
+
+static void create(void)
+{
+	if (tap_create("tap0", &logger, &backend, &err))
+		ck_abort_msg("%s", err.text);
+}
+
+static void assert_error(const char *name, int code, const char *text)
+{
+	ck_assert_int_eq(tap_create(name, &logger, &backend, &err), code);
+	ck_assert_int_eq(err.code, code);
+	ck_assert_str_eq(err.text, text);
+	ck_assert_str_eq(message, "");
+	/* Without words, too. */
+	ck_assert_int_eq(tap_create(name, NULL, &backend, NULL), code);
+	ck_assert_ptr_null(backend);
+}
+
+/* --- errors --- */
+
+START_TEST(missing)
+{
+	assert_error("tap9", -ENODEV,
+		     "tap9: no such network interface; try: ip tuntap add tap9 mode tap && "
+		     "ip link set tap9 up");
+	ck_assert(!err.usage);
+	/* It doesn't come into being by that. */
+	ck_assert_uint_eq(if_nametoindex("tap9"), 0);
+}
+END_TEST
+
+START_TEST(name_too_long)
+{
+	assert_error("sixteen-letters-", -EINVAL,
+		     "sixteen-letters-: an interface name has at most 15 characters");
+	ck_assert(err.usage);
+}
+END_TEST
+
+START_TEST(busy)
+{
+	struct net_backend *first;
+
+	ck_assert_int_eq(tap_create("tap0", NULL, &first, &err), 0);
+	assert_error("tap0", -EBUSY,
+		     "tap0: in use by another process; try: another tap, or end that process");
+	first->ops->destroy(first);
+	create();
+}
+END_TEST
+
+static void drop_net_admin(void)
+{
+	struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+	struct __user_cap_data_struct caps[2];
+
+	ck_assert_int_eq((int)syscall(SYS_capget, &header, caps), 0);
+	caps[0].effective &= ~(1u << CAP_NET_ADMIN);
+	ck_assert_int_eq((int)syscall(SYS_capset, &header, caps), 0);
+}
+
+static bool sysfs_is_ours(void)
+{
+	return access("/sys/class/net/tap0", F_OK) == 0;
+}
+
+START_TEST(another_owner)
+{
+	/* In a user namespace with one user there is no other. */
+	if (make("tap1", IFF_TAP, 1234))
+		return;
+	drop_net_admin();
+	assert_error("tap1", -EPERM,
+		     sysfs_is_ours()
+			     ? "tap1: Operation not permitted: it belongs to uid 1234; try: "
+			       "ip tuntap add tap1 mode tap user $USER (after ip link del "
+			       "tap1)"
+			     : "tap1: Operation not permitted; try: ip tuntap add tap1 mode "
+			       "tap user $USER (after ip link del tap1)");
+}
+END_TEST
+
+START_TEST(own)
+{
+	ck_assert_int_eq(make("tap1", IFF_TAP, 0), 0);
+	set_up("tap1", true);
+	drop_net_admin();
+	ck_assert_int_eq(tap_create("tap1", &logger, &backend, &err), 0);
+}
+END_TEST
+
+START_TEST(multi_queue)
+{
+	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	assert_error("many0", -EINVAL,
+		     "many0: it is a multi-queue tap and one queue was asked for; try: ip link del "
+		     "many0; ip tuntap add many0 mode tap");
+}
+END_TEST
+
+START_TEST(tun)
+{
+	ck_assert_int_eq(make("tun0", IFF_TUN, -1), 0);
+	assert_error("tun0", -EINVAL,
+		     "tun0: it is a tun device, not a tap; try: ip tuntap del tun0 mode "
+		     "tun; ip tuntap add tun0 mode tap");
+}
+END_TEST
+
+START_TEST(no_tap_at_all)
+{
+	assert_error("lo", -EINVAL, "lo: it is not a tap device");
+}
+END_TEST
+
+START_TEST(no_permission)
+{
+	if (seteuid(65534) < 0 || access("/dev/net/tun", R_OK) == 0)
+		return;
+	if (eaccess("/dev/net/tun", R_OK | W_OK) == 0)
+		return; /* open to all: nothing to see */
+	assert_error("tap0", -EACCES,
+		     "tap0: /dev/net/tun (try: sudo chmod 0666 /dev/net/tun): Permission denied");
+}
+END_TEST
+
+START_TEST(interface_down)
+{
+	set_up("tap0", false);
+	create();
+	ck_assert_str_eq(message, "tap0: the interface is down, so no packet passes; try: ip link "
+				  "set tap0 up");
+}
+END_TEST
+
+START_TEST(interface_up)
+{
+	create();
+	ck_assert_str_eq(message, "");
+}
+END_TEST
+
+/* --- what it is set to --- */
+
+static uint32_t ethtool(uint32_t command)
+{
+	struct ethtool_value value = {.cmd = command};
+	struct ifreq ifr = request("tap0", 0);
+	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	ifr.ifr_data = (char *)&value;
+	ck_assert_int_eq(ioctl(fd, SIOCETHTOOL, &ifr), 0);
+	return value.data;
+}
+
+START_TEST(header_size)
+{
+	int size = 0, fd;
+
+	create();
+	fd = backend->ops->fd(backend, 0);
+	ck_assert_int_eq(ioctl(fd, TUNGETVNETHDRSZ, &size), 0);
+	ck_assert_int_eq(size, HEADER);
+	ck_assert(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+}
+END_TEST
+
+START_TEST(offloads)
+{
+	const uint64_t transmit = BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) |
+				  BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN);
+	const uint64_t receive = BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4) |
+				 BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN);
+
+	create();
+	/* Every kernel that we know of can do them all. */
+	ck_assert_uint_eq(backend->ops->features(backend), transmit | receive);
+	/* None is on until a driver accepts it. */
+	ck_assert_uint_eq(ethtool(ETHTOOL_GTXCSUM), 0);
+	ck_assert_uint_eq(ethtool(ETHTOOL_GTSO), 0);
+	ck_assert_int_eq(backend->ops->set_features(backend, transmit), 0);
+	ck_assert_uint_eq(ethtool(ETHTOOL_GTXCSUM), 0);
+	ck_assert_int_eq(backend->ops->set_features(backend, BIT(VIRTIO_NET_F_GUEST_CSUM)), 0);
+	ck_assert_uint_eq(ethtool(ETHTOOL_GTXCSUM), 1);
+	ck_assert_uint_eq(ethtool(ETHTOOL_GTSO), 0);
+	ck_assert_int_eq(backend->ops->set_features(backend, receive), 0);
+	ck_assert_uint_eq(ethtool(ETHTOOL_GTSO), 1);
+	ck_assert_int_eq(backend->ops->set_features(backend, 0), 0);
+	ck_assert_uint_eq(ethtool(ETHTOOL_GTXCSUM), 0);
+	ck_assert_uint_eq(ethtool(ETHTOOL_GTSO), 0);
+}
+END_TEST
+
+/* --- packets --- */
+
+static uint8_t frame[FRAME];
+
+static int packet_socket(void)
+{
+	struct sockaddr_ll address = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETHERTYPE),
+		.sll_ifindex = (int)if_nametoindex("tap0"),
+	};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	for (size_t i = 0; i < FRAME; i++)
+		frame[i] = (uint8_t)i;
+	memset(frame, 0xff, 6);
+	frame[12] = ETHERTYPE >> 8;
+	frame[13] = ETHERTYPE & 0xff;
+	return fd;
+}
+
+static void wait_for(int fd, short events)
+{
+	struct pollfd pfd = {.fd = fd, .events = events};
+
+	ck_assert_int_eq(poll(&pfd, 1, 5000), 1);
+	ck_assert(pfd.revents & events);
+}
+
+START_TEST(sends)
+{
+	FD_CLEANUP int fd = packet_socket();
+	struct virtio_net_hdr_v1 header = {0};
+	uint8_t got[2 * FRAME];
+	struct iovec iov[] = {{&header, 5},
+			      {(char *)&header + 5, HEADER - 5},
+			      {frame, 40},
+			      {frame + 40, FRAME - 40}};
+
+	create();
+	wait_for(backend->ops->fd(backend, 0), POLLOUT);
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 4), HEADER + FRAME);
+	wait_for(fd, POLLIN);
+	ck_assert_int_eq(read(fd, got, sizeof(got)), FRAME);
+	ck_assert_mem_eq(got, frame, FRAME);
+	/* What the kernel refuses is an error, and does no harm. */
+	ck_assert_int_lt(backend->ops->send(backend, 0, iov, 2), 0);
+	header.gso_type = 0x7f;
+	ck_assert_int_lt(backend->ops->send(backend, 0, iov, 4), 0);
+	header.gso_type = 0;
+	set_up("tap0", false);
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 4), -EIO);
+	set_up("tap0", true);
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 4), HEADER + FRAME);
+}
+END_TEST
+
+/* The next packet that is ours; the kernel sends some of its own. */
+static ssize_t receive(const struct iovec *iov, unsigned int n, const uint8_t *ethernet)
+{
+	for (;;) {
+		ssize_t len;
+
+		wait_for(backend->ops->fd(backend, 0), POLLIN);
+		len = backend->ops->receive(backend, 0, iov, n);
+		ck_assert_int_gt(len, HEADER + ETH_HLEN - 1);
+		if (ethernet[12] == ETHERTYPE >> 8 && ethernet[13] == (ETHERTYPE & 0xff))
+			return len;
+	}
+}
+
+START_TEST(receives)
+{
+	FD_CLEANUP int fd = packet_socket();
+	struct virtio_net_hdr_v1 header;
+	uint8_t got[2 * FRAME];
+	struct iovec iov[] = {{&header, HEADER}, {got, 50}, {got + 50, sizeof(got) - 50}};
+
+	create();
+	ck_assert_int_eq(write(fd, frame, FRAME), FRAME);
+	memset(&header, 0xff, sizeof(header));
+	ck_assert_int_eq(receive(iov, 3, got), HEADER + FRAME);
+	ck_assert_mem_eq(got, frame, FRAME);
+	ck_assert_uint_eq(header.flags, 0);
+	ck_assert_uint_eq(header.gso_type, VIRTIO_NET_HDR_GSO_NONE);
+	/* Cut to what there is room for. */
+	ck_assert_int_eq(write(fd, frame, FRAME), FRAME);
+	iov[2].iov_len = 10;
+	ck_assert_int_eq(receive(iov, 3, got), HEADER + 60);
+}
+END_TEST
+
+START_TEST(nothing_to_receive)
+{
+	struct virtio_net_hdr_v1 header;
+	struct iovec iov = {&header, HEADER};
+	ssize_t ret;
+
+	create();
+	do
+		ret = backend->ops->receive(backend, 0, &iov, 1);
+	while (ret > 0);
+	ck_assert_int_eq(ret, -EAGAIN);
+}
+END_TEST
+
+static bool write_file(const char *path, const char *text)
+{
+	FD_CLEANUP int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+/* A network namespace of our own, as root or as the root of a user namespace. */
+static bool enter_namespaces(void)
+{
+	char map[32];
+
+	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0) {
+		snprintf(map, sizeof(map), "0 %u 1", geteuid());
+		if (unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) < 0 ||
+		    !write_file("/proc/self/setgroups", "deny") ||
+		    !write_file("/proc/self/uid_map", map))
+			return false;
+	}
+	/* Only "another_owner" needs this, and says less without it. */
+	if (!mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		mount("sysfs", "/sys", "sysfs", 0, NULL);
+	return true;
+}
+
+int main(void)
+{
+	Suite *suite = suite_create("tap");
+	TCase *tc = tcase_create("tap");
+	SRunner *runner;
+	int failed;
+
+	if (!enter_namespaces()) {
+		printf("skipped: no network namespace can be had: %s\n", strerror(errno));
+		return SKIP;
+	}
+	if (access("/dev/net/tun", R_OK | W_OK) < 0) {
+		printf("skipped: /dev/net/tun: %s\n", strerror(errno));
+		return SKIP;
+	}
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 30);
+	tcase_add_test(tc, missing);
+	tcase_add_test(tc, name_too_long);
+	tcase_add_test(tc, busy);
+	tcase_add_test(tc, another_owner);
+	tcase_add_test(tc, own);
+	tcase_add_test(tc, multi_queue);
+	tcase_add_test(tc, tun);
+	tcase_add_test(tc, no_tap_at_all);
+	tcase_add_test(tc, no_permission);
+	tcase_add_test(tc, interface_down);
+	tcase_add_test(tc, interface_up);
+	tcase_add_test(tc, header_size);
+	tcase_add_test(tc, offloads);
+	tcase_add_test(tc, sends);
+	tcase_add_test(tc, receives);
+	tcase_add_test(tc, nothing_to_receive);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
