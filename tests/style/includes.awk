@@ -23,13 +23,16 @@ function layer(path) {
 	return path
 }
 
-# What a file is one kind of: a datapath or a net backend; "" for all others.
+# What a file is one kind of: a datapath, or a net backend (which may have several files, tap.c and
+# tap_info.c); "" for all others.
 function implementation(path) {
-	if (path ~ /^virtio\/datapath_/ || path ~ backends) {
+	if (path ~ /^virtio\/datapath_/)
 		sub(/\.[ch]$/, "", path)
-		return path
-	}
-	return ""
+	else if (path ~ backends)
+		sub(/[._].*$/, "", path)
+	else
+		return ""
+	return path
 }
 
 # The line without comments, strings and character constants (a comment may go on).
