@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The in-process datapath of virtio-net: one thread a ring moves packets between guest buffers and
- * a net backend, with no copy in between.
+ * a net backend, with no copy in between. A packet that waits for the driver to bring more buffers
+ * when its ring stops is lost.
  */
 #ifndef VIRTIO_DATAPATH_INPROCESS_H
 #define VIRTIO_DATAPATH_INPROCESS_H
@@ -11,7 +12,7 @@
 struct net_backend;
 
 enum {
-	INPROCESS_RING_SIZE_MAX = 256,
+	INPROCESS_RING_SIZE_MAX = 256, /* start_ring: -EINVAL for more */
 };
 
 struct inprocess_config {

@@ -232,7 +232,7 @@ bool split_ring_publish(struct split_ring *ring)
 	__atomic_store_n(&ring->used->idx, htole16(ring->state.next_used), __ATOMIC_RELEASE);
 	/*
 	 * Full barrier, paired with the driver's between writing used_event (or flags) and reading
-	 * the index: one of the two sees the other's write (2.7.7.2, 2.7.13.4.1).
+	 * the index: one of the two sees the other's write (2.7.7.2).
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!ring->event_idx)
@@ -250,7 +250,7 @@ bool split_ring_enable_kicks(struct split_ring *ring)
 		store16(avail_event(ring), ring->state.next_avail);
 	else
 		store16(&ring->used->flags, 0);
-	/* Full barrier, paired with the driver's between writing idx and reading our wish. */
+	/* Full barrier, paired with the driver's before it reads our wish (2.7.13.4.1). */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	return load16(&ring->avail->idx) != ring->state.next_avail;
 }

@@ -21,6 +21,7 @@ struct tap {
 	struct net_backend backend;
 	int fd;		       /* owned */
 	unsigned int offloads; /* TUN_F_* that this tap takes */
+	unsigned int in_use;   /* and those that are on */
 };
 
 /* Which receive feature asks the tap for which offload. */
@@ -52,16 +53,28 @@ static uint64_t tap_features(const struct net_backend *backend)
 	return features;
 }
 
+static int set_offloads(struct tap *tap, unsigned int offloads)
+{
+	struct virtio_net_hdr_v1 start; /* of a packet; the rest of it is cut off */
+
+	if (ioctl(tap->fd, TUNSETOFFLOAD, (unsigned long)offloads) < 0)
+		return -errno;
+	/* What waits in the tap was for the driver before; this one may not understand it. */
+	while (tap->in_use & ~offloads && read(tap->fd, &start, sizeof(start)) > 0)
+		;
+	tap->in_use = offloads;
+	return 0;
+}
+
 static int tap_set_features(struct net_backend *backend, uint64_t features)
 {
-	struct tap *tap = (struct tap *)backend;
 	unsigned int offloads = 0;
 
 	for (size_t i = 0; i < sizeof(receive_offloads) / sizeof(receive_offloads[0]); i++) {
 		if (features >> receive_offloads[i].feature & 1)
 			offloads |= receive_offloads[i].offload;
 	}
-	return ioctl(tap->fd, TUNSETOFFLOAD, (unsigned long)offloads) < 0 ? -errno : 0;
+	return set_offloads((struct tap *)backend, offloads);
 }
 
 static int tap_fd(const struct net_backend *backend, unsigned int queue)
@@ -185,19 +198,16 @@ static int attach(int fd, const char *name, const struct logger *log, struct err
 }
 
 /* Find out which offloads the kernel takes for packets towards the guest. */
-static unsigned int probe_offloads(int fd)
+static void probe_offloads(struct tap *tap)
 {
-	unsigned int offloads = 0;
-
 	for (size_t i = 0; i < sizeof(receive_offloads) / sizeof(receive_offloads[0]); i++) {
-		unsigned int with = offloads | receive_offloads[i].offload;
+		unsigned int with = tap->offloads | receive_offloads[i].offload;
 
-		if (ioctl(fd, TUNSETOFFLOAD, (unsigned long)with) == 0)
-			offloads = with;
+		if (set_offloads(tap, with) == 0)
+			tap->offloads = with;
 	}
 	/* Until a driver has said what it takes, packets come whole. */
-	ioctl(fd, TUNSETOFFLOAD, 0UL);
-	return offloads;
+	set_offloads(tap, 0);
 }
 
 int tap_create(const char *name, const struct logger *log, struct net_backend **backend,
@@ -216,12 +226,12 @@ int tap_create(const char *name, const struct logger *log, struct net_backend **
 		return ret;
 	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0)
 		return error_errno(err, "%s: setting the size of the virtio-net header", name);
-	tap = malloc(sizeof(*tap));
+	tap = calloc(1, sizeof(*tap));
 	if (!tap)
 		return error_set(err, -ENOMEM, "%s: out of memory", name);
 	tap->backend.ops = &tap_ops;
-	tap->offloads = probe_offloads(fd);
 	tap->fd = fd_take(&fd);
+	probe_offloads(tap);
 	*backend = &tap->backend;
 	return 0;
 }

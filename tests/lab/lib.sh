@@ -81,7 +81,7 @@ lab_start() {
 
 # Waits for the VM that lab_start started; returns xvmm's exit status.
 lab_wait() {
-	wait "$LAB_PID"
+	wait "$LAB_PID" 2>/dev/null # the shell's word on a signal
 }
 
 # Whether it runs; an unreaped process is still in /proc, as a zombie.
@@ -92,7 +92,7 @@ lab_running() {
 # Ends the VM that lab_start started, whatever state it is in.
 lab_kill() {
 	kill -KILL "$LAB_PID"
-	wait "$LAB_PID" || :
+	lab_wait || :
 }
 
 # expect_status STATUS COMMAND...
@@ -147,6 +147,8 @@ expect_ram() {
 }
 
 ### The network
+
+ip link set lo up
 
 # tap_up NAME: a tap for --net, with the host's end at 10.0.2.1.
 tap_up() {

@@ -355,20 +355,35 @@ static long switches(void)
 	return n;
 }
 
+/* The main loop neither wakes up nor spins. */
+static void check_idle(void)
+{
+	struct timespec cpu_before, cpu_after;
+	long switches_before;
+	clockid_t clock;
+
+	usleep(100000);
+	ck_assert_int_eq(pthread_getcpuclockid(loop_thread, &clock), 0);
+	clock_gettime(clock, &cpu_before);
+	switches_before = switches();
+	ck_assert_int_ge(switches_before, 0);
+	usleep(300000);
+	ck_assert_int_eq(switches(), switches_before);
+	clock_gettime(clock, &cpu_after);
+	ck_assert_int_lt((cpu_after.tv_sec - cpu_before.tv_sec) * 1000000000 + cpu_after.tv_nsec -
+				 cpu_before.tv_nsec,
+			 20000000);
+}
+
 START_TEST(idle_means_idle)
 {
 	struct pair pair = open_pair(PIPE);
-	long before;
 
 	create(-1, pair.writer, false);
 	run_loop();
 	guest_says("hello\nlogin: ");
 	check_reads(pair.reader, "hello\nlogin: ", false);
-	usleep(100000);
-	before = switches();
-	ck_assert_int_ge(before, 0);
-	usleep(300000);
-	ck_assert_int_eq(switches(), before);
+	check_idle();
 	close_pair(pair);
 }
 END_TEST
@@ -470,7 +485,6 @@ START_TEST(stuck_prompt)
 	struct pair pair = open_pair(PIPE);
 	char fill[4096] = {0};
 	size_t filled = 0;
-	long before;
 	ssize_t n;
 
 	fcntl(pair.writer, F_SETFL, O_NONBLOCK);
@@ -480,10 +494,7 @@ START_TEST(stuck_prompt)
 	create(-1, pair.writer, false);
 	run_loop();
 	guest_says("login: ");
-	usleep(100000);
-	before = switches();
-	usleep(300000);
-	ck_assert_int_eq(switches(), before);
+	check_idle();
 	for (; filled > 0; filled -= (size_t)n) {
 		n = read(pair.reader, fill, filled < sizeof(fill) ? filled : sizeof(fill));
 		ck_assert_int_gt(n, 0);
@@ -746,7 +757,6 @@ START_TEST(end_of_input)
 {
 	struct pair out = open_pair(PIPE), pair = {-1, -1};
 	const char *expect = "";
-	long before;
 	int fd;
 
 	if (_i == 0) {
@@ -780,10 +790,7 @@ START_TEST(end_of_input)
 	run_loop();
 	guest_listens();
 	check_guest_hears(expect);
-	usleep(50000);
-	before = switches();
-	usleep(200000);
-	ck_assert_int_eq(switches(), before);
+	check_idle();
 	guest_says("still here\n");
 	check_reads(out.reader, "still here\n", false);
 	ck_assert_int_eq(messages, _i == 2);

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_net.h>
@@ -13,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -427,7 +429,7 @@ static void fill_wire(uint32_t n)
 		send_numbered((uint16_t)i, i);
 	expose(TX);
 	/* It has tried the last one that it took, and is asleep. */
-	for (unsigned int before = ~0u; before != fake.sends; poll(NULL, 0, 50))
+	for (unsigned int before = ~0u; !fake.sends || before != fake.sends; poll(NULL, 0, 50))
 		before = fake.sends;
 }
 
@@ -1006,6 +1008,7 @@ END_TEST
 START_TEST(waiting_packet_is_lost_by_a_stop)
 {
 	struct ring_state state;
+	int unread = 1;
 	uint32_t len;
 
 	start_rx(MRG_RXBUF, 64);
@@ -1013,7 +1016,8 @@ START_TEST(waiting_packet_is_lost_by_a_stop)
 	buffer_at(1, 100, 100);
 	expose(RX);
 	wire_write(packet, 1000);
-	poll(NULL, 0, 50);
+	for (int ms = 0; unread && ms < PATIENCE_MS; ms++, poll(NULL, 0, 1))
+		ck_assert_int_eq(ioctl(fake.wire, SIOCOUTQ, &unread), 0);
 	state = ring_stop(RX);
 	ck_assert_uint_eq(state.next_avail, 65530);
 	ck_assert_uint_eq(state.next_used, 65530);

@@ -109,12 +109,17 @@ START_TEST(pm_power_button)
 	ck_assert_uint_eq(fd_eventfd_drain(irq_fd), 0);
 	acpi_pm_power_button(&pm);
 	ck_assert_uint_eq(fd_eventfd_drain(irq_fd), 1);
+	/* Asserted anew until the guest has looked. */
+	acpi_pm_resample(&pm);
+	ck_assert_uint_eq(fd_eventfd_drain(irq_fd), 1);
 	/* Reading other registers or writing takes nothing; reading this one does. */
 	in8(0x600 + ACPI_PM_SLEEP_STATUS);
 	in8(0x600 + ACPI_PM_RESET);
 	out8(0x600 + ACPI_PM_EVENTS, 0xff);
 	ck_assert_uint_eq(in8(0x600 + ACPI_PM_EVENTS), ACPI_PM_EVENT_POWER_BUTTON);
 	ck_assert_uint_eq(in8(0x600 + ACPI_PM_EVENTS), 0);
+	acpi_pm_resample(&pm);
+	ck_assert_uint_eq(fd_eventfd_drain(irq_fd), 0);
 	/* Every press raises an edge, read or not. */
 	acpi_pm_power_button(&pm);
 	acpi_pm_power_button(&pm);

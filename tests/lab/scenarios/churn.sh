@@ -24,11 +24,11 @@ while [ "$(now_ms)" -lt "$end" ]; do
 	if [ "$((ended % 2))" -eq 0 ]; then
 		kill -TERM "$LAB_PID"
 		usleep 20000
-		kill -TERM "$LAB_PID"
+		kill -TERM "$LAB_PID" 2>/dev/null || : # too early for a power button
 	else
 		kill -KILL "$LAB_PID"
 	fi
-	wait "$LAB_PID" || :
+	lab_wait || :
 	[ "$(processes)" -eq "$alone" ] || lab_fail "a process is left after $moment ms: $(ps)"
 	ended=$((ended + 1))
 

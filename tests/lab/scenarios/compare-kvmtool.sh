@@ -61,6 +61,7 @@ trace_first_entry() {
 	echo >$trace/trace
 	echo traceoff:1 >$trace/events/kvm/kvm_entry/trigger
 	echo 1 >$trace/events/kvm/kvm_entry/enable
+	echo "filename ~ \"$LAB_DIR/bin/*\"" >$trace/events/sched/sched_process_exec/filter
 	echo 1 >$trace/events/sched/sched_process_exec/enable
 	echo 1 >$trace/tracing_on
 }
