@@ -145,6 +145,7 @@ static int walk(struct split_ring *ring, struct ring_chain *chain, uint16_t head
 	const struct vring_desc *table = ring->desc;
 	unsigned int table_len = ring->state.size;
 	unsigned int i = head, count = 0;
+	bool indirect = false; /* inside of an indirect table, which may even be the ring's own */
 
 	for (;;) {
 		struct vring_desc desc;
@@ -161,7 +162,7 @@ static int walk(struct split_ring *ring, struct ring_chain *chain, uint16_t head
 			if (!ring->indirect)
 				return break_ring(ring,
 						  "an indirect descriptor was not negotiated");
-			if (table != ring->desc)
+			if (indirect)
 				return break_ring(ring, "an indirect table holds an indirect one");
 			if (desc.flags & VRING_DESC_F_NEXT)
 				return break_ring(ring, "an indirect descriptor has a next one");
@@ -171,6 +172,7 @@ static int walk(struct split_ring *ring, struct ring_chain *chain, uint16_t head
 			if (!table)
 				return break_ring(ring, "an indirect table is outside of memory");
 			table_len = desc.len / (unsigned int)sizeof(desc);
+			indirect = true;
 			i = 0;
 			count--; /* the descriptor that points to the table carries no data */
 			continue;

@@ -515,6 +515,16 @@ START_TEST(indirect_in_indirect)
 }
 END_TEST
 
+/* A table where the ring's own is: by its address alone it looks like the ring's. */
+START_TEST(indirect_to_itself)
+{
+	start(INDIRECT);
+	describe(0, RING_AT, SIZE * 16, TABLE, 0);
+	expose(0);
+	assert_breaks("an indirect table holds an indirect one");
+}
+END_TEST
+
 START_TEST(indirect_with_next)
 {
 	start(INDIRECT);
@@ -739,6 +749,7 @@ int main(void)
 	tcase_add_loop_test(tc, indirect_length, 1, SIZE + 2);
 	tcase_add_test(tc, indirect_not_negotiated);
 	tcase_add_test(tc, indirect_in_indirect);
+	tcase_add_test(tc, indirect_to_itself);
 	tcase_add_test(tc, indirect_with_next);
 	tcase_add_loop_test(tc, indirect_odd_length, 0, 5);
 	tcase_add_loop_test(tc, indirect_outside, 0, 2);
