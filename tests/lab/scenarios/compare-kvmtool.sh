@@ -7,7 +7,7 @@
 
 # The machine is emulated and its absolute numbers mean little, so the VMMs take
 # turns, all on the same kernel, initramfs and tap, and medians are compared.
-rounds=1
+rounds=5
 seconds=3
 
 peers=
