@@ -175,6 +175,7 @@ build_l1() {
 
 	place "$lab_source/l1/init" "$root/init"
 	place_program "$(type -P busybox)" "$root/bin/busybox" "$root"
+	gcc -static -O2 -Wall -o "$root/bin/hold_kvm" "$lab_source/l1/hold_kvm.c"
 	place_modules "$root" irqbypass kvm kvm-amd vhost_iotlb vhost tun tap vhost_net
 	pack "$root" >"$1/l1.cpio"
 }
