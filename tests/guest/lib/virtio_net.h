@@ -65,6 +65,7 @@ struct net {
 	struct virtqueue receive;
 	struct virtqueue transmit;
 	struct irq irq;
+	unsigned int causes_taken, causes_missing; /* of interrupts: net_wait() */
 	uint8_t mac[6];
 	uint32_t buffer_size; /* of receive buffers, with the header */
 };
