@@ -38,7 +38,7 @@ ended() {
 for mode in halt=off halt=on; do
 	began=$(date +%s%3N)
 	guest spin --cmdline "$mode" --timeout 1
-	ended "--timeout 1 of a guest with $mode" 124 1000 2500
+	ended "--timeout 1 of a guest with $mode" 124 1000 10000
 done
 guest hello --timeout 10
 judge 'a guest that ends before --timeout' 0
@@ -59,13 +59,13 @@ for cpus in 1 4; do
 	began=$(date +%s%3N)
 	kill -TERM "$pid"
 	finish
-	ended "a second SIGTERM ends a guest with $cpus CPUs that doesn't listen" $((128 + 15)) 0 2000
+	ended "a second SIGTERM ends a guest with $cpus CPUs that doesn't listen" $((128 + 15)) 0 10000
 done
 start --kernel "$GUESTS/spin.elf" --cpus 4 </dev/null
 await '^ready'
 began=$(date +%s%3N)
 kill -HUP "$pid"
 finish
-ended 'SIGHUP ends xvmm' 129 0 2000
+ended 'SIGHUP ends xvmm' 129 0 10000
 
 done_testing
