@@ -28,6 +28,7 @@
 #define LAYOUT_LOW_RAM_END 0x0009fc00ULL /* end of RAM below 1 MiB, as the memory map has it */
 #define LAYOUT_TABLES	   0x000e0000ULL /* RSDP first: where a guest that searches finds it */
 #define LAYOUT_TABLES_END  0x00100000ULL
+#define LAYOUT_BIOS_RESET  0x000ffff0ULL /* where a BIOS begins, in the last bytes of the tables */
 #define LAYOUT_HIGH_RAM	   0x00100000ULL
 
 #define LAYOUT_HOLE	    0xc0000000ULL /* RAM below 4 GiB ends here at the latest */

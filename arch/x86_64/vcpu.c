@@ -7,6 +7,7 @@
 #include "arch/arch.h"
 #include "arch/x86_64/cpuid.h"
 #include "arch/x86_64/layout.h"
+#include "devices/acpi_pm.h"
 #include "vmm/core/error.h"
 
 #define MSR_IA32_MISC_ENABLE	 0x1a0
@@ -176,6 +177,25 @@ static int set_page_tables(struct kvm_sregs *sregs, const struct guest_memory *m
 	return 0;
 }
 
+/*
+ * A guest may also reboot by jumping to the BIOS in real mode (Linux: reboot=bios, which it may
+ * choose itself). There is none; what it finds instead writes to the reset register.
+ */
+static int set_bios_reset(const struct guest_memory *mem)
+{
+	static const uint8_t code[] = {
+		0xba,
+		(LAYOUT_PORT_ACPI_PM + ACPI_PM_RESET) & 0xff, /* mov dx, port */
+		(LAYOUT_PORT_ACPI_PM + ACPI_PM_RESET) >> 8,
+		0xb0,
+		ACPI_PM_RESET_VALUE, /* mov al, value */
+		0xee,		     /* out dx, al */
+		0xf4,		     /* hlt */
+	};
+
+	return memory_write(mem, gpa(LAYOUT_BIOS_RESET), code, sizeof(code));
+}
+
 int arch_vcpu_set_entry(const struct kvm_vcpu *vcpu, const struct guest_memory *mem,
 			const struct arch_entry *entry, struct error *err)
 {
@@ -192,6 +212,8 @@ int arch_vcpu_set_entry(const struct kvm_vcpu *vcpu, const struct guest_memory *
 	if (ret)
 		return fail(err, ret, vcpu, "reading the registers");
 	ret = set_segments(&sregs, long_mode, mem);
+	if (!ret)
+		ret = set_bios_reset(mem);
 	sregs.cr0 = CR0_PE | CR0_ET;
 	sregs.cr4 = 0;
 	sregs.efer = 0;
