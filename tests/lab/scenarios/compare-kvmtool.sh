@@ -41,6 +41,7 @@ exec_vmm() {
 ### Measurements; each adds a line to $LAB_TMP/VMM.MEASURE
 
 record() {
+	echo "$vmm: $1 $2"
 	echo "$2" >>"$LAB_TMP/$vmm.$1"
 }
 
@@ -54,21 +55,27 @@ clock_boot() {
 	done
 }
 
-# The kernel traces exec, and stops tracing at the first entry into the guest.
+# The kernel traces exec and entries into the guest. Both events are switched on once and stay so:
+# that rewrites the kernel's code, which TCG may not survive (README.md). The buffer keeps what
+# comes first and drops the rest.
 trace=/sys/kernel/tracing
+
+trace_prepare() {
+	echo 0 >$trace/tracing_on
+	echo 0 >$trace/options/overwrite
+	echo 64 >$trace/buffer_size_kb
+	echo "filename ~ \"$LAB_DIR/bin/*\"" >$trace/events/sched/sched_process_exec/filter
+	echo 1 >$trace/events/sched/sched_process_exec/enable
+	echo 1 >$trace/events/kvm/kvm_entry/enable
+}
 
 trace_first_entry() {
 	echo >$trace/trace
-	echo traceoff:1 >$trace/events/kvm/kvm_entry/trigger
-	echo 1 >$trace/events/kvm/kvm_entry/enable
-	echo "filename ~ \"$LAB_DIR/bin/*\"" >$trace/events/sched/sched_process_exec/filter
-	echo 1 >$trace/events/sched/sched_process_exec/enable
 	echo 1 >$trace/tracing_on
 }
 
 record_first_entry() {
-	echo 0 >$trace/events/enable
-	echo '!traceoff:1' >$trace/events/kvm/kvm_entry/trigger
+	echo 0 >$trace/tracing_on
 	record entry_ms "$(sed -n 's/.* \([0-9.]*\): \(sched_process_exec\|kvm_entry\):.*/\2 \1/p' $trace/trace |
 		awk '/exec/ { start = $2 } /entry/ { printf "%.0f\n", ($2 - start) * 1000; exit }')"
 }
@@ -141,6 +148,7 @@ row() {
 }
 
 tap_up tap0
+trace_prepare
 for _ in $(seq "$rounds"); do
 	for vmm in xvmm $peers; do
 		measure "$vmm"
