@@ -14,6 +14,8 @@
 #include "virtio/ring.h"
 
 struct datapath;
+struct net_filter;
+struct net_rss;
 
 /* How a ring and the guest wake each other. The descriptors are borrowed while the ring runs. */
 struct datapath_wires {
@@ -50,6 +52,29 @@ struct datapath_ops {
 	 * finished is published, and *@state says where to go on. For a ring that was started.
 	 */
 	void (*stop_ring)(struct datapath *dp, unsigned int index, struct ring_state *state);
+
+	/*
+	 * What the driver commands by the control queue (5.1.6.5), between set_features() and the
+	 * next one, which takes it all back. NULL where the datapath can't: then features() has
+	 * none of what would need it. Structs are copied. When these return no packet is handled in
+	 * the old way any more. 0 or a negative errno, and then nothing has changed.
+	 */
+
+	/* Which packets to receive; without it all. */
+	int (*set_filter)(struct datapath *dp, const struct net_filter *filter);
+
+	/* The driver uses @n pairs of rings; without it one. Receive on the first @n alone. */
+	int (*set_queue_pairs)(struct datapath *dp, unsigned int n);
+
+	/* Choose receive rings by hash, and report hashes if that was negotiated; NULL: neither. */
+	int (*set_rss)(struct datapath *dp, const struct net_rss *rss);
+
+	/* The offloads towards the driver (VIRTIO_NET_F_GUEST_*) that are on, of those accepted. */
+	int (*set_offloads)(struct datapath *dp, uint64_t features);
+
+	/* Interrupt for ring @index after so many packets, or so long after the first of them. */
+	int (*set_coalescing)(struct datapath *dp, unsigned int index, uint32_t max_packets,
+			      uint32_t max_usecs);
 
 	/* All rings are stopped. */
 	void (*destroy)(struct datapath *dp);

@@ -15,7 +15,7 @@
 #include <sys/epoll.h>
 
 #include "virtio/net_backend.h"
-#include "virtio/split_ring.h"
+#include "virtio/ring.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/thread.h"
 
@@ -58,7 +58,7 @@ struct ring_worker {
 	int stop_fd;  /* eventfd, owned */
 	int epoll_fd; /* owned */
 	_Atomic bool stopping;
-	struct split_ring ring;
+	struct ring ring;
 	union {
 		struct window *window; /* receive */
 		struct iovec *iovs;    /* transmit: the chain in hand */
@@ -97,7 +97,7 @@ static void wait_event(struct ring_worker *worker)
 
 static void publish(struct ring_worker *worker)
 {
-	if (!split_ring_publish(&worker->ring))
+	if (!ring_publish(&worker->ring))
 		return;
 	atomic_fetch_or(worker->wires.interrupt_status, VIRTIO_MMIO_INT_VRING);
 	fd_eventfd_signal(worker->wires.call_fd);
@@ -136,14 +136,14 @@ static int transmit_all(struct ring_worker *worker)
 	int ret;
 
 	while (!stopping(worker)) {
-		ret = split_ring_pop(&worker->ring, &chain, worker->iovs, INPROCESS_RING_SIZE_MAX);
+		ret = ring_pop(&worker->ring, &chain, worker->iovs, INPROCESS_RING_SIZE_MAX);
 		if (ret <= 0)
 			return ret;
 		if (!send_packet(worker, &chain)) {
-			split_ring_rewind(&worker->ring, chain.position);
+			ring_rewind(&worker->ring, chain.position);
 			return 0;
 		}
-		split_ring_push(&worker->ring, chain.id, 0);
+		ring_push(&worker->ring, &chain, 0);
 		if (worker->ring.pushed >= BATCH)
 			publish(worker);
 	}
@@ -192,8 +192,8 @@ static int window_fill(struct ring_worker *worker)
 		window->full = window->n_chains == worker->ring.state.size;
 		if (window->full)
 			return 0;
-		ret = split_ring_pop(&worker->ring, chain, window->iovs + window->n_iovs,
-				     WINDOW_IOVS - window->n_iovs);
+		ret = ring_pop(&worker->ring, chain, window->iovs + window->n_iovs,
+			       WINDOW_IOVS - window->n_iovs);
 		window->full = ret == -ENOBUFS;
 		if (window->full)
 			return 0;
@@ -261,7 +261,7 @@ static void deliver(struct ring_worker *worker, unsigned int n, size_t len)
 		const struct ring_chain *chain = &window->chains[window->first_chain++];
 		size_t written = len < chain->in_len ? len : chain->in_len;
 
-		split_ring_push(&worker->ring, chain->id, (uint32_t)written);
+		ring_push(&worker->ring, chain, (uint32_t)written);
 		len -= written;
 		window->n_chains--;
 		window->first_iov += chain->n_in;
@@ -352,19 +352,19 @@ static void *serve_ring(void *arg)
 	bool receives = worker->index % 2 == 0;
 	int ret = 0;
 
-	split_ring_disable_kicks(&worker->ring);
+	ring_disable_kicks(&worker->ring);
 	while (!stopping(worker)) {
 		ret = receives ? receive_all(worker) : transmit_all(worker);
 		publish(worker);
 		if (ret < 0)
 			break;
 		if (!receives || wants_buffers(worker->window)) {
-			if (split_ring_enable_kicks(&worker->ring)) {
-				split_ring_disable_kicks(&worker->ring);
+			if (ring_enable_kicks(&worker->ring)) {
+				ring_disable_kicks(&worker->ring);
 				continue;
 			}
 			wait_event(worker);
-			split_ring_disable_kicks(&worker->ring);
+			ring_disable_kicks(&worker->ring);
 		} else {
 			wait_event(worker);
 		}
@@ -431,7 +431,7 @@ static int inprocess_start_ring(struct datapath *datapath, unsigned int index,
 	worker->wires = *wires;
 	atomic_store(&worker->stopping, false);
 	/* A ring that is wrong from the start breaks when its thread first takes a chain. */
-	split_ring_start(&worker->ring, dp->mem, state, dp->features);
+	ring_start(&worker->ring, dp->mem, state, dp->features);
 	ret = worker_prepare(worker);
 	if (!ret) {
 		snprintf(name, sizeof(name), "%s-%s%u", dp->name, index % 2 ? "tx" : "rx",
@@ -453,8 +453,8 @@ static void inprocess_stop_ring(struct datapath *datapath, unsigned int index,
 	pthread_join(worker->thread, NULL);
 	if (index % 2 == 0 && worker->window->n_chains)
 		/* Buffers that no packet came for are the next datapath's. */
-		split_ring_rewind(&worker->ring,
-				  worker->window->chains[worker->window->first_chain].position);
+		ring_rewind(&worker->ring,
+			    worker->window->chains[worker->window->first_chain].position);
 	*state = worker->ring.state;
 	worker_cleanup(worker);
 }
@@ -464,7 +464,8 @@ static uint64_t inprocess_features(const struct datapath *datapath)
 	const struct inprocess *dp = (const struct inprocess *)datapath;
 
 	return dp->backend->ops->features(dp->backend) | 1ULL << VIRTIO_NET_F_MRG_RXBUF |
-	       1ULL << VIRTIO_RING_F_INDIRECT_DESC | 1ULL << VIRTIO_RING_F_EVENT_IDX;
+	       1ULL << VIRTIO_RING_F_INDIRECT_DESC | 1ULL << VIRTIO_RING_F_EVENT_IDX |
+	       1ULL << VIRTIO_F_RING_PACKED | 1ULL << VIRTIO_F_IN_ORDER;
 }
 
 static int inprocess_set_features(struct datapath *datapath, uint64_t features)

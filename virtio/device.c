@@ -11,7 +11,10 @@
 
 int virtio_device_init(struct virtio_device *dev, unsigned int n_queues, uint16_t size_max)
 {
-	dev->config_call_fd = -1;
+	pthread_mutex_init(&dev->lock, NULL);
+	dev->config_call_fd = fd_eventfd();
+	if (dev->config_call_fd < 0)
+		return dev->config_call_fd;
 	dev->queues = calloc(n_queues, sizeof(*dev->queues));
 	if (!dev->queues)
 		return -ENOMEM;
@@ -23,9 +26,12 @@ int virtio_device_init(struct virtio_device *dev, unsigned int n_queues, uint16_
 			.call_fd = -1,
 		};
 	for (unsigned int i = 0; i < n_queues; i++) {
-		dev->queues[i].kick_fd = fd_eventfd();
-		if (dev->queues[i].kick_fd < 0)
-			return dev->queues[i].kick_fd;
+		struct virtio_queue *queue = &dev->queues[i];
+
+		queue->kick_fd = fd_eventfd();
+		queue->call_fd = fd_eventfd();
+		if (queue->kick_fd < 0 || queue->call_fd < 0)
+			return queue->kick_fd < 0 ? queue->kick_fd : queue->call_fd;
 	}
 	return 0;
 }
@@ -69,21 +75,32 @@ static void start(struct virtio_device *dev)
 	}
 }
 
+void virtio_device_reset_queue(struct virtio_device *dev, unsigned int index)
+{
+	struct virtio_queue *queue = &dev->queues[index];
+
+	stop_queue(dev, index);
+	queue->ready = false;
+	queue->ring = (struct ring_state){0};
+	/* A kick from before must not wake the next ring. */
+	fd_eventfd_drain(queue->kick_fd);
+}
+
 static void reset(struct virtio_device *dev)
 {
-	for (unsigned int i = 0; i < dev->n_queues; i++) {
-		struct virtio_queue *queue = &dev->queues[i];
-
-		stop_queue(dev, i);
-		queue->ready = false;
-		queue->ring = (struct ring_state){0};
-		/* A kick from before must not wake the next driver's ring. */
-		fd_eventfd_drain(queue->kick_fd);
-	}
+	for (unsigned int i = 0; i < dev->n_queues; i++)
+		virtio_device_reset_queue(dev, i);
 	dev->accepted = 0;
 	/* Nobody else writes these now: the queues' threads are gone. */
 	atomic_store(&dev->interrupt_status, 0);
 	atomic_store(&dev->status, 0);
+}
+
+void virtio_device_suspend(struct virtio_device *dev)
+{
+	for (unsigned int i = 0; i < dev->n_queues; i++)
+		stop_queue(dev, i);
+	atomic_fetch_and(&dev->status, (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
 void virtio_device_destroy(struct virtio_device *dev)
@@ -93,8 +110,11 @@ void virtio_device_destroy(struct virtio_device *dev)
 	for (unsigned int i = 0; i < dev->n_queues; i++) {
 		stop_queue(dev, i);
 		fd_close(&dev->queues[i].kick_fd);
+		fd_close(&dev->queues[i].call_fd);
 	}
 	free(dev->queues);
+	fd_close(&dev->config_call_fd);
+	pthread_mutex_destroy(&dev->lock);
 	dev->ops->destroy(dev);
 }
 
@@ -145,13 +165,11 @@ void virtio_device_set_queue_ready(struct virtio_device *dev, unsigned int index
 	if (queue->ready == ready)
 		return;
 	queue->ready = ready;
-	if (!ready) {
-		stop_queue(dev, index);
-		queue->ring.next_avail = queue->ring.next_used = 0;
-	} else if (has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK) &&
-		   !has_status(dev, VIRTIO_CONFIG_S_NEEDS_RESET)) {
+	stop_queue(dev, index);
+	ring_state_rewind(&queue->ring, dev->accepted);
+	if (ready && has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK) &&
+	    !has_status(dev, VIRTIO_CONFIG_S_NEEDS_RESET))
 		start_queue(dev, index);
-	}
 }
 
 void virtio_device_read_config(struct virtio_device *dev, uint64_t offset, void *data, size_t len)
@@ -163,6 +181,13 @@ void virtio_device_read_config(struct virtio_device *dev, uint64_t offset, void 
 		dev->ops->read_config(dev, offset, data, len < size - offset ? len : size - offset);
 }
 
+void virtio_device_config_changed(struct virtio_device *dev)
+{
+	atomic_fetch_add(&dev->config_generation, 1);
+	atomic_fetch_or(&dev->interrupt_status, VIRTIO_MMIO_INT_CONFIG);
+	fd_eventfd_signal(dev->config_call_fd);
+}
+
 void virtio_device_break(struct virtio_device *dev, const char *why)
 {
 	uint8_t old = atomic_fetch_or(&dev->status, VIRTIO_CONFIG_S_NEEDS_RESET);
@@ -171,9 +196,6 @@ void virtio_device_break(struct virtio_device *dev, const char *why)
 		log_warning(dev->log, "%s: the device stops until the guest resets it: %s",
 			    dev->name, why);
 	/* 2.1.2: a running driver is told by a configuration change notification. */
-	if (old & VIRTIO_CONFIG_S_DRIVER_OK && !(old & VIRTIO_CONFIG_S_NEEDS_RESET)) {
-		atomic_fetch_add(&dev->config_generation, 1);
-		atomic_fetch_or(&dev->interrupt_status, VIRTIO_MMIO_INT_CONFIG);
-		fd_eventfd_signal(dev->config_call_fd);
-	}
+	if (old & VIRTIO_CONFIG_S_DRIVER_OK && !(old & VIRTIO_CONFIG_S_NEEDS_RESET))
+		virtio_device_config_changed(dev);
 }

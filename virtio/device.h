@@ -3,16 +3,18 @@
  * The virtio device, as every transport and every kind of device share it: status, features,
  * queues, configuration (virtio 1.3, chapter 2).
  *
- * Three layers meet here: a transport (virtio-mmio) turns register accesses into the calls below; a
- * device (virtio-net) gives the ops; its datapath serves the rings. A device neither knows its
- * transport nor moves a packet.
+ * Three layers meet here: a transport (virtio-mmio, virtio-pci) turns register accesses into the
+ * calls below; a device (virtio-net) gives the ops; its datapath serves the rings. A device neither
+ * knows its transport nor moves a packet.
  *
- * Threads: the transport holds one lock around everything here, but for the functions that say
- * "any thread".
+ * Threads: whoever calls anything here holds dev->lock, but for what says "any thread". So does the
+ * device itself where something else than a transport wakes it (its control queue, the control
+ * socket). The ops are called with the lock held.
  */
 #ifndef VIRTIO_DEVICE_H
 #define VIRTIO_DEVICE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -28,8 +30,8 @@ struct virtio_queue {
 	struct ring_state ring; /* as the driver set it up; where it stands once it was stopped */
 	bool ready;		/* the driver has enabled it */
 	bool running;		/* the device serves it */
-	int kick_fd;		/* eventfd, owned */
-	int call_fd;		/* eventfd, borrowed from the transport */
+	int kick_fd;		/* eventfd, owned: the driver notifies; the transport binds it */
+	int call_fd;		/* eventfd, owned: interrupts the driver; the transport binds it */
 };
 
 struct virtio_device_ops {
@@ -59,6 +61,7 @@ struct virtio_device {
 	uint32_t id;	  /* VIRTIO_ID_* */
 	const char *name; /* for messages; borrowed */
 	const struct logger *log;
+	pthread_mutex_t lock; /* see above */
 	uint64_t offered;
 	uint64_t accepted;
 	struct virtio_queue *queues; /* owned */
@@ -69,7 +72,7 @@ struct virtio_device {
 	_Atomic uint32_t interrupt_status; /* VIRTIO_MMIO_INT_* */
 	_Atomic uint32_t config_generation;
 	_Atomic bool broken_told; /* the log has it */
-	int config_call_fd;	  /* eventfd, borrowed from the transport: configuration changed */
+	int config_call_fd; /* eventfd, owned: configuration changed; the transport binds it */
 };
 
 /*
@@ -91,11 +94,27 @@ void virtio_device_set_status(struct virtio_device *dev, uint8_t status);
 uint32_t virtio_device_features(const struct virtio_device *dev, uint32_t word);
 void virtio_device_accept_features(struct virtio_device *dev, uint32_t word, uint32_t bits);
 
-/* The driver enables a queue or, where the transport allows it, disables it. */
+/*
+ * The driver enables a queue or, where the transport allows it, disables it. What was set up of it
+ * stays; its positions begin anew.
+ */
 void virtio_device_set_queue_ready(struct virtio_device *dev, unsigned int index, bool ready);
+
+/* The driver resets a queue (2.6.1): it stops, and is as after a reset of the device. */
+void virtio_device_reset_queue(struct virtio_device *dev, unsigned int index);
+
+/*
+ * The transport takes memory away (bus mastering off, D3): queues stop where they are, and
+ * DRIVER_OK is withdrawn. When the driver sets it again they go on. Nothing if they don't run.
+ */
+void virtio_device_suspend(struct virtio_device *dev);
 
 /* Read the configuration space; what is past its end reads as zero. Any thread. */
 void virtio_device_read_config(struct virtio_device *dev, uint64_t offset, void *data, size_t len);
+
+/* The configuration space has changed (2.5): a new generation, and the driver is told. Any thread.
+ */
+void virtio_device_config_changed(struct virtio_device *dev);
 
 /* The device can't go on without a reset (DEVICE_NEEDS_RESET). @why is logged once. Any thread. */
 void virtio_device_break(struct virtio_device *dev, const char *why);

@@ -18,23 +18,27 @@
 #define MMIO_MAGIC   0x74726976u /* "virt" */
 #define MMIO_VERSION 2u
 #define MMIO_VENDOR  0x4d4d5658u /* "XVMM" */
+enum {
+	MMIO_QUEUE_RESET = 0x0c0,
+	VIRTIO_F_NOTIFICATION_DATA = 38,
+};
 
 struct virtio_mmio {
 	struct virtio_device *dev; /* owned; under the lock */
 	const struct kvm_vm *vm;   /* may be NULL */
 	uint64_t base;
 	uint32_t gsi;
-	int irq_fd; /* eventfd, owned: every interrupt of the device */
-	bool irqfd_added;
+	bool config_bound; /* the interrupt for a changed configuration */
 
-	pthread_mutex_t lock; /* what follows, and the device */
-	uint32_t doorbells;   /* queues whose kicks KVM signals, one bit each */
+	/* Under the device's lock. */
+	uint64_t doorbells;  /* queues whose kicks KVM signals, one bit each */
+	uint64_t interrupts; /* queues whose interrupts KVM raises, likewise */
 	uint32_t device_features_sel;
 	uint32_t driver_features_sel;
 	uint32_t queue_sel;
 };
 
-/* --- kicks --- */
+/* --- kicks and interrupts --- */
 
 static struct kvm_ioevent doorbell(const struct virtio_mmio *mmio, unsigned int queue)
 {
@@ -45,24 +49,49 @@ static struct kvm_ioevent doorbell(const struct virtio_mmio *mmio, unsigned int 
 	};
 }
 
-/*
- * Have KVM itself signal the kicks of the queues that run. Without it, or where KVM can't, the
- * register write ends up in write_register(), which does the same more slowly.
- */
-static void sync_doorbells(struct virtio_mmio *mmio)
+static void bind_queue(struct virtio_mmio *mmio, unsigned int index)
+{
+	const struct virtio_queue *queue = &mmio->dev->queues[index];
+	struct kvm_ioevent ev = doorbell(mmio, index);
+	uint64_t bit = 1ULL << index;
+
+	/*
+	 * Without a doorbell, where KVM can't or values are not fixed (6.1: NOTIFICATION_DATA), the
+	 * register write ends up in write_register(), which does the same more slowly.
+	 */
+	if (!(mmio->dev->accepted >> VIRTIO_F_NOTIFICATION_DATA & 1) &&
+	    !kvm_vm_add_ioeventfd(mmio->vm, &ev, queue->kick_fd))
+		mmio->doorbells |= bit;
+	if (!kvm_vm_add_irqfd(mmio->vm, mmio->gsi, queue->call_fd))
+		mmio->interrupts |= bit;
+	else
+		virtio_device_break(mmio->dev, "KVM has no interrupt for a queue");
+}
+
+static void unbind_queue(struct virtio_mmio *mmio, unsigned int index)
+{
+	const struct virtio_queue *queue = &mmio->dev->queues[index];
+	struct kvm_ioevent ev = doorbell(mmio, index);
+	uint64_t bit = 1ULL << index;
+
+	if (mmio->doorbells & bit)
+		kvm_vm_remove_ioeventfd(mmio->vm, &ev, queue->kick_fd);
+	if (mmio->interrupts & bit)
+		kvm_vm_remove_irqfd(mmio->vm, mmio->gsi, queue->call_fd);
+	mmio->doorbells &= ~bit;
+	mmio->interrupts &= ~bit;
+}
+
+/* Have KVM itself pass on the kicks and interrupts of the queues that run. */
+static void sync_queues(struct virtio_mmio *mmio)
 {
 	for (unsigned int i = 0; mmio->vm && i < mmio->dev->n_queues; i++) {
-		const struct virtio_queue *queue = &mmio->dev->queues[i];
-		struct kvm_ioevent ev = doorbell(mmio, i);
-		uint32_t bit = 1u << i;
+		bool bound = (mmio->doorbells | mmio->interrupts) >> i & 1;
 
-		if (queue->running && !(mmio->doorbells & bit)) {
-			if (!kvm_vm_add_ioeventfd(mmio->vm, &ev, queue->kick_fd))
-				mmio->doorbells |= bit;
-		} else if (!queue->running && mmio->doorbells & bit) {
-			kvm_vm_remove_ioeventfd(mmio->vm, &ev, queue->kick_fd);
-			mmio->doorbells &= ~bit;
-		}
+		if (mmio->dev->queues[i].running && !bound)
+			bind_queue(mmio, i);
+		else if (!mmio->dev->queues[i].running && bound)
+			unbind_queue(mmio, i);
 	}
 }
 
@@ -93,6 +122,8 @@ static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
 		return queue ? queue->size_max : 0;
 	case VIRTIO_MMIO_QUEUE_READY:
 		return queue ? queue->ready : 0;
+	case MMIO_QUEUE_RESET:
+		return 0; /* 4.2.2.1: done by the time it can be read */
 	case VIRTIO_MMIO_INTERRUPT_STATUS:
 		return atomic_load(&dev->interrupt_status);
 	case VIRTIO_MMIO_STATUS:
@@ -174,9 +205,16 @@ static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t v
 	case VIRTIO_MMIO_QUEUE_READY:
 		if (queue)
 			virtio_device_set_queue_ready(dev, mmio->queue_sel, value == 1);
-		sync_doorbells(mmio);
+		sync_queues(mmio);
+		break;
+	case MMIO_QUEUE_RESET:
+		if (queue && value == 1 && dev->accepted >> VIRTIO_F_RING_RESET & 1)
+			virtio_device_reset_queue(dev, mmio->queue_sel);
+		sync_queues(mmio);
 		break;
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
+		if (dev->accepted >> VIRTIO_F_NOTIFICATION_DATA & 1)
+			value &= 0xffff; /* 2.9: where the ring stands follows, a hint */
 		if (value < dev->n_queues)
 			fd_eventfd_signal(dev->queues[value].kick_fd);
 		break;
@@ -185,7 +223,7 @@ static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t v
 		break;
 	case VIRTIO_MMIO_STATUS:
 		virtio_device_set_status(dev, (uint8_t)value);
-		sync_doorbells(mmio);
+		sync_queues(mmio);
 		break;
 	default:
 		if (queue)
@@ -209,9 +247,9 @@ static void mmio_read(void *device, uint64_t offset, uint8_t *data, unsigned int
 	} else if (is_register(offset, len)) {
 		uint32_t value;
 
-		pthread_mutex_lock(&mmio->lock);
+		pthread_mutex_lock(&mmio->dev->lock);
 		value = htole32(read_register(mmio, offset));
-		pthread_mutex_unlock(&mmio->lock);
+		pthread_mutex_unlock(&mmio->dev->lock);
 		memcpy(data, &value, sizeof(value));
 	}
 }
@@ -225,9 +263,9 @@ static void mmio_write(void *device, uint64_t offset, const uint8_t *data, unsig
 	if (!is_register(offset, len))
 		return;
 	memcpy(&value, data, sizeof(value));
-	pthread_mutex_lock(&mmio->lock);
+	pthread_mutex_lock(&mmio->dev->lock);
 	write_register(mmio, offset, le32toh(value));
-	pthread_mutex_unlock(&mmio->lock);
+	pthread_mutex_unlock(&mmio->dev->lock);
 }
 
 const struct bus_ops virtio_mmio_bus_ops = {
@@ -248,26 +286,18 @@ int virtio_mmio_create(struct virtio_device *dev, const struct kvm_vm *vm, uint6
 		virtio_device_destroy(dev);
 		return ret;
 	}
-	pthread_mutex_init(&mmio->lock, NULL);
 	mmio->dev = dev;
 	mmio->vm = vm;
 	mmio->base = base;
 	mmio->gsi = gsi;
-	mmio->irq_fd = fd_eventfd();
-	ret = mmio->irq_fd < 0 ? mmio->irq_fd : 0;
-	if (!ret && vm) {
-		ret = kvm_vm_add_irqfd(vm, gsi, mmio->irq_fd);
-		mmio->irqfd_added = !ret;
-	}
+	ret = vm ? kvm_vm_add_irqfd(vm, gsi, dev->config_call_fd) : 0;
+	mmio->config_bound = vm && !ret;
 	if (ret) {
 		errno = -ret;
 		error_errno(err, "%s: creating its interrupt", dev->name);
 		virtio_mmio_destroy(mmio);
 		return ret;
 	}
-	for (unsigned int i = 0; i < dev->n_queues; i++)
-		dev->queues[i].call_fd = mmio->irq_fd;
-	dev->config_call_fd = mmio->irq_fd;
 	*out = mmio;
 	return 0;
 }
@@ -277,16 +307,9 @@ void virtio_mmio_destroy(struct virtio_mmio *mmio)
 	if (!mmio)
 		return;
 	virtio_device_set_status(mmio->dev, 0);
-	sync_doorbells(mmio);
-	if (mmio->irqfd_added)
-		kvm_vm_remove_irqfd(mmio->vm, mmio->gsi, mmio->irq_fd);
+	sync_queues(mmio);
+	if (mmio->config_bound)
+		kvm_vm_remove_irqfd(mmio->vm, mmio->gsi, mmio->dev->config_call_fd);
 	virtio_device_destroy(mmio->dev);
-	fd_close(&mmio->irq_fd);
-	pthread_mutex_destroy(&mmio->lock);
 	free(mmio);
-}
-
-int virtio_mmio_interrupt_fd(const struct virtio_mmio *mmio)
-{
-	return mmio->irq_fd;
 }

@@ -22,16 +22,13 @@ enum {
 /*
  * Put @dev (taken over, also on failure) behind registers at @base with interrupt @gsi. @vm is
  * borrowed; without one (NULL: a test) kicks come only by register writes and interrupts stay in
- * the eventfd.
+ * the device's eventfds.
  */
 int virtio_mmio_create(struct virtio_device *dev, const struct kvm_vm *vm, uint64_t base,
 		       uint32_t gsi, struct virtio_mmio **mmio, struct error *err);
 
 /* Once no vCPU runs. Destroys the device. Accepts NULL. */
 void virtio_mmio_destroy(struct virtio_mmio *mmio);
-
-/* The eventfd that is the device's interrupt; borrowed. */
-int virtio_mmio_interrupt_fd(const struct virtio_mmio *mmio);
 
 /* For bus_add(), with the struct virtio_mmio as the device. */
 extern const struct bus_ops virtio_mmio_bus_ops;

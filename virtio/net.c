@@ -137,9 +137,11 @@ int virtio_net_create(const struct virtio_net_options *options, struct datapath 
 	net->dev.name = net->id;
 	net->dev.log = log;
 	net->dev.offered = datapath->ops->features(datapath) | FEATURE(VIRTIO_F_VERSION_1) |
-			   FEATURE(VIRTIO_NET_F_MAC) | FEATURE(VIRTIO_NET_F_STATUS);
+			   FEATURE(VIRTIO_F_RING_RESET) | FEATURE(VIRTIO_NET_F_MAC) |
+			   FEATURE(VIRTIO_NET_F_STATUS);
 	if (options->mtu)
 		net->dev.offered |= FEATURE(VIRTIO_NET_F_MTU);
+	net->dev.offered &= ~options->disabled;
 	ret = virtio_device_init(&net->dev, QUEUES, QUEUE_SIZE);
 	if (ret) {
 		virtio_device_destroy(&net->dev);

@@ -16,7 +16,8 @@ struct virtio_device;
 struct virtio_net_options {
 	const char *id; /* for messages; copied */
 	uint8_t mac[6];
-	uint16_t mtu; /* offered to the driver; 0: not offered */
+	uint16_t mtu;	   /* offered to the driver; 0: not offered */
+	uint64_t disabled; /* features not to offer, whatever the datapath has */
 };
 
 /*

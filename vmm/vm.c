@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A VM, put together from its parts: what the public API does. */
 #include <errno.h>
+#include <linux/virtio_config.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,7 +266,11 @@ static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned i
 {
 	static const uint8_t no_mac[6];
 	struct inprocess_config inprocess = {.queue_pairs = 1, .mem = &vm->mem};
-	struct virtio_net_options options = {.id = config->id, .mtu = config->mtu};
+	struct virtio_net_options options = {
+		.id = config->id,
+		.mtu = config->mtu,
+		.disabled = 1ULL << VIRTIO_F_RING_PACKED,
+	};
 	struct datapath *datapath;
 	char id[16];
 	int ret;

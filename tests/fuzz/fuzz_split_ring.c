@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "virtio/split_ring.h"
+#include "virtio/ring.h"
 
 enum {
 	LOW = 0x4000, /* two regions, with a hole between them */
@@ -29,7 +29,7 @@ struct input {
 
 struct fuzz {
 	struct guest_memory mem;
-	struct split_ring ring;
+	struct ring ring;
 	struct ring_chain taken[MAX_TAKEN]; /* popped and neither pushed nor given back */
 	unsigned int n_taken;
 	uint16_t published;
@@ -87,7 +87,7 @@ static void pop(struct fuzz *fuzz, unsigned int max)
 	struct ring_chain chain;
 	int ret;
 
-	ret = split_ring_pop(&fuzz->ring, &chain, iov, max);
+	ret = ring_pop(&fuzz->ring, &chain, iov, max);
 	if (ret == 1) {
 		require(!broken && !fuzz->ring.broken && chain.position == before);
 		require(fuzz->ring.state.next_avail == (uint16_t)(before + 1));
@@ -108,7 +108,7 @@ static void push(struct fuzz *fuzz)
 	/* A driver that exposes chains twice makes more of them than there are descriptors. */
 	if (!fuzz->n_taken)
 		return;
-	split_ring_push(&fuzz->ring, fuzz->taken[0].id, (uint32_t)fuzz->taken[0].in_len);
+	ring_push(&fuzz->ring, &fuzz->taken[0], (uint32_t)fuzz->taken[0].in_len);
 	memmove(fuzz->taken, fuzz->taken + 1, --fuzz->n_taken * sizeof(fuzz->taken[0]));
 	fuzz->published++;
 }
@@ -116,7 +116,7 @@ static void push(struct fuzz *fuzz)
 static void rewind_ring(struct fuzz *fuzz)
 {
 	if (fuzz->n_taken)
-		split_ring_rewind(&fuzz->ring, fuzz->taken[--fuzz->n_taken].position);
+		ring_rewind(&fuzz->ring, fuzz->taken[--fuzz->n_taken].position);
 }
 
 /* Stop and go on, perhaps with other areas: as after a reset. */
@@ -141,7 +141,7 @@ static void start(struct fuzz *fuzz, struct input *in)
 		   (features >> 1 & 1) << VIRTIO_RING_F_INDIRECT_DESC;
 	fuzz->n_taken = 0;
 	fuzz->published = state.next_used;
-	if (split_ring_start(&fuzz->ring, &fuzz->mem, &state, features))
+	if (ring_start(&fuzz->ring, &fuzz->mem, &state, features))
 		require(fuzz->ring.broken != NULL);
 	else
 		require(!fuzz->ring.broken);
@@ -171,21 +171,21 @@ static void step(struct fuzz *fuzz, struct input *in)
 		break;
 	case 1:
 		/* A ring that never started has no memory to push to. */
-		if (fuzz->ring.used)
+		if (fuzz->ring.device)
 			push(fuzz);
 		break;
 	case 2:
-		split_ring_publish(&fuzz->ring);
+		ring_publish(&fuzz->ring);
 		require(fuzz->ring.state.next_used == fuzz->published);
 		break;
 	case 3:
 		rewind_ring(fuzz);
 		break;
 	case 4:
-		split_ring_enable_kicks(&fuzz->ring);
+		ring_enable_kicks(&fuzz->ring);
 		break;
 	case 5:
-		split_ring_disable_kicks(&fuzz->ring);
+		ring_disable_kicks(&fuzz->ring);
 		break;
 	case 6:
 		write_desc(fuzz, in);

@@ -3,7 +3,7 @@
 #include "lib/smp.h"
 #include "lib/guest.h"
 #include "x86_64/apic.h"
-#include "x86_64/cpu.h"
+#include "x86_64/ring0.h"
 
 enum {
 	MAX = 32,

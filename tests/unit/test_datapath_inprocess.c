@@ -195,7 +195,7 @@ static void ring_init(int ring, uint16_t size, uint16_t start)
 			 features & EVENT_IDX, start);
 }
 
-static int ring_start(int ring, const struct ring_state *state)
+static int start_on_ring(int ring, const struct ring_state *state)
 {
 	const struct datapath_wires wires = {kick_fd[ring], call_fd[ring], &interrupt_status};
 
@@ -206,7 +206,7 @@ static void ring_begin(int ring)
 {
 	struct ring_state state = driver_ring_state(&rings[ring]);
 
-	ck_assert_int_eq(ring_start(ring, &state), 0);
+	ck_assert_int_eq(start_on_ring(ring, &state), 0);
 }
 
 static struct ring_state ring_stop(int ring)
@@ -466,7 +466,7 @@ START_TEST(stops_while_waiting_for_room)
 	fill_wire(256);
 	state = ring_stop(TX);
 	ck_assert_uint_eq(state.next_avail, state.next_used);
-	ck_assert_int_eq(ring_start(TX, &state), 0);
+	ck_assert_int_eq(start_on_ring(TX, &state), 0);
 	for (uint32_t i = 0; i < 256; i++)
 		ck_assert_uint_eq(wire_number(), i);
 	for (uint32_t i = 0; i < 256; i++)
@@ -510,11 +510,11 @@ START_TEST(finds_what_was_there_before)
 	send_numbered(0, 5);
 	driver_expose(&rings[TX]);
 	ck_assert_int_eq(
-		ring_start(TX,
-			   &(struct ring_state){.size = 8,
-						.desc = driver_ring_state(&rings[TX]).desc,
-						.driver = driver_ring_state(&rings[TX]).driver,
-						.device = driver_ring_state(&rings[TX]).device}),
+		start_on_ring(TX,
+			      &(struct ring_state){.size = 8,
+						   .desc = driver_ring_state(&rings[TX]).desc,
+						   .driver = driver_ring_state(&rings[TX]).driver,
+						   .device = driver_ring_state(&rings[TX]).device}),
 		0);
 	ck_assert_uint_eq(wire_number(), 5);
 	ck_assert_uint_eq(next_used(TX, &len), 0);
@@ -951,7 +951,7 @@ START_TEST(broken_from_the_start)
 	ring_init(RX, 8, 0);
 	state = driver_ring_state(&rings[_i]);
 	state.driver = gpa(MEMORY);
-	ck_assert_int_eq(ring_start(_i, &state), 0);
+	ck_assert_int_eq(start_on_ring(_i, &state), 0);
 	ck_assert_str_eq(wait_broken(_i), "the driver area is not aligned or not in memory");
 	ring_stop(_i);
 }
@@ -964,14 +964,16 @@ START_TEST(too_large)
 	accept_features(0);
 	ring_init(_i, 2 * INPROCESS_RING_SIZE_MAX, 0);
 	state = driver_ring_state(&rings[_i]);
-	ck_assert_int_eq(ring_start(_i, &state), -EINVAL);
+	ck_assert_int_eq(start_on_ring(_i, &state), -EINVAL);
 }
 END_TEST
 
 START_TEST(offered_features)
 {
 	fake.offers = GUEST_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO6;
-	ck_assert_uint_eq(dp->ops->features(dp), fake.offers | MRG_RXBUF | INDIRECT | EVENT_IDX);
+	ck_assert_uint_eq(dp->ops->features(dp), fake.offers | MRG_RXBUF | INDIRECT | EVENT_IDX |
+							 1ULL << VIRTIO_F_RING_PACKED |
+							 1ULL << VIRTIO_F_IN_ORDER);
 }
 END_TEST
 
@@ -990,7 +992,7 @@ START_TEST(gives_back_waiting_buffers)
 		state = ring_stop(RX);
 		ck_assert_uint_eq(state.next_avail, (uint16_t)(65530 + 2 + i));
 		ck_assert_uint_eq(state.next_used, (uint16_t)(65530 + 2 + i));
-		ck_assert_int_eq(ring_start(RX, &state), 0);
+		ck_assert_int_eq(start_on_ring(RX, &state), 0);
 		wire_write(packet, 300);
 		ck_assert_uint_eq(next_used(RX, &len), (uint32_t)(2 + i) % 64);
 		ck_assert_uint_eq(len, 300);
@@ -1021,7 +1023,7 @@ START_TEST(waiting_packet_is_lost_by_a_stop)
 	state = ring_stop(RX);
 	ck_assert_uint_eq(state.next_avail, 65530);
 	ck_assert_uint_eq(state.next_used, 65530);
-	ck_assert_int_eq(ring_start(RX, &state), 0);
+	ck_assert_int_eq(start_on_ring(RX, &state), 0);
 	wire_write(packet, 60);
 	ck_assert_uint_eq(next_used(RX, &len), 0);
 	ck_assert_uint_eq(len, 60);
@@ -1264,7 +1266,7 @@ START_TEST(stop_and_start_lose_nothing)
 				  state.next_used);
 		if (stops % 16 == 0)
 			nanosleep(&(struct timespec){.tv_nsec = 300000}, NULL);
-		ck_assert_int_eq(ring_start(which, &state), 0);
+		ck_assert_int_eq(start_on_ring(which, &state), 0);
 		nanosleep(&(struct timespec){.tv_nsec = rand_r(&seed) % 1000000}, NULL);
 	}
 	for (int i = 0; i < 4; i++)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "virtio/split_ring.h"
+/* Split virtqueues. */
+#include "virtio/ring.h"
 
 #include <check.h>
 #include <errno.h>
@@ -33,7 +34,7 @@ enum {
 
 static struct guest_memory mem;
 static struct driver_ring driver;
-static struct split_ring ring;
+static struct ring ring;
 static struct ring_chain chain;
 static struct iovec iov[2 * SIZE];
 
@@ -58,7 +59,7 @@ static void start_at(uint16_t index, uint64_t features)
 
 	driver_ring_init(&driver, &mem, gpa(RING_AT), SIZE, features & EVENT_IDX, index);
 	state = driver_ring_state(&driver);
-	ck_assert_int_eq(split_ring_start(&ring, &mem, &state, features), 0);
+	ck_assert_int_eq(ring_start(&ring, &mem, &state, features), 0);
 	ck_assert_ptr_null(ring.broken);
 }
 
@@ -86,7 +87,7 @@ static void expose(uint16_t head)
 
 static int pop(void)
 {
-	return split_ring_pop(&ring, &chain, iov, 2 * SIZE);
+	return ring_pop(&ring, &chain, iov, 2 * SIZE);
 }
 
 static void *host(uint64_t addr)
@@ -147,7 +148,7 @@ static const struct {
 START_TEST(starting)
 {
 	const struct ring_state *state = &starts[_i].state;
-	int ret = split_ring_start(&ring, &mem, state, 0);
+	int ret = ring_start(&ring, &mem, state, 0);
 
 	if (!starts[_i].why) {
 		ck_assert_int_eq(ret, 0);
@@ -158,9 +159,9 @@ START_TEST(starting)
 	ck_assert_str_eq(ring.broken, starts[_i].why);
 	/* Safe to use all the same. */
 	ck_assert_int_eq(pop(), -EPROTO);
-	split_ring_disable_kicks(&ring);
-	ck_assert(!split_ring_enable_kicks(&ring));
-	ck_assert(!split_ring_publish(&ring));
+	ring_disable_kicks(&ring);
+	ck_assert(!ring_enable_kicks(&ring));
+	ck_assert(!ring_publish(&ring));
 }
 END_TEST
 
@@ -227,7 +228,7 @@ START_TEST(longest_chain)
 	for (unsigned int i = 0; i < SIZE; i++)
 		describe(i, DATA_AT + i, 1, i < SIZE - 1 ? NEXT : 0, i + 1);
 	expose(0);
-	ck_assert_int_eq(split_ring_pop(&ring, &chain, iov, SIZE), 1);
+	ck_assert_int_eq(ring_pop(&ring, &chain, iov, SIZE), 1);
 	ck_assert_uint_eq(chain.n_out, SIZE);
 }
 END_TEST
@@ -239,11 +240,11 @@ START_TEST(too_many_pieces_stay_available)
 	describe(1, DATA_AT, 2, NEXT, 2);
 	describe(2, DATA_AT, 3, 0, 0);
 	expose(0);
-	ck_assert_int_eq(split_ring_pop(&ring, &chain, iov, 2), -ENOBUFS);
+	ck_assert_int_eq(ring_pop(&ring, &chain, iov, 2), -ENOBUFS);
 	ck_assert_ptr_null(ring.broken);
 	ck_assert_uint_eq(ring.state.next_avail, 0);
-	ck_assert(split_ring_enable_kicks(&ring));
-	ck_assert_int_eq(split_ring_pop(&ring, &chain, iov, 3), 1);
+	ck_assert(ring_enable_kicks(&ring));
+	ck_assert_int_eq(ring_pop(&ring, &chain, iov, 3), 1);
 	ck_assert_uint_eq(chain.n_out, 3);
 }
 END_TEST
@@ -281,11 +282,11 @@ START_TEST(indices_wrap)
 		for (uint16_t i = 0; i < batch; i++) {
 			MUST(pop() == 1);
 			MUST(chain.id == (n + i) % SIZE);
-			split_ring_push(&ring, chain.id, n + i);
+			ring_push(&ring, &chain, n + i);
 		}
 		MUST(pop() == 0);
 		MUST(!driver_used(&driver, &id, &len));
-		split_ring_publish(&ring);
+		ring_publish(&ring);
 		for (uint16_t i = 0; i < batch; i++) {
 			MUST(driver_used(&driver, &id, &len));
 			MUST(id == (n + i) % SIZE);
@@ -307,7 +308,7 @@ START_TEST(rewind_gives_back)
 	}
 	for (int i = 0; i < 4; i++)
 		ck_assert_int_eq(pop(), 1);
-	split_ring_rewind(&ring, 65535);
+	ring_rewind(&ring, 65535);
 	ck_assert_uint_eq(ring.state.next_avail, 65535);
 	for (uint16_t i = 1; i < 5; i++) {
 		ck_assert_int_eq(pop(), 1);
@@ -327,16 +328,16 @@ START_TEST(goes_on_where_another_stopped)
 	expose(0);
 	expose(1);
 	ck_assert_int_eq(pop(), 1);
-	split_ring_push(&ring, chain.id, 0);
-	split_ring_publish(&ring);
+	ring_push(&ring, &chain, 0);
+	ring_publish(&ring);
 	state = ring.state;
 	ck_assert_uint_eq(state.next_avail, 0);
 	ck_assert_uint_eq(state.next_used, 0);
-	ck_assert_int_eq(split_ring_start(&ring, &mem, &state, 0), 0);
+	ck_assert_int_eq(ring_start(&ring, &mem, &state, 0), 0);
 	ck_assert_int_eq(pop(), 1);
 	ck_assert_uint_eq(chain.id, 1);
-	split_ring_push(&ring, chain.id, 0);
-	ck_assert(split_ring_publish(&ring));
+	ring_push(&ring, &chain, 0);
+	ck_assert(ring_publish(&ring));
 	ck_assert_uint_eq(driver.used->idx, 1);
 	ck_assert_uint_eq(driver.used->ring[65535 % SIZE].id, 0);
 	ck_assert_uint_eq(driver.used->ring[0].id, 1);
@@ -588,7 +589,7 @@ END_TEST
 START_TEST(publishing_nothing)
 {
 	start(_i ? EVENT_IDX : 0);
-	ck_assert(!split_ring_publish(&ring));
+	ck_assert(!ring_publish(&ring));
 	ck_assert_uint_eq(driver.used->idx, 0);
 }
 END_TEST
@@ -596,8 +597,8 @@ END_TEST
 static bool use(uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++)
-		split_ring_push(&ring, 0, 0);
-	return split_ring_publish(&ring);
+		ring_push(&ring, &(struct ring_chain){0}, 0);
+	return ring_publish(&ring);
 }
 
 START_TEST(no_interrupt_flag)
@@ -663,16 +664,16 @@ END_TEST
 START_TEST(no_notify_flag)
 {
 	start(0);
-	split_ring_disable_kicks(&ring);
+	ring_disable_kicks(&ring);
 	ck_assert_uint_eq(driver.used->flags, VRING_USED_F_NO_NOTIFY);
 	describe(0, DATA_AT, 1, 0, 0);
 	driver_add(&driver, 0);
 	ck_assert(!driver_expose(&driver));
 	/* It came in the meantime: there was no kick for it. */
-	ck_assert(split_ring_enable_kicks(&ring));
+	ck_assert(ring_enable_kicks(&ring));
 	ck_assert_uint_eq(driver.used->flags, 0);
 	ck_assert_int_eq(pop(), 1);
-	ck_assert(!split_ring_enable_kicks(&ring));
+	ck_assert(!ring_enable_kicks(&ring));
 	driver_add(&driver, 0);
 	ck_assert(driver_expose(&driver));
 }
@@ -683,20 +684,20 @@ START_TEST(avail_event)
 	const uint16_t *event = (const uint16_t *)&driver.used->ring[SIZE];
 
 	start_at(65535, EVENT_IDX);
-	split_ring_disable_kicks(&ring);
+	ring_disable_kicks(&ring);
 	ck_assert_uint_eq(driver.used->flags, 0); /* 2.7.10.2 */
-	ck_assert(!split_ring_enable_kicks(&ring));
+	ck_assert(!ring_enable_kicks(&ring));
 	ck_assert_uint_eq(*event, 65535);
 	describe(0, DATA_AT, 1, 0, 0);
 	driver_add(&driver, 0);
 	ck_assert(driver_expose(&driver));
 	driver_add(&driver, 0);
 	ck_assert(!driver_expose(&driver)); /* one kick is enough */
-	ck_assert(split_ring_enable_kicks(&ring));
+	ck_assert(ring_enable_kicks(&ring));
 	ck_assert_int_eq(pop(), 1);
 	ck_assert_int_eq(pop(), 1);
 	ck_assert_int_eq(pop(), 0);
-	ck_assert(!split_ring_enable_kicks(&ring));
+	ck_assert(!ring_enable_kicks(&ring));
 	ck_assert_uint_eq(*event, 1);
 	driver_add(&driver, 0);
 	ck_assert(driver_expose(&driver));
@@ -711,8 +712,8 @@ START_TEST(broken_ring_is_left_alone)
 	ck_assert_int_eq(pop(), -EPROTO);
 	driver.used->flags = 0x55;
 	driver.used->ring[SIZE].id = 0x12345678;
-	ck_assert(!split_ring_enable_kicks(&ring));
-	split_ring_disable_kicks(&ring);
+	ck_assert(!ring_enable_kicks(&ring));
+	ring_disable_kicks(&ring);
 	ck_assert_uint_eq(driver.used->flags, 0x55);
 	ck_assert_uint_eq(driver.used->ring[SIZE].id, 0x12345678);
 }

@@ -120,16 +120,12 @@ static void setup(void)
 		.offered = VERSION_1 | 0xf0,
 	};
 	ck_assert_int_eq(virtio_device_init(&dev, QUEUES, 64), 0);
-	dev.config_call_fd = fd_eventfd();
 }
 
 static void teardown(void)
 {
-	int fd = dev.config_call_fd;
-
 	virtio_device_destroy(&dev);
 	ck_assert(strchr(calls, 'd'));
-	close(fd);
 }
 
 static uint8_t set_status(unsigned int status)
@@ -159,7 +155,7 @@ START_TEST(initial_state)
 		ck_assert_uint_eq(dev.queues[i].size_max, 64);
 		ck_assert(!dev.queues[i].ready);
 		ck_assert_int_ge(dev.queues[i].kick_fd, 0);
-		ck_assert_int_eq(dev.queues[i].call_fd, -1);
+		ck_assert_int_ge(dev.queues[i].call_fd, 0);
 	}
 	ck_assert_uint_eq(virtio_device_features(&dev, 0), 0xf0);
 	ck_assert_uint_eq(virtio_device_features(&dev, 1), 1);
@@ -313,7 +309,6 @@ END_TEST
 START_TEST(destroy_stops_queues)
 {
 	struct virtio_device *none = NULL;
-	int fd = dev.config_call_fd;
 
 	virtio_device_set_queue_ready(&dev, 1, true);
 	run();
@@ -322,7 +317,6 @@ START_TEST(destroy_stops_queues)
 	ck_assert_str_eq(calls, "-1d");
 	virtio_device_destroy(none);
 	ck_assert_int_eq(virtio_device_init(&dev, QUEUES, 64), 0);
-	dev.config_call_fd = fd;
 }
 END_TEST
 

@@ -146,8 +146,8 @@ END_TEST
 
 START_TEST(offered)
 {
-	const uint64_t own = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_NET_F_MAC) |
-			     BIT(VIRTIO_NET_F_STATUS);
+	const uint64_t own = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_RESET) |
+			     BIT(VIRTIO_NET_F_MAC) | BIT(VIRTIO_NET_F_STATUS);
 
 	if (_i % 2)
 		options.mtu = 9000;
@@ -235,8 +235,6 @@ END_TEST
 START_TEST(rings)
 {
 	create();
-	for (unsigned int i = 0; i < 2; i++)
-		dev->queues[i].call_fd = 100 + (int)i;
 	negotiate(BIT(VIRTIO_F_VERSION_1));
 	ck_assert_uint_eq(fake.starts, 0);
 	for (unsigned int i = 0; i < 2; i++) {
@@ -246,7 +244,7 @@ START_TEST(rings)
 		ck_assert_uint_eq(fake.state[i].size, 8 + i);
 		ck_assert_uint_eq(fake.state[i].desc.value, i);
 		ck_assert_int_eq(fake.wires[i].kick_fd, dev->queues[i].kick_fd);
-		ck_assert_int_eq(fake.wires[i].call_fd, 100 + (int)i);
+		ck_assert_int_eq(fake.wires[i].call_fd, dev->queues[i].call_fd);
 		ck_assert_ptr_eq(fake.wires[i].interrupt_status, &dev->interrupt_status);
 	}
 	virtio_device_set_status(dev, 0);

@@ -5,20 +5,6 @@
 
 #include <stdint.h>
 
-struct cpuid {
-	uint32_t eax, ebx, ecx, edx;
-};
-
-static inline struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
-{
-	struct cpuid r;
-
-	__asm__ volatile("cpuid"
-			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
-			 : "a"(leaf), "c"(subleaf));
-	return r;
-}
-
 static inline uint64_t read_tsc(void)
 {
 	uint32_t low, high;

@@ -85,3 +85,21 @@ void msr_write(uint32_t msr, uint64_t value)
 {
 	ring0_call(do_msr_write, msr, value, 0);
 }
+
+static uint64_t do_cpuid(uint64_t leaf, uint64_t subleaf, uint64_t result)
+{
+	struct cpuid *r = (struct cpuid *)result;
+
+	__asm__ volatile("cpuid"
+			 : "=a"(r->eax), "=b"(r->ebx), "=c"(r->ecx), "=d"(r->edx)
+			 : "a"((uint32_t)leaf), "c"((uint32_t)subleaf));
+	return 0;
+}
+
+struct cpuid cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	struct cpuid result;
+
+	ring0_call(do_cpuid, leaf, subleaf, (uintptr_t)&result);
+	return result;
+}

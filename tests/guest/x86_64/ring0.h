@@ -20,6 +20,16 @@ void port_write(uint16_t port, unsigned int size, uint32_t value);
 uint64_t msr_read(uint32_t msr);
 void msr_write(uint32_t msr, uint64_t value);
 
+struct cpuid {
+	uint32_t eax, ebx, ecx, edx;
+};
+
+/*
+ * Any ring may execute it, but under PVM on a CPU without CPUID faulting (AMD's) only
+ * ring 0 gets KVM's answer; ring 3 gets the host's.
+ */
+struct cpuid cpuid(uint32_t leaf, uint32_t subleaf);
+
 /* For functions that are in ring 0 already. */
 static inline uint8_t in8(uint16_t port)
 {

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packed virtqueues (virtio 1.3, section 2.8), with indirect descriptors and event index. */
+#include <endian.h>
+#include <errno.h>
+#include <linux/virtio_ring.h>
+#include <string.h>
+
+#include "virtio/ring_format.h"
+
+_Static_assert(sizeof(struct vring_packed_desc) == 16, "2.8.13: a descriptor");
+_Static_assert(sizeof(struct vring_packed_desc_event) == 4, "2.8.14: event suppression");
+_Static_assert(offsetof(struct vring_packed_desc, flags) == 14, "2.8.13");
+
+enum {
+	FLAG_AVAIL = 1 << VRING_PACKED_DESC_F_AVAIL,
+	FLAG_USED = 1 << VRING_PACKED_DESC_F_USED,
+	WRAP = 1 << VRING_PACKED_EVENT_F_WRAP_CTR, /* the wrap counter in a position */
+};
+
+/* --- positions --- */
+
+static struct vring_packed_desc *desc_at(const struct ring *ring, uint16_t position)
+{
+	return (struct vring_packed_desc *)ring->desc + (position & ~WRAP);
+}
+
+/* The position @n descriptors (at most the ring's size) after @position. */
+static uint16_t advance(const struct ring *ring, uint16_t position, unsigned int n)
+{
+	unsigned int index = (position & (unsigned int)~WRAP) + n;
+
+	if (index < ring->state.size)
+		return (uint16_t)((position & WRAP) | index);
+	return (uint16_t)((~position & WRAP) | (index - ring->state.size));
+}
+
+static struct vring_packed_desc_event *driver_event(const struct ring *ring)
+{
+	return ring->driver;
+}
+
+static struct vring_packed_desc_event *device_event(const struct ring *ring)
+{
+	return ring->device;
+}
+
+static int packed_start(struct ring *ring)
+{
+	const struct ring_state *state = &ring->state;
+
+	if (state->size == 0 || state->size > RING_SIZE_MAX)
+		return ring_break(ring, "the size is not between 1 and 32768");
+	/* A datapath gave them back, or they are a new ring's; a test may bring what it likes. */
+	if ((state->next_avail & ~WRAP) >= state->size || (state->next_used & ~WRAP) >= state->size)
+		return ring_break(ring, "the ring begins past its end");
+	ring->used_at = state->next_used;
+	/* 2.8.10.1: alignment. */
+	ring->desc = ring_area(ring, state->desc, state->size * sizeof(struct vring_packed_desc),
+			       sizeof(struct vring_packed_desc));
+	ring->driver = ring_area(ring, state->driver, sizeof(struct vring_packed_desc_event),
+				 sizeof(struct vring_packed_desc_event));
+	ring->device = ring_area(ring, state->device, sizeof(struct vring_packed_desc_event),
+				 sizeof(struct vring_packed_desc_event));
+	if (!ring->desc)
+		return ring_break(ring, "the descriptor area is not aligned or not in memory");
+	if (!ring->driver)
+		return ring_break(ring, "the driver area is not aligned or not in memory");
+	if (!ring->device)
+		return ring_break(ring, "the device area is not aligned or not in memory");
+	return 0;
+}
+
+/* --- taking chains --- */
+
+/* 2.8.1: available is what has AVAIL as our wrap counter is, and USED not so. */
+static bool is_available(uint16_t flags, uint16_t position)
+{
+	bool wrap = position & WRAP;
+
+	return !!(flags & FLAG_AVAIL) == wrap && !!(flags & FLAG_USED) != wrap;
+}
+
+static struct vring_packed_desc copy_desc(const struct vring_packed_desc *from)
+{
+	struct vring_packed_desc desc;
+
+	memcpy(&desc, from, sizeof(desc));
+	/* The compiler must not read it again behind our checks. */
+	__asm__ volatile("" ::: "memory");
+	desc.addr = le64toh(desc.addr);
+	desc.len = le32toh(desc.len);
+	desc.id = le16toh(desc.id);
+	desc.flags = le16toh(desc.flags);
+	return desc;
+}
+
+/* 2.8.8: all of an indirect table is the chain; of flags only WRITE counts in it. */
+static int walk_indirect(struct ring *ring, struct ring_chain *chain,
+			 const struct vring_packed_desc *head, struct iovec *iov,
+			 unsigned int max_iov)
+{
+	const struct vring_packed_desc *table;
+	unsigned int n = head->len / (unsigned int)sizeof(*table);
+
+	if (!ring->indirect)
+		return ring_break(ring, "an indirect descriptor was not negotiated");
+	if (head->len == 0 || head->len % sizeof(*table))
+		return ring_break(ring, "an indirect table has an odd length");
+	if (n > ring->state.size)
+		return ring_break(ring, "a chain is longer than the ring");
+	table = memory_translate(ring->mem, gpa(head->addr), head->len);
+	if (!table)
+		return ring_break(ring, "an indirect table is outside of memory");
+	for (unsigned int i = 0; i < n; i++) {
+		struct vring_packed_desc desc = copy_desc(&table[i]);
+		int ret = ring_add_piece(ring, chain, desc.addr, desc.len,
+					 desc.flags & VRING_DESC_F_WRITE, iov, max_iov);
+
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int packed_pop(struct ring *ring, struct ring_chain *chain, struct iovec *iov,
+		      unsigned int max_iov)
+{
+	uint16_t position = ring->state.next_avail;
+	struct vring_packed_desc desc;
+	int ret;
+
+	/*
+	 * Acquire: the rest of the chain is read after the flags of its first descriptor, which
+	 * the driver writes last (2.8.20, 2.8.21).
+	 */
+	if (!is_available(
+		    le16toh(__atomic_load_n(&desc_at(ring, position)->flags, __ATOMIC_ACQUIRE)),
+		    position))
+		return 0;
+	*chain = (struct ring_chain){.position = position};
+	do {
+		if (chain->slots == ring->state.size)
+			return ring_break(ring, "a chain is longer than the ring");
+		desc = copy_desc(desc_at(ring, advance(ring, position, chain->slots)));
+		if (desc.flags & VRING_DESC_F_INDIRECT) {
+			/* 2.8.19: INDIRECT and NEXT exclude each other. */
+			if (desc.flags & VRING_DESC_F_NEXT || chain->slots)
+				return ring_break(ring, "an indirect descriptor is in a chain");
+			ret = walk_indirect(ring, chain, &desc, iov, max_iov);
+		} else {
+			ret = ring_add_piece(ring, chain, desc.addr, desc.len,
+					     desc.flags & VRING_DESC_F_WRITE, iov, max_iov);
+		}
+		if (ret)
+			return ret;
+		chain->slots++;
+	} while (desc.flags & VRING_DESC_F_NEXT);
+	/* 2.8.6: the last descriptor of the chain has its id. */
+	chain->id = desc.id;
+	ring->state.next_avail = advance(ring, position, chain->slots);
+	return 1;
+}
+
+/* --- returning chains --- */
+
+static void packed_push(struct ring *ring, const struct ring_chain *chain, uint32_t written)
+{
+	struct vring_packed_desc *desc = desc_at(ring, ring->used_at);
+	/* 2.8.1: used is what has both bits as our wrap counter is. */
+	uint16_t flags = ring->used_at & WRAP ? FLAG_AVAIL | FLAG_USED : 0;
+
+	/* 2.8.5: WRITE says that len is meant. */
+	if (chain->n_in)
+		flags |= VRING_DESC_F_WRITE;
+	desc->id = htole16(chain->id);
+	desc->len = htole32(written);
+	/* The driver goes by order: it sees nothing of a batch before its first descriptor. */
+	if (ring->pushed)
+		ring_store16(&desc->flags, flags);
+	else
+		ring->first_flags = flags;
+	ring->used_at = advance(ring, ring->used_at, chain->slots);
+}
+
+/* Whether @event lies in the descriptors from @from up to @to, which is not one of them. */
+static bool passed(const struct ring *ring, uint16_t event, uint16_t from, uint16_t to)
+{
+	/* Counted from @from on, with the wrap counters as another digit. */
+	unsigned int size = ring->state.size;
+	unsigned int start = from & (unsigned int)~WRAP;
+	unsigned int end = (to & (unsigned int)~WRAP) + ((from ^ to) & WRAP ? size : 0);
+	unsigned int at = (event & (unsigned int)~WRAP) + ((from ^ event) & WRAP ? size : 0);
+
+	/* All of the ring at once: same index, other counter. */
+	return at >= start && at < end;
+}
+
+static bool packed_publish(struct ring *ring)
+{
+	uint16_t from = ring->state.next_used;
+	uint16_t flags, event;
+
+	/* Release: the driver that sees the first one used sees all of the batch. */
+	__atomic_store_n(&desc_at(ring, from)->flags, htole16(ring->first_flags), __ATOMIC_RELEASE);
+	ring->state.next_used = ring->used_at;
+	/*
+	 * Full barrier, paired with the driver's between writing its event suppression and reading
+	 * the flags: one of the two sees the other's write (2.8.21.3.1).
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	flags = ring_load16(&driver_event(ring)->flags) & 3;
+	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !ring->event_idx)
+		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
+	/* The driver writes the event before the flags that make it count. */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	event = ring_load16(&driver_event(ring)->off_wrap);
+	return passed(ring, event, from, ring->used_at);
+}
+
+/* --- kicks --- */
+
+static bool packed_enable_kicks(struct ring *ring)
+{
+	uint16_t position = ring->state.next_avail;
+	struct vring_packed_desc_event *event = device_event(ring);
+
+	if (ring->event_idx) {
+		ring_store16(&event->off_wrap, position);
+		/* Release: who sees the flags sees the event. */
+		__atomic_store_n(&event->flags, htole16(VRING_PACKED_EVENT_FLAG_DESC),
+				 __ATOMIC_RELEASE);
+	} else {
+		ring_store16(&event->flags, VRING_PACKED_EVENT_FLAG_ENABLE);
+	}
+	/* Full barrier, paired with the driver's before it reads our wish (2.8.21.3.1). */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return is_available(ring_load16(&desc_at(ring, position)->flags), position);
+}
+
+static void packed_disable_kicks(struct ring *ring)
+{
+	ring_store16(&device_event(ring)->flags, VRING_PACKED_EVENT_FLAG_DISABLE);
+}
+
+const struct ring_format packed_ring_format = {
+	.start = packed_start,
+	.pop = packed_pop,
+	.push = packed_push,
+	.publish = packed_publish,
+	.enable_kicks = packed_enable_kicks,
+	.disable_kicks = packed_disable_kicks,
+};
