@@ -34,7 +34,7 @@ enum {
 	PIECES = 3,
 	CHAINS_MIN = 2000, /* of each kind of ring, however slow the machine is */
 	SPIN_BITS = 16,	   /* about 200 us: longer than a wake-up takes */
-	LOST_MS = 10000,   /* a wake-up that takes longer won't come */
+	LOST_MS = 20000,   /* a wake-up that takes longer won't come */
 	DEFAULT_MS = 3000,
 };
 
@@ -105,8 +105,10 @@ static unsigned int spins(struct end *end)
 /* Neither thread can go on, so what the other one does is still. */
 _Noreturn static void report(const struct end *end, const char *what)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	const uint8_t *areas[] = {ring.driver, ring.device};
 
+	pthread_mutex_lock(&lock); /* for good: one report is enough */
 	fprintf(stderr, "%s: %s. %s ring of %u%s\n", end->name, what,
 		kind->features & PACKED ? "packed" : "split", kind->size,
 		kind->features & EVENT_IDX ? ", event idx" : "");
