@@ -94,7 +94,7 @@ static struct vring_packed_desc copy_desc(const struct vring_packed_desc *from)
 	return desc;
 }
 
-/* 2.8.8: all of an indirect table is the chain; of flags only WRITE counts in it. */
+/* 2.8.7: all of an indirect table is the chain; of flags only WRITE counts in it. */
 static int walk_indirect(struct ring *ring, struct ring_chain *chain,
 			 const struct vring_packed_desc *head, struct iovec *iov,
 			 unsigned int max_iov)
@@ -131,7 +131,7 @@ static int packed_pop(struct ring *ring, struct ring_chain *chain, struct iovec 
 
 	/*
 	 * Acquire: the rest of the chain is read after the flags of its first descriptor, which
-	 * the driver writes last (2.8.20, 2.8.21).
+	 * the driver writes last (2.8.6).
 	 */
 	if (!is_available(
 		    le16toh(__atomic_load_n(&desc_at(ring, position)->flags, __ATOMIC_ACQUIRE)),
@@ -143,7 +143,7 @@ static int packed_pop(struct ring *ring, struct ring_chain *chain, struct iovec 
 			return ring_break(ring, "a chain is longer than the ring");
 		desc = copy_desc(desc_at(ring, advance(ring, position, chain->slots)));
 		if (desc.flags & VRING_DESC_F_INDIRECT) {
-			/* 2.8.19: INDIRECT and NEXT exclude each other. */
+			/* 2.8.5, 2.8.19: a list has one kind of descriptors only. */
 			if (desc.flags & VRING_DESC_F_NEXT || chain->slots)
 				return ring_break(ring, "an indirect descriptor is in a chain");
 			ret = walk_indirect(ring, chain, &desc, iov, max_iov);
@@ -169,12 +169,12 @@ static void packed_push(struct ring *ring, const struct ring_chain *chain, uint3
 	/* 2.8.1: used is what has both bits as our wrap counter is. */
 	uint16_t flags = ring->used_at & WRAP ? FLAG_AVAIL | FLAG_USED : 0;
 
-	/* 2.8.5: WRITE says that len is meant. */
-	if (chain->n_in)
+	/* 2.8.3: something was written, so that len counts (2.8.4). */
+	if (written)
 		flags |= VRING_DESC_F_WRITE;
 	desc->id = htole16(chain->id);
 	desc->len = htole32(written);
-	/* The driver goes by order: it sees nothing of a batch before its first descriptor. */
+	/* 2.8.2: the driver goes by order, and sees nothing of a batch before its first one. */
 	if (ring->pushed)
 		ring_store16(&desc->flags, flags);
 	else
@@ -214,7 +214,7 @@ static bool packed_publish(struct ring *ring)
 	/* The driver writes the event before the flags that make it count. */
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	event = ring_load16(&driver_event(ring)->off_wrap);
-	return passed(ring, event, from, ring->used_at);
+	return !ring->published || passed(ring, event, from, ring->used_at);
 }
 
 /* --- kicks --- */

@@ -55,6 +55,7 @@ bool ring_publish(struct ring *ring)
 {
 	bool interrupt = ring->pushed && ring->format->publish(ring);
 
+	ring->published |= ring->pushed != 0;
 	ring->pushed = 0;
 	return interrupt;
 }

@@ -67,11 +67,10 @@ struct ring {
 	void *device;
 
 	unsigned int pushed; /* chains that were pushed but not published */
+	bool published;	     /* since the start */
 
 	/* The format's own. */
 	uint16_t avail_idx;   /* split: the driver's index as last read */
-	uint16_t signalled;   /* split: next_used at the last decision on an interrupt */
-	bool signalled_valid; /* split: false until the first one */
 	uint16_t used_at;     /* packed: next_used with what was pushed */
 	uint16_t first_flags; /* packed: flags of the first that was pushed, not written yet */
 };
@@ -105,7 +104,11 @@ void ring_rewind(struct ring *ring, uint16_t position);
  */
 void ring_push(struct ring *ring, const struct ring_chain *chain, uint32_t written);
 
-/* Let the driver see what was pushed. True if it wants to be interrupted for that. */
+/*
+ * Let the driver see what was pushed. True if it wants to be interrupted for that. With event index
+ * the first time counts as passing any event: what another datapath published before the start may
+ * have passed it, and that one may have died before it could say so.
+ */
 bool ring_publish(struct ring *ring);
 
 /*

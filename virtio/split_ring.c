@@ -181,10 +181,9 @@ static void split_push(struct ring *ring, const struct ring_chain *chain, uint32
 
 static bool split_publish(struct ring *ring)
 {
-	uint16_t before = ring->signalled;
-	bool first = !ring->signalled_valid;
+	uint16_t before = ring->state.next_used;
 
-	ring->state.next_used = (uint16_t)(ring->state.next_used + ring->pushed);
+	ring->state.next_used = (uint16_t)(before + ring->pushed);
 	/* Release: the driver that sees the index sees the entries and the buffers' contents. */
 	__atomic_store_n(&used_ring(ring)->idx, htole16(ring->state.next_used), __ATOMIC_RELEASE);
 	/*
@@ -194,9 +193,7 @@ static bool split_publish(struct ring *ring)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!ring->event_idx)
 		return !(ring_load16(&avail_ring(ring)->flags) & VRING_AVAIL_F_NO_INTERRUPT);
-	ring->signalled = ring->state.next_used;
-	ring->signalled_valid = true;
-	return first ||
+	return !ring->published ||
 	       vring_need_event(ring_load16(used_event(ring)), ring->state.next_used, before);
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/driver.h"
+#include "tests/unit/must.h"
 
 #define EVENT_IDX (1ULL << VIRTIO_RING_F_EVENT_IDX)
 #define INDIRECT  (1ULL << VIRTIO_RING_F_INDIRECT_DESC)
@@ -24,13 +25,6 @@ enum {
 	WRITE = VRING_DESC_F_WRITE,
 	TABLE = VRING_DESC_F_INDIRECT,
 };
-
-/* For what is done a million times: Check notes down each ck_assert, and that takes long. */
-#define MUST(condition)                                         \
-	do {                                                    \
-		if (!(condition))                               \
-			ck_abort_msg("not so: %s", #condition); \
-	} while (0)
 
 static struct guest_memory mem;
 static struct driver_ring driver;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hostile driver against the device's side of a split ring. The input is a list of steps: writes
- * to guest memory and calls of split_ring, in any order that its header allows. What a chain
+ * A hostile driver against the device's side of a ring of either format. The input is a list of
+ * steps: writes to guest memory and calls of ring.h, in any order that it allows. What a chain
  * holds must lie in memory and add up; a broken ring must stay broken.
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -30,9 +31,10 @@ struct input {
 struct fuzz {
 	struct guest_memory mem;
 	struct ring ring;
+	bool packed;
 	struct ring_chain taken[MAX_TAKEN]; /* popped and neither pushed nor given back */
 	unsigned int n_taken;
-	uint16_t published;
+	uint16_t next_used; /* with what was pushed */
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -51,6 +53,17 @@ static uint32_t take(struct input *in, unsigned int n)
 	for (unsigned int i = 0; i < n && in->len; i++, in->len--)
 		value |= (uint32_t)*in->data++ << 8 * i;
 	return value;
+}
+
+/* Where the ring is after @chain, from @position on. */
+static uint16_t after(const struct fuzz *fuzz, uint16_t position, const struct ring_chain *chain)
+{
+	if (!fuzz->packed)
+		return (uint16_t)(position + 1);
+	for (unsigned int i = 0; i < chain->slots; i++)
+		position = (position & 0x7fff) == fuzz->ring.state.size - 1 ? ~position & 0x8000
+									    : position + 1;
+	return position;
 }
 
 static int in_memory(const struct guest_memory *mem, const struct iovec *iov)
@@ -72,6 +85,7 @@ static void check_chain(const struct fuzz *fuzz, const struct ring_chain *chain,
 
 	require(chain->n_out + chain->n_in <= max);
 	require(chain->n_out + chain->n_in <= fuzz->ring.state.size);
+	require(!fuzz->packed || (chain->slots && chain->slots <= fuzz->ring.state.size));
 	for (unsigned int i = 0; i < chain->n_out + chain->n_in; i++) {
 		require(iov[i].iov_len > 0 && in_memory(&fuzz->mem, &iov[i]));
 		*(i < chain->n_out ? &out : &in) += iov[i].iov_len;
@@ -90,7 +104,7 @@ static void pop(struct fuzz *fuzz, unsigned int max)
 	ret = ring_pop(&fuzz->ring, &chain, iov, max);
 	if (ret == 1) {
 		require(!broken && !fuzz->ring.broken && chain.position == before);
-		require(fuzz->ring.state.next_avail == (uint16_t)(before + 1));
+		require(fuzz->ring.state.next_avail == after(fuzz, before, &chain));
 		check_chain(fuzz, &chain, iov, max);
 		if (fuzz->n_taken < MAX_TAKEN)
 			fuzz->taken[fuzz->n_taken++] = chain;
@@ -108,9 +122,9 @@ static void push(struct fuzz *fuzz)
 	/* A driver that exposes chains twice makes more of them than there are descriptors. */
 	if (!fuzz->n_taken)
 		return;
+	fuzz->next_used = after(fuzz, fuzz->next_used, &fuzz->taken[0]);
 	ring_push(&fuzz->ring, &fuzz->taken[0], (uint32_t)fuzz->taken[0].in_len);
 	memmove(fuzz->taken, fuzz->taken + 1, --fuzz->n_taken * sizeof(fuzz->taken[0]));
-	fuzz->published++;
 }
 
 static void rewind_ring(struct fuzz *fuzz)
@@ -122,14 +136,16 @@ static void rewind_ring(struct fuzz *fuzz)
 /* Stop and go on, perhaps with other areas: as after a reset. */
 static void start(struct fuzz *fuzz, struct input *in)
 {
+	uint32_t size = take(in, 1);
 	struct ring_state state = {
-		.size = (uint16_t)(1u << take(in, 1) % 8),
 		.desc = gpa(0x1000),
 		.driver = gpa(0x2000),
 		.device = gpa(0x3000),
 	};
 	uint64_t features = take(in, 1);
 
+	fuzz->packed = features & 4;
+	state.size = (uint16_t)(fuzz->packed ? size + 1 : 1u << size % 8);
 	if (features & 0x80) {
 		state.size = (uint16_t)take(in, 2);
 		state.desc = gpa(take(in, 3));
@@ -138,9 +154,10 @@ static void start(struct fuzz *fuzz, struct input *in)
 	}
 	state.next_avail = state.next_used = (uint16_t)take(in, 2);
 	features = (features & 1) << VIRTIO_RING_F_EVENT_IDX |
-		   (features >> 1 & 1) << VIRTIO_RING_F_INDIRECT_DESC;
+		   (features >> 1 & 1) << VIRTIO_RING_F_INDIRECT_DESC |
+		   (uint64_t)fuzz->packed << VIRTIO_F_RING_PACKED;
 	fuzz->n_taken = 0;
-	fuzz->published = state.next_used;
+	fuzz->next_used = state.next_used;
 	if (ring_start(&fuzz->ring, &fuzz->mem, &state, features))
 		require(fuzz->ring.broken != NULL);
 	else
@@ -150,14 +167,21 @@ static void start(struct fuzz *fuzz, struct input *in)
 static void write_desc(struct fuzz *fuzz, struct input *in)
 {
 	uint32_t at = take(in, 2);
-	struct vring_desc desc = {
-		.addr = take(in, 2) | (uint64_t)(take(in, 1) / 255) << 63,
-		.len = take(in, 2),
-		.flags = (uint16_t)take(in, 1),
-		.next = (uint16_t)take(in, 1),
+	uint64_t addr = take(in, 2) | (uint64_t)(take(in, 1) / 255) << 63;
+	uint32_t len = take(in, 2);
+	uint16_t flags = (uint16_t)take(in, 1);
+	uint16_t last = (uint16_t)take(in, 1);
+	const struct vring_desc split = {addr, len, flags, last};
+	const struct vring_packed_desc packed = {
+		.addr = addr,
+		.len = len,
+		.id = last,
+		/* AVAIL is in its place; USED, the highest bit, comes as 64. */
+		.flags = (uint16_t)((flags & 0xbf) | (flags & 0x40) << 9),
 	};
 
-	memory_write(&fuzz->mem, gpa(at), &desc, sizeof(desc));
+	memory_write(&fuzz->mem, gpa(at), fuzz->packed ? (const void *)&packed : &split,
+		     sizeof(split));
 }
 
 static void step(struct fuzz *fuzz, struct input *in)
@@ -176,7 +200,7 @@ static void step(struct fuzz *fuzz, struct input *in)
 		break;
 	case 2:
 		ring_publish(&fuzz->ring);
-		require(fuzz->ring.state.next_used == fuzz->published);
+		require(fuzz->ring.state.next_used == fuzz->next_used);
 		break;
 	case 3:
 		rewind_ring(fuzz);
@@ -190,7 +214,7 @@ static void step(struct fuzz *fuzz, struct input *in)
 	case 6:
 		write_desc(fuzz, in);
 		break;
-	case 7: /* a field of the available ring, at its usual place */
+	case 7: /* a field of the driver area, at its usual place */
 		value = take(in, 2);
 		memory_write(&fuzz->mem, gpa(0x2000 + op / 10 * 2), &value, 2);
 		break;
