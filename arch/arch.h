@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "devices/pci.h"
 #include "vmm/core/kvm.h"
 #include "vmm/core/memory.h"
 
@@ -47,6 +48,15 @@ struct arch_device {
 int arch_place_device(enum arch_device_kind kind, unsigned int index, struct arch_device *device,
 		      struct error *err);
 
+/* The PCI host bridge, where there is one. */
+struct arch_pci {
+	struct pci_places places;
+	uint32_t gsi[4]; /* that interrupt pins raise: INTA of slot n raises gsi[n % 4] */
+};
+
+/* For a VM whose memory ends at @memory_end. */
+void arch_place_pci(uint64_t memory_end, struct arch_pci *pci);
+
 /* --- memory --- */
 
 /*
@@ -70,10 +80,13 @@ int arch_vm_init(struct kvm_vm *vm, struct error *err);
  */
 bool arch_can_run_linux(const char **why);
 
-/* Firmware tables for @n @devices and @cpus, written to @mem; *@tables: where they begin (RSDP). */
+/*
+ * Firmware tables for @cpus, @n @devices and @pci (NULL: there is none), written to @mem; *@tables:
+ * where they begin (RSDP).
+ */
 int arch_write_tables(const struct guest_memory *mem, unsigned int cpus,
-		      const struct arch_device *devices, size_t n, gpa_t *tables,
-		      struct error *err);
+		      const struct arch_device *devices, size_t n, const struct arch_pci *pci,
+		      gpa_t *tables, struct error *err);
 
 /* --- vCPUs --- */
 

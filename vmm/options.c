@@ -23,9 +23,10 @@ const char options_help[] =
 	"  --memory SIZE[,shared=on|off][,hugepages=on|off][,prealloc=on|off]\n"
 	"                     32M or more (default: 512M); shared: a memfd, not private memory;\n"
 	"                     hugepages: 2 MiB pages from the host's pool; prealloc: all of it now\n"
-	"  --net TAP[,mac=M][,mtu=N][,id=ID]\n"
+	"  --net TAP[,mac=M][,mtu=N][,id=ID][,transport=mmio|pci]\n"
 	"                     a network device on an existing tap; may be repeated\n"
-	"  --transport mmio   how virtio devices are attached (default: mmio)\n"
+	"  --transport mmio|pci\n"
+	"                     how virtio devices are attached that don't say (default: mmio)\n"
 	"  --console stdio|off|file:PATH\n"
 	"                     where the guest's serial console (ttyS0) goes (default: stdio);\n"
 	"                     on a terminal C-a h tells the keys, C-a x quits\n"
@@ -119,9 +120,21 @@ static int grow_nets(struct options *options, struct error *err)
 	return nets && specs ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
+static int set_transport(const char *what, const char *value, enum xvmm_transport *transport,
+			 struct error *err)
+{
+	if (strcmp(value, "mmio") == 0)
+		*transport = XVMM_TRANSPORT_MMIO;
+	else if (strcmp(value, "pci") == 0)
+		*transport = XVMM_TRANSPORT_PCI;
+	else
+		return error_usage(err, "%s: '%s' is none of mmio, pci", what, value);
+	return 0;
+}
+
 static int parse_net(struct options *options, const char *value, struct error *err)
 {
-	static const char *const keys[] = {"mac", "mtu", "id", NULL};
+	static const char *const keys[] = {"mac", "mtu", "id", "transport", NULL};
 	struct xvmm_net *net;
 	struct spec *spec;
 	const char *text;
@@ -145,15 +158,15 @@ static int parse_net(struct options *options, const char *value, struct error *e
 		ret = spec_number("--net: mtu", text, 68, 65535, &mtu, err);
 		net->mtu = (uint16_t)mtu;
 	}
+	text = spec_value(spec, "transport");
+	if (text && !ret)
+		ret = set_transport("--net: transport", text, &net->transport, err);
 	return ret;
 }
 
 static int parse_transport(struct options *options, const char *value, struct error *err)
 {
-	(void)options;
-	if (strcmp(value, "mmio") == 0)
-		return 0;
-	return error_usage(err, "--transport: '%s' is not there; this version has mmio", value);
+	return set_transport("--transport", value, &options->config.transport, err);
 }
 
 static int parse_console(struct options *options, const char *value, struct error *err)

@@ -15,12 +15,14 @@
 #include "devices/acpi_pm.h"
 #include "devices/bus.h"
 #include "devices/debug_exit.h"
+#include "devices/pci.h"
 #include "devices/pvpanic.h"
 #include "devices/serial.h"
 #include "virtio/datapath_inprocess.h"
 #include "virtio/device.h"
 #include "virtio/mmio.h"
 #include "virtio/net.h"
+#include "virtio/pci.h"
 #include "virtio/tap.h"
 #include "vmm/console.h"
 #include "vmm/core/error.h"
@@ -57,8 +59,13 @@ struct xvmm {
 	struct loop_watch resample; /* its descriptor, an eventfd, is owned */
 	struct pvpanic pvpanic;
 	struct debug_exit debug_exit;
-	struct virtio_mmio **nets;
-	size_t n_nets;
+	struct virtio_mmio **mmio_devices; /* on virtio-mmio; owned */
+	unsigned int n_mmio_devices;
+	bool has_pci;
+	struct arch_pci arch_pci;
+	struct pci_host pci;
+	struct virtio_pci *pci_devices[PCI_SLOTS]; /* by slot; owned */
+	unsigned int n_pci_devices;
 
 	struct vcpu *vcpus;
 	unsigned int n_vcpus; /* created */
@@ -291,34 +298,75 @@ static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned i
 	return virtio_net_create(&options, datapath, &vm->log, dev, err);
 }
 
-static int add_net(struct xvmm *vm, const struct xvmm_net *config, unsigned int index,
-		   struct error *err)
+static int add_to_mmio(struct xvmm *vm, struct virtio_device *dev, struct error *err)
 {
-	struct virtio_device *dev = NULL;
+	struct virtio_mmio **mmio = &vm->mmio_devices[vm->n_mmio_devices];
 	struct arch_device place;
-	int ret;
+	int ret = arch_place_device(ARCH_DEVICE_VIRTIO_MMIO, vm->n_mmio_devices, &place, err);
 
-	ret = arch_place_device(ARCH_DEVICE_VIRTIO_MMIO, index, &place, err);
-	if (!ret)
-		ret = create_net(vm, config, index, &dev, err);
-	if (!ret)
-		ret = virtio_mmio_create(dev, &vm->kvm, place.base, place.gsi, &vm->nets[index],
-					 err);
+	if (ret) {
+		virtio_device_destroy(dev);
+		return ret;
+	}
+	ret = virtio_mmio_create(dev, &vm->kvm, place.base, place.gsi, mmio, err);
 	if (ret)
 		return ret;
-	vm->n_nets = index + 1;
-	return add_device(vm, &place, &virtio_mmio_bus_ops, vm->nets[index], err);
+	vm->n_mmio_devices++;
+	return add_device(vm, &place, &virtio_mmio_bus_ops, *mmio, err);
+}
+
+/* The bridge comes with the first device. */
+static int add_pci_host(struct xvmm *vm, struct error *err)
+{
+	const struct memory_range *last = &vm->mem.regions[vm->mem.n_regions - 1].range;
+
+	arch_place_pci(last->base + last->size, &vm->arch_pci);
+	vm->has_pci = true;
+	return pci_host_init(&vm->pci, &vm->arch_pci.places, &vm->mmio, &vm->pio, err);
+}
+
+static int add_to_pci(struct xvmm *vm, struct virtio_device *dev, struct error *err)
+{
+	struct virtio_pci_place place = {
+		.host = &vm->pci,
+		.slot = vm->n_pci_devices + 1,
+		.vm = &vm->kvm,
+		.loop = vm->loop,
+	};
+	int ret = 0;
+
+	if (place.slot == PCI_SLOTS)
+		ret = error_usage(err, "too many devices: at most %d on virtio-pci", PCI_SLOTS - 1);
+	else if (!vm->has_pci)
+		ret = add_pci_host(vm, err);
+	if (ret) {
+		virtio_device_destroy(dev);
+		return ret;
+	}
+	place.gsi = vm->arch_pci.gsi[place.slot % 4];
+	ret = virtio_pci_create(dev, &place, &vm->pci_devices[place.slot], err);
+	if (!ret)
+		vm->n_pci_devices++;
+	return ret;
 }
 
 static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
+	struct virtio_device *dev;
 	int ret = 0;
 
-	vm->nets = calloc(config->n_nets + 1, sizeof(struct virtio_mmio *));
-	if (!vm->nets)
+	vm->mmio_devices = calloc(config->n_nets + 1, sizeof(struct virtio_mmio *));
+	if (!vm->mmio_devices)
 		return error_set(err, -ENOMEM, "out of memory");
-	for (unsigned int i = 0; i < config->n_nets && !ret; i++)
-		ret = add_net(vm, &config->nets[i], i, err);
+	for (unsigned int i = 0; i < config->n_nets && !ret; i++) {
+		const struct xvmm_net *net = &config->nets[i];
+		enum xvmm_transport transport = net->transport ? net->transport : config->transport;
+
+		ret = create_net(vm, net, i, &dev, err);
+		if (!ret)
+			ret = transport == XVMM_TRANSPORT_PCI ? add_to_pci(vm, dev, err)
+							      : add_to_mmio(vm, dev, err);
+	}
 	return ret;
 }
 
@@ -386,7 +434,8 @@ static int load(struct xvmm *vm, const struct boot_image *image, struct error *e
 	gpa_t tables;
 	int ret;
 
-	ret = arch_write_tables(&vm->mem, vm->n_vcpus, vm->devices, vm->n_devices, &tables, err);
+	ret = arch_write_tables(&vm->mem, vm->n_vcpus, vm->devices, vm->n_devices,
+				vm->has_pci ? &vm->arch_pci : NULL, &tables, err);
 	if (!ret)
 		ret = boot_load(image, &vm->mem, tables, &entry, err);
 	if (!ret)
@@ -560,9 +609,13 @@ void xvmm_destroy(struct xvmm *vm)
 {
 	if (!vm)
 		return;
-	for (size_t i = 0; i < vm->n_nets; i++)
-		virtio_mmio_destroy(vm->nets[i]);
-	free(vm->nets);
+	for (unsigned int i = 0; i < vm->n_mmio_devices; i++)
+		virtio_mmio_destroy(vm->mmio_devices[i]);
+	free(vm->mmio_devices);
+	for (unsigned int i = 0; i < PCI_SLOTS; i++)
+		virtio_pci_destroy(vm->pci_devices[i]);
+	if (vm->has_pci)
+		pci_host_destroy(&vm->pci);
 	console_destroy(vm->console);
 	serial_destroy(vm->serial);
 	for (unsigned int i = 0; i < vm->n_vcpus; i++)

@@ -50,12 +50,20 @@ enum xvmm_log_level {
 	XVMM_LOG_INFO,
 };
 
+/* How virtio devices are attached. */
+enum xvmm_transport {
+	XVMM_TRANSPORT_DEFAULT, /* of a device: as the VM has it; of the VM: MMIO */
+	XVMM_TRANSPORT_MMIO,	/* virtio-mmio: up to 8 devices */
+	XVMM_TRANSPORT_PCI,	/* virtio-pci: up to 31 */
+};
+
 /* A network device on an existing tap. */
 struct xvmm_net {
 	const char *tap;
 	const char *id; /* for messages; NULL: net0, net1, ... */
 	uint8_t mac[6]; /* all zero: a random one */
 	uint16_t mtu;	/* offered to the guest; 0: not offered */
+	enum xvmm_transport transport;
 };
 
 /* The guest's serial console. */
@@ -77,6 +85,7 @@ struct xvmm_config {
 	bool memory_shared; /* other processes can map it */
 	bool memory_hugepages;
 	bool memory_prealloc;
+	enum xvmm_transport transport; /* of devices that don't say */
 	const struct xvmm_net *nets;
 	size_t n_nets;
 	struct xvmm_console console;

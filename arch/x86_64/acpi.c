@@ -17,7 +17,7 @@
 
 enum {
 	TABLE_ALIGN = 16,  /* the RSDP needs it (section 5.2.5.1), the others like it */
-	XSDT_ENTRIES = 2,  /* FADT, MADT */
+	XSDT_ENTRIES = 3,  /* FADT, MADT, MCFG */
 	MAX_DEVICES = 256, /* their names end in two hexadecimal digits */
 
 	/* From this APIC ID on it takes a local x2APIC structure (section 5.2.12.12). */
@@ -33,6 +33,7 @@ struct acpi_builder {
 	unsigned int cpus;
 	const struct arch_device *devices;
 	size_t n_devices;
+	const struct arch_pci *pci; /* or NULL */
 };
 
 static void align(struct acpi_builder *b)
@@ -244,6 +245,58 @@ static void add_events(struct aml *aml, const struct arch_device *pm)
 	aml_close(aml, device);
 }
 
+/*
+ * Name (_PRT, Package () {Package () {slot << 16 | 0xffff, 0, 0, gsi}...}), section 6.2.13: pin
+ * INTA, the only one in use, of every slot but the bridge's.
+ */
+static void add_interrupt_pins(struct aml *aml, const struct arch_pci *pci)
+{
+	aml_mark table, entry;
+
+	aml_name(aml, "_PRT");
+	table = aml_package(aml, PCI_SLOTS - 1);
+	for (uint32_t slot = 1; slot < PCI_SLOTS; slot++) {
+		entry = aml_package(aml, 4);
+		aml_integer(aml, slot << 16 | 0xffff);
+		aml_integer(aml, 0);
+		aml_integer(aml, 0);
+		aml_integer(aml, pci->gsi[slot % 4]);
+		aml_close(aml, entry);
+	}
+	aml_close(aml, table);
+}
+
+/* The host bridge, and a device that keeps others off its configuration space in memory. */
+static void add_pci(struct aml *aml, const struct arch_pci *pci)
+{
+	const struct pci_places *places = &pci->places;
+	aml_mark device, crs;
+
+	device = aml_device(aml, "PCI0");
+	add_identity(aml, "PNP0A08", 0); /* PCI Express; for who knows PCI only: */
+	aml_name(aml, "_CID");
+	aml_hardware_id(aml, "PNP0A03");
+	aml_name(aml, "_CRS");
+	crs = aml_resources(aml);
+	aml_bus_numbers(aml, 0, 0);
+	aml_io(aml, (uint16_t)places->port, PCI_PORTS);
+	for (int i = 0; i < 2; i++) {
+		if (places->windows[i].size)
+			aml_memory_window(aml, places->windows[i].base, places->windows[i].size);
+	}
+	aml_close_resources(aml, crs);
+	add_interrupt_pins(aml, pci);
+	aml_close(aml, device);
+
+	device = aml_device(aml, "ECAM");
+	add_identity(aml, "PNP0C02", 0);
+	aml_name(aml, "_CRS");
+	crs = aml_resources(aml);
+	aml_memory32_fixed(aml, (uint32_t)places->ecam.base, (uint32_t)places->ecam.size);
+	aml_close_resources(aml, crs);
+	aml_close(aml, device);
+}
+
 static uint64_t add_dsdt(struct acpi_builder *b)
 {
 	/* Revision 2: integers have 64 bits (section 5.2.11.1). */
@@ -259,6 +312,8 @@ static uint64_t add_dsdt(struct acpi_builder *b)
 		add_device(b, &b->devices[i]);
 	if (pm && pm->gsi != ARCH_NO_GSI)
 		add_events(&b->out, pm);
+	if (b->pci)
+		add_pci(&b->out, b->pci);
 	aml_close(&b->out, scope);
 	return end_table(b, at);
 }
@@ -343,6 +398,16 @@ static uint64_t add_madt(struct acpi_builder *b)
 	return end_table(b, at);
 }
 
+static uint64_t add_mcfg(struct acpi_builder *b)
+{
+	const struct acpi_mcfg mcfg = {
+		.header = header("MCFG", 1),
+		.base = b->pci->places.ecam.base,
+	};
+
+	return end_table(b, begin_table(b, &mcfg, sizeof(mcfg)));
+}
+
 /* Section 5.2.8. */
 static uint64_t add_xsdt(struct acpi_builder *b)
 {
@@ -380,14 +445,22 @@ static void build(struct acpi_builder *b)
 	dsdt = add_dsdt(b);
 	b->entries[b->n_entries++] = add_fadt(b, dsdt);
 	b->entries[b->n_entries++] = add_madt(b);
+	if (b->pci)
+		b->entries[b->n_entries++] = add_mcfg(b);
 	fill_rsdp(b, add_xsdt(b));
 }
 
 int acpi_write_tables(const struct guest_memory *mem, struct memory_range area, unsigned int cpus,
-		      const struct arch_device *devices, size_t n, struct error *err)
+		      const struct arch_device *devices, size_t n, const struct arch_pci *pci,
+		      struct error *err)
 {
 	struct acpi_builder b = {
-		.base = area.base, .cpus = cpus, .devices = devices, .n_devices = n};
+		.base = area.base,
+		.cpus = cpus,
+		.devices = devices,
+		.n_devices = n,
+		.pci = pci,
+	};
 	uint8_t *staging;
 	int ret = 0;
 
@@ -417,7 +490,8 @@ int acpi_write_tables(const struct guest_memory *mem, struct memory_range area, 
 }
 
 int arch_write_tables(const struct guest_memory *mem, unsigned int cpus,
-		      const struct arch_device *devices, size_t n, gpa_t *tables, struct error *err)
+		      const struct arch_device *devices, size_t n, const struct arch_pci *pci,
+		      gpa_t *tables, struct error *err)
 {
 	static const struct memory_range area = {
 		.base = LAYOUT_TABLES,
@@ -425,5 +499,5 @@ int arch_write_tables(const struct guest_memory *mem, unsigned int cpus,
 	};
 
 	*tables = gpa(area.base);
-	return acpi_write_tables(mem, area, cpus, devices, n, err);
+	return acpi_write_tables(mem, area, cpus, devices, n, pci, err);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ACPI tables of a hardware-reduced platform (ACPI 6.4): RSDP, XSDT, FADT, MADT and DSDT. They
- * describe what is there and nothing else: no PIC, PIT, RTC, i8042 or VGA for a guest to probe.
+ * ACPI tables of a hardware-reduced platform (ACPI 6.4): RSDP, XSDT, FADT, MADT, DSDT and,
+ * with PCI, MCFG. They describe what is there and nothing else: no PIC, PIT, RTC, i8042 or VGA for
+ * a guest to probe.
  *
  * The structs that tell others apart are public for the tests, which walk the tables as a guest
  * does. All fields are little-endian, as is every host that runs this file.
@@ -144,13 +145,30 @@ struct acpi_madt_local_x2apic {
 _Static_assert(sizeof(struct acpi_madt_local_x2apic) == 16, "ACPI 6.4, section 5.2.12.12");
 
 /*
- * Write the tables that describe @cpus and @n @devices into @area of @mem, the RSDP at its start
- * (which must be a multiple of 16). Errors: -ENOSPC if @area is too small, -EINVAL for a device
- * that our tables can't describe, -EFAULT if @area isn't memory, -ENOMEM. Before the vCPUs run.
+ * Where configuration spaces are in memory, of one host bridge (PCI Firmware Specification 3.0,
+ * 4.1.2).
+ */
+struct acpi_mcfg {
+	struct acpi_header header;
+	uint8_t reserved[8];
+	uint64_t base;
+	uint16_t segment;
+	uint8_t first_bus;
+	uint8_t last_bus;
+	uint8_t reserved2[4];
+} __attribute__((packed));
+_Static_assert(sizeof(struct acpi_mcfg) == 60, "PCI Firmware Specification 3.0, 4.1.2");
+
+/*
+ * Write the tables that describe @cpus, @n @devices and @pci (or NULL) into @area of @mem, the RSDP
+ * at its start (which must be a multiple of 16). Errors: -ENOSPC if @area is too small, -EINVAL for
+ * a device that our tables can't describe, -EFAULT if @area isn't memory, -ENOMEM. Before the vCPUs
+ * run.
  *
  * arch_write_tables() is this with the area that the memory layout has for it.
  */
 int acpi_write_tables(const struct guest_memory *mem, struct memory_range area, unsigned int cpus,
-		      const struct arch_device *devices, size_t n, struct error *err);
+		      const struct arch_device *devices, size_t n, const struct arch_pci *pci,
+		      struct error *err);
 
 #endif

@@ -340,6 +340,32 @@ void aml_memory32_fixed(struct aml *aml, uint32_t base, uint32_t len)
 	aml_bytes(aml, out, sizeof(out));
 }
 
+/* Section 6.4.3.5, address space descriptors: all fields from the granularity on have one width. */
+static void address_space(struct aml *aml, uint8_t item, uint8_t type, uint8_t specific,
+			  uint64_t base, uint64_t len, size_t width)
+{
+	const uint64_t fields[] = {0, base, base + len - 1, 0, len};
+	uint8_t out[6 + 5 * 8] = {
+		[0] = item,	[1] = (uint8_t)(3 + 5 * width),
+		[3] = type,	[4] = 1 << 2 | 1 << 3, /* minimum and maximum are fixed */
+		[5] = specific,
+	};
+
+	for (size_t i = 0; i < 5; i++)
+		little_endian(out + 6 + i * width, fields[i], width);
+	aml_bytes(aml, out, 6 + 5 * width);
+}
+
+void aml_bus_numbers(struct aml *aml, uint16_t first, uint16_t last)
+{
+	address_space(aml, 0x88, 2, 0, first, (uint64_t)last - first + 1, 2);
+}
+
+void aml_memory_window(struct aml *aml, uint64_t base, uint64_t len)
+{
+	address_space(aml, 0x8a, 0, 1 << 0 /* read and write, not cacheable */, base, len, 8);
+}
+
 /* Section 6.4.3.6, Extended Interrupt Descriptor. */
 void aml_interrupt(struct aml *aml, uint32_t gsi, bool level)
 {

@@ -85,6 +85,12 @@ void aml_close_resources(struct aml *aml, aml_mark mark);
 void aml_io(struct aml *aml, uint16_t port, uint8_t len);
 void aml_memory32_fixed(struct aml *aml, uint32_t base, uint32_t len);
 
+/* What a bus bridge passes on: WordBusNumber and QWordMemory (ResourceProducer, MinFixed,
+ * MaxFixed).
+ */
+void aml_bus_numbers(struct aml *aml, uint16_t first, uint16_t last);
+void aml_memory_window(struct aml *aml, uint64_t base, uint64_t len);
+
 /* Interrupt(ResourceConsumer, Level or Edge, ActiveHigh, Exclusive). */
 void aml_interrupt(struct aml *aml, uint32_t gsi, bool level);
 

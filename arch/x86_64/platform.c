@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is where: memory around the hole, devices at their addresses. */
+#include <cpuid.h>
 #include <errno.h>
 
 #include "arch/arch.h"
@@ -64,4 +65,37 @@ int arch_place_device(enum arch_device_kind kind, unsigned int index, struct arc
 	if (device->gsi != ARCH_NO_GSI)
 		device->gsi += index;
 	return 0;
+}
+
+/* The first address that the CPU can't form. */
+static uint64_t address_end(void)
+{
+	unsigned int eax, ebx, ecx, edx;
+	unsigned int bits = 36;
+
+	if (__get_cpuid(0x80000008, &eax, &ebx, &ecx, &edx) && (eax & 0xff) < 64)
+		bits = eax & 0xff;
+	return 1ULL << bits;
+}
+
+void arch_place_pci(uint64_t memory_end, struct arch_pci *pci)
+{
+	const uint64_t size = LAYOUT_PCI_HIGH_SIZE;
+	struct memory_range high = {.base = (memory_end + size - 1) / size * size, .size = size};
+
+	/* Where the CPU can't reach it there is none; what needs to be is in the other one. */
+	if (high.base + high.size > address_end())
+		high = (struct memory_range){0};
+	*pci = (struct arch_pci){
+		.places =
+			{
+				.ecam = {.base = LAYOUT_PCI_ECAM, .size = PCI_ECAM_SIZE},
+				.port = LAYOUT_PORT_PCI,
+				.windows = {{.base = LAYOUT_PCI_WINDOW,
+					     .size = LAYOUT_PCI_WINDOW_SIZE},
+					    high},
+			},
+	};
+	for (uint32_t i = 0; i < 4; i++)
+		pci->gsi[i] = LAYOUT_GSI_PCI + i;
 }

@@ -16,6 +16,30 @@ unsigned int arch_max_cpus(void)
 	return 255;
 }
 
+/* As KVM has it at first: GSI n is pin n of the IOAPIC, and the first 16 are the PICs' too. */
+static unsigned int irqchip_routes(struct kvm_irq_routing_entry *entries)
+{
+	unsigned int n = 0;
+
+	for (uint32_t gsi = 0; gsi < LAYOUT_IOAPIC_PINS; gsi++) {
+		entries[n++] = (struct kvm_irq_routing_entry){
+			.gsi = gsi,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = {.irqchip = KVM_IRQCHIP_IOAPIC, .pin = gsi},
+		};
+		if (gsi >= 16)
+			continue;
+		entries[n++] = (struct kvm_irq_routing_entry){
+			.gsi = gsi,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = {.irqchip = gsi < 8 ? KVM_IRQCHIP_PIC_MASTER
+							 : KVM_IRQCHIP_PIC_SLAVE,
+				      .pin = gsi % 8},
+		};
+	}
+	return n;
+}
+
 int arch_vm_init(struct kvm_vm *vm, struct error *err)
 {
 	static const int needed[] = {KVM_CAP_IRQCHIP, KVM_CAP_IOEVENTFD, KVM_CAP_IRQFD,
@@ -38,6 +62,8 @@ int arch_vm_init(struct kvm_vm *vm, struct error *err)
 		errno = -ret;
 		return error_errno(err, "KVM: creating the interrupt controllers");
 	}
+	vm->irqchip_routes = irqchip_routes;
+	vm->first_msi_gsi = LAYOUT_IOAPIC_PINS;
 	return 0;
 }
 

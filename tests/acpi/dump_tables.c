@@ -133,7 +133,7 @@ int main(int argc, char **argv)
 	if (ret > 0)
 		ret = memory_create(&mem, ranges, (size_t)ret, &config, &err);
 	if (!ret)
-		ret = arch_write_tables(&mem, cpus, devices, (size_t)n, &tables, &err);
+		ret = arch_write_tables(&mem, cpus, devices, (size_t)n, NULL, &tables, &err);
 	if (ret)
 		fail(err.text);
 	else

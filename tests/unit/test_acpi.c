@@ -126,7 +126,7 @@ static struct tables write_and_walk(unsigned int cpus, const struct arch_device 
 {
 	gpa_t at = gpa(0);
 
-	ck_assert_int_eq(arch_write_tables(&mem, cpus, devices, n, &at, &err), 0);
+	ck_assert_int_eq(arch_write_tables(&mem, cpus, devices, n, NULL, &at, &err), 0);
 	ck_assert_uint_eq(at.value, LAYOUT_TABLES);
 	return walk(at.value);
 }
@@ -357,7 +357,7 @@ START_TEST(area_too_small)
 	int ret;
 
 	for (area.size = 1; area.size < 0x10000; area.size++) {
-		ret = acpi_write_tables(&mem, area, 3, devices, n, &err);
+		ret = acpi_write_tables(&mem, area, 3, devices, n, NULL, &err);
 		if (!ret)
 			break;
 		ck_assert_int_eq(ret, -ENOSPC);
@@ -374,7 +374,7 @@ START_TEST(area_is_no_memory)
 {
 	static const struct memory_range area = {0xe0000000, 0x10000};
 
-	ck_assert_int_eq(acpi_write_tables(&mem, area, 1, NULL, 0, &err), -EFAULT);
+	ck_assert_int_eq(acpi_write_tables(&mem, area, 1, NULL, 0, NULL, &err), -EFAULT);
 	ck_assert_ptr_nonnull(strstr(err.text, "0xe0000000"));
 }
 END_TEST
@@ -404,7 +404,7 @@ START_TEST(odd_device)
 {
 	gpa_t at;
 
-	ck_assert_int_eq(arch_write_tables(&mem, 1, &odd_devices[_i].device, 1, &at, &err),
+	ck_assert_int_eq(arch_write_tables(&mem, 1, &odd_devices[_i].device, 1, NULL, &at, &err),
 			 odd_devices[_i].expected);
 	if (odd_devices[_i].expected)
 		ck_assert_uint_gt(strlen(err.text), 20);
@@ -418,8 +418,8 @@ START_TEST(too_many_devices)
 
 	for (size_t i = 0; i < 257; i++)
 		devices[i] = pvpanic;
-	ck_assert_int_eq(arch_write_tables(&mem, 1, devices, 256, &at, &err), 0);
-	ck_assert_int_eq(arch_write_tables(&mem, 1, devices, 257, &at, &err), -EINVAL);
+	ck_assert_int_eq(arch_write_tables(&mem, 1, devices, 256, NULL, &at, &err), 0);
+	ck_assert_int_eq(arch_write_tables(&mem, 1, devices, 257, NULL, &at, &err), -EINVAL);
 }
 END_TEST
 

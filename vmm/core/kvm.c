@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -49,7 +50,11 @@ int kvm_vm_create(struct kvm_vm *vm, struct error *err)
 {
 	int ret;
 
-	*vm = (struct kvm_vm){.kvm_fd = -1, .vm_fd = -1};
+	*vm = (struct kvm_vm){
+		.kvm_fd = -1,
+		.vm_fd = -1,
+		.routes_lock = PTHREAD_MUTEX_INITIALIZER,
+	};
 	ret = open_kvm(err);
 	if (ret < 0)
 		return ret;
@@ -84,6 +89,9 @@ void kvm_vm_destroy(struct kvm_vm *vm)
 {
 	fd_close(&vm->vm_fd);
 	fd_close(&vm->kvm_fd);
+	free(vm->msi_routes);
+	vm->msi_routes = NULL;
+	vm->n_msi_routes = 0;
 }
 
 int kvm_vm_check(const struct kvm_vm *vm, int capability)
@@ -169,6 +177,104 @@ int kvm_vm_remove_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd)
 				     .gsi = gsi,
 				     .flags = KVM_IRQFD_FLAG_DEASSIGN,
 			     });
+}
+
+struct kvm_msi_route {
+	bool used;
+	struct kvm_msi_message message;
+};
+
+/* KVM takes the whole table at once. */
+static int commit_routes(const struct kvm_vm *vm)
+{
+	bool has_devid = kvm_vm_check(vm, KVM_CAP_MSI_DEVID);
+	struct kvm_irq_routing *table;
+	int ret;
+
+	table = calloc(1, sizeof(*table) + (KVM_IRQCHIP_ROUTES_MAX + vm->n_msi_routes) *
+						   sizeof(table->entries[0]));
+	if (!table)
+		return -ENOMEM;
+	table->nr = vm->irqchip_routes(table->entries);
+	for (uint32_t i = 0; i < vm->n_msi_routes; i++) {
+		const struct kvm_msi_message *message = &vm->msi_routes[i].message;
+
+		if (!vm->msi_routes[i].used)
+			continue;
+		table->entries[table->nr++] = (struct kvm_irq_routing_entry){
+			.gsi = vm->first_msi_gsi + i,
+			.type = KVM_IRQ_ROUTING_MSI,
+			.flags = has_devid ? KVM_MSI_VALID_DEVID : 0,
+			.u.msi.address_lo = (uint32_t)message->address,
+			.u.msi.address_hi = (uint32_t)(message->address >> 32),
+			.u.msi.data = message->data,
+			.u.msi.devid = has_devid ? message->devid : 0,
+		};
+	}
+	ret = kvm_ioctl(vm->vm_fd, KVM_SET_GSI_ROUTING, (uintptr_t)table);
+	free(table);
+	return ret;
+}
+
+/* The index of a route that is free, or a negative errno. */
+static int free_route(struct kvm_vm *vm)
+{
+	struct kvm_msi_route *routes;
+	unsigned int n = vm->n_msi_routes;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (!vm->msi_routes[i].used)
+			return (int)i;
+	}
+	routes = realloc(vm->msi_routes, (n + 1) * sizeof(*routes));
+	if (!routes)
+		return -ENOMEM;
+	routes[n] = (struct kvm_msi_route){0};
+	vm->msi_routes = routes;
+	vm->n_msi_routes = n + 1;
+	return (int)n;
+}
+
+static int set_msi(struct kvm_vm *vm, uint32_t gsi, const struct kvm_msi_message *message)
+{
+	int index = gsi ? (int)(gsi - vm->first_msi_gsi) : free_route(vm);
+	struct kvm_msi_route *route, old;
+	int ret;
+
+	if (index < 0)
+		return index;
+	route = &vm->msi_routes[index];
+	old = *route;
+	if (!old.used || old.message.address != message->address ||
+	    old.message.data != message->data || old.message.devid != message->devid) {
+		*route = (struct kvm_msi_route){.used = true, .message = *message};
+		ret = commit_routes(vm);
+		if (ret) {
+			*route = old;
+			return ret;
+		}
+	}
+	return (int)vm->first_msi_gsi + index;
+}
+
+int kvm_vm_set_msi(struct kvm_vm *vm, uint32_t gsi, const struct kvm_msi_message *message)
+{
+	int ret;
+
+	if (!vm->irqchip_routes)
+		return -ENOTSUP;
+	pthread_mutex_lock(&vm->routes_lock);
+	ret = set_msi(vm, gsi, message);
+	pthread_mutex_unlock(&vm->routes_lock);
+	return ret;
+}
+
+void kvm_vm_free_msi(struct kvm_vm *vm, uint32_t gsi)
+{
+	pthread_mutex_lock(&vm->routes_lock);
+	/* KVM forgets it with the next change: until then nobody can raise it. */
+	vm->msi_routes[gsi - vm->first_msi_gsi].used = false;
+	pthread_mutex_unlock(&vm->routes_lock);
 }
 
 int kvm_vcpu_create(const struct kvm_vm *vm, unsigned int index, struct kvm_vcpu *vcpu,

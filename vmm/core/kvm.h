@@ -7,6 +7,7 @@
 #define VMM_CORE_KVM_H
 
 #include <linux/kvm.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,6 +19,21 @@ struct kvm_vm {
 	int kvm_fd;	  /* /dev/kvm; owned */
 	int vm_fd;	  /* owned */
 	size_t vcpu_mmap; /* size of a vCPU's struct kvm_run mapping, in bytes */
+
+	/*
+	 * From arch/: how interrupt numbers (GSIs) reach the interrupt controller by default, at
+	 * most KVM_IRQCHIP_ROUTES_MAX entries; the first number that is free for messages.
+	 */
+	unsigned int (*irqchip_routes)(struct kvm_irq_routing_entry *entries);
+	uint32_t first_msi_gsi;
+
+	pthread_mutex_t routes_lock;	  /* of the next two */
+	struct kvm_msi_route *msi_routes; /* owned; of first_msi_gsi and those that follow */
+	unsigned int n_msi_routes;
+};
+
+enum {
+	KVM_IRQCHIP_ROUTES_MAX = 64,
 };
 
 struct kvm_vcpu {
@@ -68,6 +84,23 @@ int kvm_vm_add_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd);
  */
 int kvm_vm_add_level_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd, int resample_fd);
 int kvm_vm_remove_irqfd(const struct kvm_vm *vm, uint32_t gsi, int fd);
+
+/* A message-signalled interrupt: a write of @data to @address by the device @devid. */
+struct kvm_msi_message {
+	uint64_t address;
+	uint32_t data;
+	uint32_t devid; /* PCI: bus << 8 | slot << 3 | function */
+};
+
+/*
+ * Have @gsi, from then on a number for irqfds, stand for @message. @gsi: from an earlier call, or
+ * 0 for a new one. Returns the number, or a negative errno, and then nothing has changed; -ENOTSUP
+ * where the architecture has no messages. No ioctl if nothing changes. Any thread.
+ */
+int kvm_vm_set_msi(struct kvm_vm *vm, uint32_t gsi, const struct kvm_msi_message *message);
+
+/* Give a number back; no irqfd uses it any more. Any thread. */
+void kvm_vm_free_msi(struct kvm_vm *vm, uint32_t gsi);
 
 /* Create vCPU @index. On failure *@vcpu is as after kvm_vcpu_destroy(). */
 int kvm_vcpu_create(const struct kvm_vm *vm, unsigned int index, struct kvm_vcpu *vcpu,
