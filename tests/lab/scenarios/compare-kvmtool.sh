@@ -15,7 +15,7 @@ peers=
 [ ! -x "$LAB_DIR/bin/qemu" ] || peers="$peers qemu"
 [ -n "$peers" ] || lab_skip "neither XVMM_LAB_KVMTOOL nor XVMM_LAB_QEMU is set"
 
-guest_has_iperf3
+guest_has iperf3
 guest=$(guest_cmdline 'net_up; say ready; iperf3 -s')
 
 exec_vmm() {
