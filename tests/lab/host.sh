@@ -7,6 +7,7 @@
 lab_source=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 lab_cache=${XVMM_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xvmm-lab}
 lab_kernel=$lab_cache/kernel
+dpdk_pmds=/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0
 l1_memory=8192 # MiB; taken from the host only when touched
 
 say() {
@@ -115,9 +116,9 @@ pack() {
 }
 
 # build_guest WORK: WORK/guest.cpio, small enough for a guest of 64 MiB, and what guest_has of
-# lib.sh appends to it, as a kernel allows: WORK/{iperf3,tools,kexec}.cpio.
+# lib.sh appends to it, as a kernel allows: WORK/{iperf3,tools,kexec,dpdk}.cpio.
 build_guest() {
-	local root=$1/guest
+	local root=$1/guest pmd
 
 	place "$lab_source/guest/init" "$root/init"
 	place "$lab_source/guest/lib.sh" "$root/lib.sh"
@@ -145,6 +146,14 @@ build_guest() {
 	place "$lab_kernel/bzImage" "$root/boot/bzImage"
 	place "$1/guest.cpio" "$root/boot/guest.cpio"
 	pack "$root" >"$1/kexec.cpio"
+
+	root=$1/dpdk
+	place_program "$(type -P dpdk-testpmd)" "$root/usr/bin/dpdk-testpmd" "$root"
+	for pmd in bus_pci mempool_ring net_virtio; do
+		place_program "$dpdk_pmds/librte_$pmd.so.23.0" "$root$dpdk_pmds/librte_$pmd.so.23.0" "$root"
+	done
+	place_modules "$root" uio uio_pci_generic
+	pack "$root" >"$1/dpdk.cpio"
 }
 
 # build_tree WORK: WORK/l1 is the root of L1, WORK/l1/lab what scenarios see as
@@ -153,7 +162,7 @@ build_tree() {
 	local root=$1/l1 lab=$1/l1/lab file
 
 	build_guest "$1"
-	for file in guest iperf3 tools kexec; do
+	for file in guest iperf3 tools kexec dpdk; do
 		place "$1/$file.cpio" "$lab/$file.cpio"
 	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
