@@ -7,6 +7,7 @@
 lab_source=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 lab_cache=${XVMM_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xvmm-lab}
 lab_kernel=$lab_cache/kernel
+dpdk_pmds=/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0
 l1_memory=8192 # MiB; taken from the host only when touched
 
 say() {
@@ -114,10 +115,10 @@ pack() {
 	(cd "$1" && find . -mindepth 1 -printf '%P\0' | cpio -0oL -H newc -R 0:0 --quiet)
 }
 
-# build_guest WORK: WORK/guest.cpio, small enough for a guest of 64 MiB, and
-# WORK/iperf3.cpio to append to it, as a kernel allows.
+# build_guest WORK: WORK/guest.cpio, small enough for a guest of 64 MiB, and what guest_has of
+# lib.sh appends to it, as a kernel allows: WORK/{iperf3,tools,kexec,dpdk}.cpio.
 build_guest() {
-	local root=$1/guest
+	local root=$1/guest pmd
 
 	place "$lab_source/guest/init" "$root/init"
 	place "$lab_source/guest/lib.sh" "$root/lib.sh"
@@ -132,6 +133,27 @@ build_guest() {
 	root=$1/iperf3
 	place_program "$(type -P iperf3)" "$root/usr/bin/iperf3" "$root"
 	pack "$root" >"$1/iperf3.cpio"
+
+	root=$1/tools
+	place_program "$(type -P ethtool)" "$root/usr/bin/ethtool" "$root"
+	place_program "$(type -P tcpdump)" "$root/usr/bin/tcpdump" "$root"
+	place_program "$(type -P ip)" "$root/usr/bin/ip" "$root"
+	place_modules "$root" llc stp garp mrp 8021q
+	pack "$root" >"$1/tools.cpio"
+
+	root=$1/kexec
+	place_program "$(type -P kexec)" "$root/usr/bin/kexec" "$root"
+	place "$lab_kernel/bzImage" "$root/boot/bzImage"
+	place "$1/guest.cpio" "$root/boot/guest.cpio"
+	pack "$root" >"$1/kexec.cpio"
+
+	root=$1/dpdk
+	place_program "$(type -P dpdk-testpmd)" "$root/usr/bin/dpdk-testpmd" "$root"
+	for pmd in bus_pci mempool_ring net_virtio; do
+		place_program "$dpdk_pmds/librte_$pmd.so.23.0" "$root$dpdk_pmds/librte_$pmd.so.23.0" "$root"
+	done
+	place_modules "$root" uio uio_pci_generic
+	pack "$root" >"$1/dpdk.cpio"
 }
 
 # build_tree WORK: WORK/l1 is the root of L1, WORK/l1/lab what scenarios see as
@@ -140,11 +162,12 @@ build_tree() {
 	local root=$1/l1 lab=$1/l1/lab file
 
 	build_guest "$1"
-	place "$1/guest.cpio" "$lab/guest.cpio"
-	place "$1/iperf3.cpio" "$lab/iperf3.cpio"
+	for file in guest iperf3 tools kexec dpdk; do
+		place "$1/$file.cpio" "$lab/$file.cpio"
+	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
 	place "$lab_kernel/vmlinux" "$lab/vmlinux"
-	for file in "$lab_source"/{lib.sh,runner,interactive,scenarios/*.sh}; do
+	for file in "$lab_source"/{lib.sh,compare.sh,runner,interactive,scenarios/*.sh}; do
 		place "$file" "$lab/${file#"$lab_source/"}"
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"
@@ -176,7 +199,8 @@ build_l1() {
 	place "$lab_source/l1/init" "$root/init"
 	place_program "$(type -P busybox)" "$root/bin/busybox" "$root"
 	gcc -static -O2 -Wall -o "$root/bin/hold_kvm" "$lab_source/l1/hold_kvm.c"
-	place_modules "$root" irqbypass kvm kvm-amd vhost_iotlb vhost tun tap vhost_net
+	place_modules "$root" irqbypass kvm kvm-amd vhost_iotlb vhost tun tap vhost_net \
+		llc stp garp mrp 8021q
 	pack "$root" >"$1/l1.cpio"
 }
 

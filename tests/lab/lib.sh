@@ -25,10 +25,14 @@ iperf3() {
 	"$LAB_DIR/bin/iperf3" "$@"
 }
 
-# From now on guests have iperf3.
-guest_has_iperf3() {
+# guest_has PART...: from now on guests have that, too: iperf3; tools (ethtool, tcpdump, VLANs);
+# kexec (with a kernel and an initramfs in /boot); dpdk (testpmd, and drivers to take a NIC with).
+guest_has() {
 	LAB_INITRD=$LAB_TMP/initrd.cpio
-	cat "$LAB_DIR/guest.cpio" "$LAB_DIR/iperf3.cpio" >"$LAB_INITRD"
+	cat "$LAB_DIR/guest.cpio" >"$LAB_INITRD"
+	for part in "$@"; do
+		cat "$LAB_DIR/$part.cpio" >>"$LAB_INITRD"
+	done
 }
 
 lab_fail() {
@@ -150,9 +154,10 @@ expect_ram() {
 
 ip link set lo up
 
-# tap_up NAME: a tap for --net, with the host's end at 10.0.2.1.
+# tap_up NAME [FLAG...]: a tap for --net, with the host's end at 10.0.2.1.
 tap_up() {
-	ip tuntap add "$1" mode tap vnet_hdr
+	# shellcheck disable=SC2046 # flags are words
+	ip tuntap add "$1" mode tap vnet_hdr $(shift && echo "$@")
 	ip addr add 10.0.2.1/24 dev "$1"
 	ip link set "$1" up
 }

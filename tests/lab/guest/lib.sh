@@ -36,6 +36,21 @@ net_up() {
 	ip link set eth0 up
 }
 
+# feature BIT: 1 if the driver of the NIC has accepted that virtio feature.
+feature() {
+	cut -c $(($1 + 1)) /sys/class/net/eth0/device/features
+}
+
+# received: how many packets the NIC has given to the kernel.
+received() {
+	cat /sys/class/net/eth0/statistics/rx_packets
+}
+
+# setting OPTION NAME: what ethtool OPTION eth0 says of NAME (the last time, where it comes twice).
+setting() {
+	ethtool "$1" eth0 | sed -n "s/^[[:space:]]*$2:[[:space:]]*//p" | tail -n 1
+}
+
 # The kernel drops what the tty still holds when it powers off; setting a tty's
 # mode waits until it is sent (TCSADRAIN).
 power_off() {

@@ -7,7 +7,7 @@
 set -o pipefail
 
 tap_up tap0
-guest_has_iperf3
+guest_has iperf3
 iperf3 -s -1 >"$LAB_TMP/iperf3.log" &
 
 cmdline=$(guest_cmdline 'net_up; ping -c 3 10.0.2.1; iperf3 -c 10.0.2.1 -t 3 -f m' | sed 's/ quiet / /')

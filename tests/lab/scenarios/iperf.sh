@@ -6,7 +6,7 @@
 . "$LAB_DIR/lib.sh"
 
 tap_up tap0
-guest_has_iperf3
+guest_has iperf3
 lab_start 'net_up; say ready; iperf3 -s' --net tap0
 guest_wait 'lab: ready' 60
 sleep 1

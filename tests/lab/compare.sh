@@ -1,42 +1,17 @@
-# shellcheck shell=dash source=../lib.sh
+# shellcheck shell=dash source=lib.sh
 # SPDX-License-Identifier: Apache-2.0
-# shows: boot time, traffic and memory next to kvmtool's (XVMM_LAB_KVMTOOL=LKVM) and QEMU's (XVMM_LAB_QEMU=1)
-# set: extra
-# limit: 1800
-. "$LAB_DIR/lib.sh"
+#
+# Compares ways to run the same guest, for the compare-* scenarios, which give exec_vmm NAME (starts
+# one of them, as exec) and call: compare REFERENCE OTHER...
+#
+# The machine is emulated and its absolute numbers mean little, so they take turns, all on the same
+# kernel, initramfs and tap, and medians are compared.
 
-# The machine is emulated and its absolute numbers mean little, so the VMMs take
-# turns, all on the same kernel, initramfs and tap, and medians are compared.
 rounds=5
 seconds=3
-
-peers=
-[ ! -x "$LAB_DIR/bin/lkvm" ] || peers="$peers kvmtool"
-[ ! -x "$LAB_DIR/bin/qemu" ] || peers="$peers qemu"
-[ -n "$peers" ] || lab_skip "neither XVMM_LAB_KVMTOOL nor XVMM_LAB_QEMU is set"
-
-guest_has_iperf3
+guest_has iperf3
+# shellcheck disable=SC2034 # exec_vmm's
 guest=$(guest_cmdline 'net_up; say ready; iperf3 -s')
-
-exec_vmm() {
-	case $1 in
-	xvmm)
-		exec "$LAB_XVMM" --kernel "$LAB_KERNEL" --initrd "$LAB_INITRD" --cmdline "$guest" \
-			--cpus 1 --memory 256M --net tap0
-		;;
-	kvmtool)
-		exec "$LAB_DIR/bin/lkvm" run --kernel "$LAB_KERNEL" --initrd "$LAB_INITRD" \
-			--params "$guest" --cpus 1 --mem 256 --network mode=tap,tapif=tap0
-		;;
-	qemu)
-		exec "$LAB_DIR/bin/qemu" -L /usr/share/qemu -M microvm -enable-kvm -cpu host -smp 1 -m 256 \
-			-nodefaults -no-user-config -display none -serial stdio -no-reboot \
-			-kernel "$LAB_KERNEL" -initrd "$LAB_INITRD" -append "$guest" \
-			-netdev tap,id=net,ifname=tap0,script=no,downscript=no \
-			-global virtio-mmio.force-legacy=false -device virtio-net-device,netdev=net
-		;;
-	esac
-}
 
 ### Measurements; each adds a line to $LAB_TMP/VMM.MEASURE
 
@@ -137,34 +112,36 @@ median() {
 	sort -n "$LAB_TMP/$1.$2" | sed -n "$((rounds / 2 + 1))p"
 }
 
-# row MEASURE WORDS
+# row MEASURE WORDS: the medians, and their ratios to the first one's.
 row() {
-	mine=$(median xvmm "$1")
-	printf '%-34s %9s' "$2" "$mine"
-	for peer in $peers; do
-		median "$peer" "$1" | awk -v "mine=$mine" '{ printf " %9s %6.2f", $1, mine / $1 }'
+	reference=$(median "${vmms%% *}" "$1")
+	printf '%-32s' "$2"
+	for vmm in $vmms; do
+		median "$vmm" "$1" | awk -v "by=$reference" '{ printf " %10s %5.2f", $1, $1 / by }'
 	done
 	echo
 }
 
-tap_up tap0
-trace_prepare
-for _ in $(seq "$rounds"); do
-	for vmm in xvmm $peers; do
-		measure "$vmm"
+# compare NAME...: the ratios are to the first one.
+compare() {
+	vmms="$*"
+	trace_prepare
+	for _ in $(seq "$rounds"); do
+		for vmm in $vmms; do
+			measure "$vmm"
+		done
 	done
-done
-
-printf '%-34s %9s' "medians of $rounds; ratio: xvmm / it" xvmm
-for peer in $peers; do
-	printf ' %9s %6s' "$peer" ratio
-done
-echo
-row entry_ms 'exec to first guest entry, ms'
-row init_ms 'exec to guest init, ms'
-row tcp_out 'TCP guest to host, Mbit/s'
-row tcp_in 'TCP host to guest, Mbit/s'
-row udp_out 'UDP 64 B guest to host, 1/s'
-row udp_in 'UDP 64 B host to guest, 1/s'
-row rss_kib 'Rss without guest RAM, KiB'
-row private_kib 'private without guest RAM, KiB'
+	printf '%-32s' "medians of $rounds, ratio to the first"
+	for vmm in $vmms; do
+		printf ' %16s' "$vmm"
+	done
+	echo
+	row entry_ms 'exec to first guest entry, ms'
+	row init_ms 'exec to guest init, ms'
+	row tcp_out 'TCP guest to host, Mbit/s'
+	row tcp_in 'TCP host to guest, Mbit/s'
+	row udp_out 'UDP 64 B guest to host, 1/s'
+	row udp_in 'UDP 64 B host to guest, 1/s'
+	row rss_kib 'Rss without guest RAM, KiB'
+	row private_kib 'private without guest RAM, KiB'
+}

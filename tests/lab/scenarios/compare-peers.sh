@@ -1,0 +1,37 @@
+# shellcheck shell=dash source=../lib.sh
+# SPDX-License-Identifier: Apache-2.0
+# shows: both transports next to kvmtool (XVMM_LAB_KVMTOOL=LKVM) and QEMU microvm (XVMM_LAB_QEMU=1)
+# set: extra
+# limit: 2400
+. "$LAB_DIR/lib.sh"
+# shellcheck source=../compare.sh
+. "$LAB_DIR/compare.sh"
+
+exec_vmm() {
+	case $1 in
+	mmio | pci)
+		exec "$LAB_XVMM" --kernel "$LAB_KERNEL" --initrd "$LAB_INITRD" --cmdline "$guest" \
+			--cpus 1 --memory 256M --net tap0 --transport "$1"
+		;;
+	kvmtool)
+		exec "$LAB_DIR/bin/lkvm" run --kernel "$LAB_KERNEL" --initrd "$LAB_INITRD" \
+			--params "$guest" --cpus 1 --mem 256 --network mode=tap,tapif=tap0
+		;;
+	qemu)
+		exec "$LAB_DIR/bin/qemu" -L /usr/share/qemu -M microvm -enable-kvm -cpu host -smp 1 -m 256 \
+			-nodefaults -no-user-config -display none -serial stdio -no-reboot \
+			-kernel "$LAB_KERNEL" -initrd "$LAB_INITRD" -append "$guest" \
+			-netdev tap,id=net,ifname=tap0,script=no,downscript=no \
+			-global virtio-mmio.force-legacy=false -device virtio-net-device,netdev=net
+		;;
+	esac
+}
+
+peers=
+[ ! -x "$LAB_DIR/bin/lkvm" ] || peers="$peers kvmtool"
+[ ! -x "$LAB_DIR/bin/qemu" ] || peers="$peers qemu"
+[ -n "$peers" ] || lab_skip "neither XVMM_LAB_KVMTOOL nor XVMM_LAB_QEMU is set"
+
+tap_up tap0
+# shellcheck disable=SC2086 # names
+compare $peers mmio pci
