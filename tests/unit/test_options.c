@@ -99,7 +99,7 @@ static const struct {
 	{"--memory 64M,shared=", "'shared' needs a value"},
 	{"--memory 64M,shared=yes", "shared=yes: must be on or off"},
 	{"--memory 64M,", "unknown key ''"},
-	{"--net tap0,vhost=on", "unknown key 'vhost' (known keys: mac, mtu, id)"},
+	{"--net tap0,vhost=on", "unknown key 'vhost' (known keys: mac, mtu, id, queues, "},
 	{"--net tap0,mac=1:2:3:4:5:6", "is not a MAC address"},
 	{"--net tap0,mac=02:00:00:00:00:0g", "is not a MAC address"},
 	{"--net tap0,mac=02:00:00:00:00:011", "is not a MAC address"},
