@@ -39,7 +39,7 @@ struct virtio_net_options {
 /*
  * Create a network device with as many pairs of queues as @datapath (taken over, also on failure)
  * has. *@dev is the caller's, to give to a transport. @log outlives the device. A feature that is
- * required and can't be is a usage error.
+ * required and can't be offered: -EOPNOTSUPP, or a usage error if no backend could help.
  */
 int virtio_net_create(const struct virtio_net_options *options, struct datapath *datapath,
 		      const struct logger *log, struct virtio_device **dev, struct error *err);

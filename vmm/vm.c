@@ -22,6 +22,7 @@
 #include "virtio/mmio.h"
 #include "virtio/net.h"
 #include "virtio/net_features.h"
+#include "virtio/ring.h"
 #include "virtio/tap.h"
 #include "vmm/console.h"
 #include "vmm/core/error.h"
@@ -286,9 +287,9 @@ static int check_net(const struct xvmm_config *config, unsigned int index, struc
 	if (net->queues > VIRTIO_NET_PAIRS_MAX)
 		return error_usage(err, "%s: %u pairs of queues: at most %u", id, net->queues,
 				   VIRTIO_NET_PAIRS_MAX);
-	if (size > INPROCESS_RING_SIZE_MAX)
+	if (size > RING_SIZE_MAX)
 		return error_usage(err, "%s: queues of size %u: at most %u", id, size,
-				   INPROCESS_RING_SIZE_MAX);
+				   RING_SIZE_MAX);
 	if (size & (size - 1) && !(net->features_on >> VIRTIO_F_RING_PACKED & 1))
 		return error_usage(err,
 				   "%s: queues of size %u: without packed=on a power of two is "
