@@ -44,8 +44,14 @@ static bool has_status(const struct virtio_device *dev, uint8_t bits)
 static void start_queue(struct virtio_device *dev, unsigned int index)
 {
 	struct virtio_queue *queue = &dev->queues[index];
-	int ret = dev->ops->start_queue(dev, index);
+	int ret;
 
+	/* Set up before the features said which queues there are: the driver guessed wrong. */
+	if (!queue->size_max || queue->ring.size > queue->size_max) {
+		virtio_device_break(dev, "a queue is larger than offered, or none");
+		return;
+	}
+	ret = dev->ops->start_queue(dev, index);
 	if (ret)
 		virtio_device_break(dev, strerror(-ret));
 	else
@@ -86,11 +92,18 @@ void virtio_device_reset_queue(struct virtio_device *dev, unsigned int index)
 	fd_eventfd_drain(queue->kick_fd);
 }
 
+static void negotiated(struct virtio_device *dev)
+{
+	if (dev->ops->negotiated)
+		dev->ops->negotiated(dev);
+}
+
 static void reset(struct virtio_device *dev)
 {
 	for (unsigned int i = 0; i < dev->n_queues; i++)
 		virtio_device_reset_queue(dev, i);
 	dev->accepted = 0;
+	negotiated(dev);
 	/* Nobody else writes these now: the queues' threads are gone. */
 	atomic_store(&dev->interrupt_status, 0);
 	atomic_store(&dev->status, 0);
@@ -141,6 +154,8 @@ void virtio_device_set_status(struct virtio_device *dev, uint8_t status)
 	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK && !((old | fresh) & VIRTIO_CONFIG_S_FEATURES_OK))
 		fresh &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
 	atomic_fetch_or(&dev->status, fresh);
+	if (fresh & VIRTIO_CONFIG_S_FEATURES_OK)
+		negotiated(dev);
 	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK)
 		start(dev);
 }
@@ -162,7 +177,7 @@ void virtio_device_set_queue_ready(struct virtio_device *dev, unsigned int index
 {
 	struct virtio_queue *queue = &dev->queues[index];
 
-	if (queue->ready == ready)
+	if (queue->ready == ready || !queue->size_max)
 		return;
 	queue->ready = ready;
 	stop_queue(dev, index);

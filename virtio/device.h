@@ -26,7 +26,7 @@ struct error;
 struct virtio_device;
 
 struct virtio_queue {
-	uint16_t size_max;	/* what the device offers */
+	uint16_t size_max;	/* what the device offers; 0: there is no such queue */
 	struct ring_state ring; /* as the driver set it up; where it stands once it was stopped */
 	bool ready;		/* the driver has enabled it */
 	bool running;		/* the device serves it */
@@ -40,6 +40,13 @@ struct virtio_device_ops {
 	 * another that is missing.
 	 */
 	bool (*validate_features)(const struct virtio_device *dev, uint64_t features);
+
+	/*
+	 * dev->accepted is settled (FEATURES_OK), or is 0 again, with all queues stopped (reset):
+	 * what a driver has set is forgotten. Which queues there are may depend on it: those that
+	 * are not have the size_max 0. NULL: nothing depends on it.
+	 */
+	void (*negotiated)(struct virtio_device *dev);
 
 	/* The driver is ready (DRIVER_OK): dev->accepted is final. 0 or a negative errno. */
 	int (*start)(struct virtio_device *dev);

@@ -5,104 +5,324 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
+#include <linux/virtio_mmio.h>
 #include <linux/virtio_net.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
-#include "virtio/datapath.h"
-#include "virtio/device.h"
+#include "virtio/net_device.h"
+#include "virtio/net_features.h"
 #include "vmm/core/error.h"
+#include "vmm/core/fd.h"
 
 enum {
-	QUEUES = 2, /* receiveq1, transmitq1 (5.1.2) */
-	QUEUE_SIZE = 256,
+	CONTROL_QUEUE_SIZE = 64,
+	/* Commands that are served before the loop's other descriptors get their turn. */
+	CONTROL_BATCH = 16,
 };
 
-struct net {
-	struct virtio_device dev;
-	struct datapath *datapath; /* owned */
-	char id[32];
-	struct virtio_net_config config; /* little-endian, as the driver reads it */
-};
 _Static_assert(offsetof(struct virtio_net_config, status) == 6, "5.1.4");
 _Static_assert(offsetof(struct virtio_net_config, mtu) == 10, "5.1.4");
+_Static_assert(offsetof(struct virtio_net_config, rss_max_key_size) == 17, "5.1.4");
+_Static_assert(sizeof(struct virtio_net_config) == 24, "5.1.4");
 
 #define FEATURE(name) (1ULL << (name))
 
-/* Which feature is nothing without which others (5.1.3.1). One of @any must be there. */
-static const struct {
-	uint64_t feature;
-	uint64_t any;
-} dependencies[] = {
-	{FEATURE(VIRTIO_NET_F_GUEST_TSO4), FEATURE(VIRTIO_NET_F_GUEST_CSUM)},
-	{FEATURE(VIRTIO_NET_F_GUEST_TSO6), FEATURE(VIRTIO_NET_F_GUEST_CSUM)},
-	{FEATURE(VIRTIO_NET_F_GUEST_ECN),
-	 FEATURE(VIRTIO_NET_F_GUEST_TSO4) | FEATURE(VIRTIO_NET_F_GUEST_TSO6)},
-	{FEATURE(VIRTIO_NET_F_HOST_TSO4), FEATURE(VIRTIO_NET_F_CSUM)},
-	{FEATURE(VIRTIO_NET_F_HOST_TSO6), FEATURE(VIRTIO_NET_F_CSUM)},
-	{FEATURE(VIRTIO_NET_F_HOST_ECN),
-	 FEATURE(VIRTIO_NET_F_HOST_TSO4) | FEATURE(VIRTIO_NET_F_HOST_TSO6)},
-};
+/* What takes no datapath. */
+static const uint64_t own_features =
+	FEATURE(VIRTIO_NET_F_STATUS) | FEATURE(VIRTIO_NET_F_SPEED_DUPLEX) |
+	FEATURE(VIRTIO_NET_F_CTRL_VQ) | FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) |
+	FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE) | FEATURE(VIRTIO_F_RING_RESET) |
+	FEATURE(VIRTIO_F_NOTIFICATION_DATA);
+
+/* --- configuration space --- */
+
+/* A new generation, and the interrupt if @tell and there is a driver. Under the config lock. */
+static void config_changed(struct net *net, bool tell)
+{
+	if (tell && atomic_load(&net->dev.status) & VIRTIO_CONFIG_S_DRIVER_OK)
+		virtio_device_config_changed(&net->dev);
+	else
+		atomic_fetch_add(&net->dev.config_generation, 1);
+}
+
+static void set_status(struct net *net, uint16_t set, uint16_t clear, bool tell)
+{
+	uint16_t before, after;
+
+	pthread_mutex_lock(&net->config_lock);
+	before = le16toh(net->config.status);
+	after = (uint16_t)((before | set) & ~clear);
+	net->config.status = htole16(after);
+	if (before != after)
+		config_changed(net, tell);
+	pthread_mutex_unlock(&net->config_lock);
+}
+
+void net_set_mac(struct net *net, const uint8_t mac[6])
+{
+	pthread_mutex_lock(&net->config_lock);
+	if (memcmp(net->config.mac, mac, sizeof(net->config.mac)) != 0) {
+		memcpy(net->config.mac, mac, sizeof(net->config.mac));
+		config_changed(net, false);
+	}
+	pthread_mutex_unlock(&net->config_lock);
+}
+
+void net_clear_announce(struct net *net)
+{
+	set_status(net, 0, VIRTIO_NET_S_ANNOUNCE, false);
+}
+
+static void net_read_config(struct virtio_device *dev, size_t offset, void *data, size_t len)
+{
+	struct net *net = (struct net *)dev;
+
+	pthread_mutex_lock(&net->config_lock);
+	memcpy(data, (const char *)&net->config + offset, len);
+	pthread_mutex_unlock(&net->config_lock);
+}
+
+void virtio_net_set_link(struct virtio_device *dev, bool up)
+{
+	struct net *net = (struct net *)dev;
+
+	pthread_mutex_lock(&dev->lock);
+	if (net->link_up != up) {
+		net->link_up = up;
+		if (atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK &&
+		    net_ctrl_apply_filter(net))
+			log_warning(dev->log, "%s: the datapath does not take the link's state",
+				    dev->name);
+		set_status(net, up ? VIRTIO_NET_S_LINK_UP : 0, up ? 0 : VIRTIO_NET_S_LINK_UP, true);
+	}
+	pthread_mutex_unlock(&dev->lock);
+}
+
+int virtio_net_announce(struct virtio_device *dev)
+{
+	struct net *net = (struct net *)dev;
+	bool can;
+
+	pthread_mutex_lock(&dev->lock);
+	can = net_accepted(net, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
+	      net_accepted(net, VIRTIO_NET_F_STATUS) &&
+	      atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK;
+	if (can)
+		set_status(net, VIRTIO_NET_S_ANNOUNCE, 0, true);
+	pthread_mutex_unlock(&dev->lock);
+	return can ? 0 : -EOPNOTSUPP;
+}
+
+/* --- the control queue --- */
+
+/* Copy @len bytes out of, or into, the front of @iov, which is that long. */
+static void gather(uint8_t *to, const struct iovec *iov, size_t len)
+{
+	for (; len; iov++) {
+		size_t n = iov->iov_len < len ? iov->iov_len : len;
+
+		memcpy(to, iov->iov_base, n);
+		to += n;
+		len -= n;
+	}
+}
+
+static void scatter(const struct iovec *iov, const uint8_t *from, size_t len)
+{
+	for (; len; iov++) {
+		size_t n = iov->iov_len < len ? iov->iov_len : len;
+
+		memcpy(iov->iov_base, from, n);
+		from += n;
+		len -= n;
+	}
+}
+
+/* Carry out the command in @chain; returns how many bytes were written into it. */
+static uint32_t execute(struct net *net, const struct ring_chain *chain, const struct iovec *iov)
+{
+	/* What can't be read is a command that doesn't exist. */
+	size_t len = chain->out_len <= NET_CTRL_COMMAND_MAX ? chain->out_len : 0;
+	struct net_ctrl_reply reply;
+	uint8_t *command;
+
+	/* A driver that leaves no room for the ack doesn't get to know, so nothing is done. */
+	if (!chain->in_len)
+		return 0;
+	command = malloc(len + 1);
+	if (!command)
+		len = 0;
+	gather(command, iov, len);
+	net_ctrl_execute(net, command, len, &reply);
+	free(command);
+	if (reply.len > chain->in_len)
+		reply = (struct net_ctrl_reply){.len = 1, .bytes = {VIRTIO_NET_ERR}};
+	scatter(iov + chain->n_out, reply.bytes, reply.len);
+	return (uint32_t)reply.len;
+}
+
+static void serve_control(struct net *net)
+{
+	struct virtio_device *dev = &net->dev;
+	struct ring *ring = &net->control_ring;
+	struct iovec iov[CONTROL_QUEUE_SIZE];
+	struct ring_chain chain;
+	char text[128];
+
+	fd_eventfd_drain(net->control->kick_fd);
+	for (unsigned int i = 0; i < CONTROL_BATCH; i++) {
+		int ret = ring_pop(ring, &chain, iov, CONTROL_QUEUE_SIZE);
+
+		if (ret < 0) {
+			snprintf(text, sizeof(text), "control ring: %s", ring->broken);
+			virtio_device_break(dev, text);
+			return;
+		}
+		if (ret == 0) {
+			if (!ring_enable_kicks(ring))
+				return;
+			continue;
+		}
+		ring_push(ring, &chain, execute(net, &chain, iov));
+		if (ring_publish(ring)) {
+			atomic_fetch_or(&dev->interrupt_status, VIRTIO_MMIO_INT_VRING);
+			fd_eventfd_signal(net->control->call_fd);
+		}
+	}
+	/* There may be more: in the loop's next turn. */
+	fd_eventfd_signal(net->control->kick_fd);
+}
+
+static void control_ready(struct loop_watch *watch, uint32_t events)
+{
+	struct net *net = watch->opaque;
+
+	(void)events;
+	pthread_mutex_lock(&net->dev.lock);
+	/* A vCPU may have stopped it since the kick. */
+	if (net->control)
+		serve_control(net);
+	pthread_mutex_unlock(&net->dev.lock);
+}
+
+static int start_control(struct net *net, struct virtio_queue *queue)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+
+	if (epoll_ctl(net->control_watch.fd, EPOLL_CTL_ADD, queue->kick_fd, &event) < 0)
+		return -errno;
+	/* A ring that is wrong from the start breaks when the first command is taken. */
+	ring_start(&net->control_ring, net->mem, &queue->ring, net->dev.accepted);
+	net->control = queue;
+	/* Look for commands at once, kick or no kick. */
+	fd_eventfd_signal(queue->kick_fd);
+	return 0;
+}
+
+static void stop_control(struct net *net)
+{
+	epoll_ctl(net->control_watch.fd, EPOLL_CTL_DEL, net->control->kick_fd, NULL);
+	net->control->ring = net->control_ring.state;
+	net->control = NULL;
+}
+
+/* --- the device --- */
+
+static bool is_control(const struct net *net, unsigned int index)
+{
+	return net_accepted(net, VIRTIO_NET_F_CTRL_VQ) && index == 2 * net_pairs(net);
+}
 
 static bool net_validate_features(const struct virtio_device *dev, uint64_t features)
 {
 	(void)dev;
-	for (size_t i = 0; i < sizeof(dependencies) / sizeof(dependencies[0]); i++) {
-		if (features & dependencies[i].feature && !(features & dependencies[i].any))
-			return false;
+	return net_features_valid(features);
+}
+
+static uint16_t power_of_two_below(uint16_t n)
+{
+	while (n & (n - 1))
+		n = (uint16_t)(n & (n - 1));
+	return n;
+}
+
+static void net_negotiated(struct virtio_device *dev)
+{
+	struct net *net = (struct net *)dev;
+	/* As long as nothing was accepted, all that may be is there. */
+	bool all = !dev->accepted;
+	uint16_t size = net->queue_size;
+
+	if (!all && !net_accepted(net, VIRTIO_F_RING_PACKED))
+		size = power_of_two_below(size); /* 2.7 */
+	for (unsigned int i = 0; i < dev->n_queues; i++) {
+		bool control = all ? i == 2 * net->max_pairs : is_control(net, i);
+
+		dev->queues[i].size_max = control			  ? CONTROL_QUEUE_SIZE
+					  : all || i < 2 * net_pairs(net) ? size
+									  : 0;
 	}
-	return true;
+	net_ctrl_reset(net);
+	net_set_mac(net, net->mac);
+	net_clear_announce(net);
 }
 
 static int net_start(struct virtio_device *dev)
 {
-	struct datapath *datapath = ((struct net *)dev)->datapath;
+	struct net *net = (struct net *)dev;
+	int ret = net->datapath->ops->set_features(net->datapath, dev->accepted);
 
-	return datapath->ops->set_features(datapath, dev->accepted);
+	return ret ? ret : net_ctrl_apply(net);
 }
 
 static int net_start_queue(struct virtio_device *dev, unsigned int index)
 {
-	struct datapath *datapath = ((struct net *)dev)->datapath;
-	const struct virtio_queue *queue = &dev->queues[index];
+	struct net *net = (struct net *)dev;
+	struct virtio_queue *queue = &dev->queues[index];
 	const struct datapath_wires wires = {
 		.kick_fd = queue->kick_fd,
 		.call_fd = queue->call_fd,
 		.interrupt_status = &dev->interrupt_status,
 	};
 
-	return datapath->ops->start_ring(datapath, index, &queue->ring, &wires);
+	if (is_control(net, index))
+		return start_control(net, queue);
+	net_ctrl_queue_starts(net, index);
+	return net->datapath->ops->start_ring(net->datapath, index, &queue->ring, &wires);
 }
 
 static void net_stop_queue(struct virtio_device *dev, unsigned int index)
 {
-	struct datapath *datapath = ((struct net *)dev)->datapath;
+	struct net *net = (struct net *)dev;
 
-	datapath->ops->stop_ring(datapath, index, &dev->queues[index].ring);
-}
-
-static void net_read_config(struct virtio_device *dev, size_t offset, void *data, size_t len)
-{
-	memcpy(data, (const char *)&((struct net *)dev)->config + offset, len);
+	if (is_control(net, index))
+		stop_control(net);
+	else
+		net->datapath->ops->stop_ring(net->datapath, index, &dev->queues[index].ring);
 }
 
 static void net_destroy(struct virtio_device *dev)
 {
 	struct net *net = (struct net *)dev;
 
+	loop_watch_remove(net->loop, &net->control_watch);
+	fd_close(&net->control_watch.fd);
 	net->datapath->ops->destroy(net->datapath);
+	pthread_mutex_destroy(&net->config_lock);
 	free(net);
 }
 
 static const struct virtio_device_ops net_ops = {
 	.validate_features = net_validate_features,
+	.negotiated = net_negotiated,
 	.start = net_start,
 	.start_queue = net_start_queue,
 	.stop_queue = net_stop_queue,
 	.read_config = net_read_config,
-	/* Up to the last field that a feature we offer brings. */
-	.config_size = offsetof(struct virtio_net_config, mtu) + sizeof(uint16_t),
+	.config_size = sizeof(struct virtio_net_config),
 	.destroy = net_destroy,
 };
 
@@ -114,39 +334,128 @@ static void ring_broken(void *opaque, unsigned int index, const char *why)
 	virtio_device_break(opaque, text);
 }
 
+/* --- creation --- */
+
+static uint64_t offered_features(const struct virtio_net_options *options,
+				 const struct datapath *datapath)
+{
+	uint64_t features = datapath->ops->features(datapath) | own_features;
+
+	return net_features_offer(features & ~options->disabled) | FEATURE(VIRTIO_F_VERSION_1) |
+	       FEATURE(VIRTIO_NET_F_MAC) | (options->mtu ? FEATURE(VIRTIO_NET_F_MTU) : 0);
+}
+
+/* Why is the first of the features @missing not offered? */
+static int missing_feature(const struct net *net, const struct virtio_net_options *options,
+			   uint64_t missing, struct error *err)
+{
+	const struct net_feature *feature = net_features_first(missing);
+	const struct net_feature *needs;
+
+	if (!feature)
+		return error_usage(err, "%s: unknown features 0x%llx are asked for", options->id,
+				   (unsigned long long)missing);
+	if (feature->bit & options->disabled)
+		return error_usage(err, "%s: %s is both on and off", options->id, feature->name);
+	if (feature->needs && !(feature->needs & net->dev.offered)) {
+		needs = net_features_first(feature->needs);
+		return error_usage(err, "%s: %s=on: it needs %s, which is not offered", options->id,
+				   feature->name, needs->name);
+	}
+	return error_set(
+		err, -EOPNOTSUPP, "%s: %s=on: its backend can't%s", options->id, feature->name,
+		feature->bit == FEATURE(VIRTIO_NET_F_MQ) ? " (it takes queues=2 or more)" : "");
+}
+
+static void init_config(struct net *net, const struct virtio_net_options *options)
+{
+	uint64_t offered = net->dev.offered;
+	bool rss = offered & FEATURE(VIRTIO_NET_F_RSS);
+	bool hash = rss || offered & FEATURE(VIRTIO_NET_F_HASH_REPORT);
+
+	memcpy(net->config.mac, options->mac, sizeof(net->config.mac));
+	net->config.status = htole16(VIRTIO_NET_S_LINK_UP);
+	net->config.max_virtqueue_pairs = htole16((uint16_t)net->max_pairs);
+	net->config.mtu = htole16(options->mtu);
+	net->config.speed = htole32(options->speed ? options->speed : UINT32_MAX);
+	net->config.duplex = !options->half_duplex;
+	net->config.rss_max_key_size = hash ? NET_RSS_KEY_SIZE : 0;
+	net->config.rss_max_indirection_table_length = htole16(rss ? NET_RSS_TABLE_MAX : 0);
+	net->config.supported_hash_types = htole32(hash ? NET_RSS_HASH_TYPES : 0);
+}
+
+static unsigned int max_pairs(const struct datapath *datapath, uint64_t offered)
+{
+	unsigned int n = datapath->ops->max_queue_pairs ? datapath->ops->max_queue_pairs(datapath)
+							: 1;
+
+	if (!(offered & (FEATURE(VIRTIO_NET_F_MQ) | FEATURE(VIRTIO_NET_F_RSS))))
+		return 1;
+	return n < VIRTIO_NET_PAIRS_MAX ? n : VIRTIO_NET_PAIRS_MAX;
+}
+
+/* Queues, and what watches the control queue. */
+static int init_queues(struct net *net)
+{
+	bool control = net->dev.offered & FEATURE(VIRTIO_NET_F_CTRL_VQ);
+	int ret = virtio_device_init(&net->dev, 2 * net->max_pairs + control, net->queue_size);
+
+	if (ret)
+		return ret;
+	net->control_watch = (struct loop_watch){
+		.fd = epoll_create1(EPOLL_CLOEXEC),
+		.ready = control_ready,
+		.opaque = net,
+	};
+	if (net->control_watch.fd < 0)
+		return -errno;
+	ret = loop_watch_set(net->loop, &net->control_watch, EPOLLIN);
+	if (!ret)
+		net_negotiated(&net->dev);
+	return ret;
+}
+
 int virtio_net_create(const struct virtio_net_options *options, struct datapath *datapath,
 		      const struct logger *log, struct virtio_device **dev, struct error *err)
 {
 	struct net *net = calloc(1, sizeof(*net));
+	uint64_t missing;
 	int ret;
 
+	*dev = NULL;
 	if (!net) {
 		datapath->ops->destroy(datapath);
 		return error_set(err, -ENOMEM, "%s: out of memory", options->id);
 	}
+	pthread_mutex_init(&net->config_lock, NULL);
 	net->datapath = datapath;
 	datapath->events = (struct datapath_events){ring_broken, net};
 	snprintf(net->id, sizeof(net->id), "%s", options->id);
-	memcpy(net->config.mac, options->mac, sizeof(net->config.mac));
-	net->config.status = htole16(VIRTIO_NET_S_LINK_UP);
-	net->config.max_virtqueue_pairs = htole16(1);
-	net->config.mtu = htole16(options->mtu);
+	net->mem = options->mem;
+	net->loop = options->loop;
+	net->control_watch.fd = -1;
+	net->queue_size = options->queue_size ? options->queue_size : VIRTIO_NET_QUEUE_SIZE;
+	net->link_up = true;
+	memcpy(net->mac, options->mac, sizeof(net->mac));
 
 	net->dev.ops = &net_ops;
 	net->dev.id = VIRTIO_ID_NET;
 	net->dev.name = net->id;
 	net->dev.log = log;
-	net->dev.offered = datapath->ops->features(datapath) | FEATURE(VIRTIO_F_VERSION_1) |
-			   FEATURE(VIRTIO_F_RING_RESET) | FEATURE(VIRTIO_NET_F_MAC) |
-			   FEATURE(VIRTIO_NET_F_STATUS);
-	if (options->mtu)
-		net->dev.offered |= FEATURE(VIRTIO_NET_F_MTU);
-	net->dev.offered &= ~options->disabled;
-	ret = virtio_device_init(&net->dev, QUEUES, QUEUE_SIZE);
+	net->dev.offered = offered_features(options, datapath);
+	net->max_pairs = max_pairs(datapath, net->dev.offered);
+	init_config(net, options);
+	ret = init_queues(net);
+	if (ret) {
+		errno = -ret;
+		error_errno(err, "%s: creating its queues", options->id);
+	}
+	missing = options->required & ~net->dev.offered;
+	if (!ret && missing)
+		ret = missing_feature(net, options, missing, err);
 	if (ret) {
 		virtio_device_destroy(&net->dev);
-		errno = -ret;
-		return error_errno(err, "%s: creating its queues", options->id);
+		return ret;
 	}
 	*dev = &net->dev;
 	return 0;

@@ -1,30 +1,61 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The virtio network device (virtio 1.3, section 5.1): its features and configuration space. Its
- * rings are served by a datapath.
+ * The virtio network device (virtio 1.3, section 5.1): its features, its configuration space and
+ * its control queue. The rings of packets are served by a datapath.
+ *
+ * The control queue is served by the thread that runs the loop; all else as in virtio/device.h.
  */
 #ifndef VIRTIO_NET_H
 #define VIRTIO_NET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct datapath;
 struct error;
+struct guest_memory;
 struct logger;
+struct loop;
 struct virtio_device;
 
+enum {
+	VIRTIO_NET_PAIRS_MAX = 16, /* pairs of queues; of a datapath with more, no more are used */
+	VIRTIO_NET_QUEUE_SIZE = 256, /* what is offered unless told otherwise */
+};
+
 struct virtio_net_options {
-	const char *id; /* for messages; copied */
+	const char *id;			/* for messages; copied */
+	const struct guest_memory *mem; /* outlives the device */
+	struct loop *loop;		/* outlives the device */
 	uint8_t mac[6];
-	uint16_t mtu;	   /* offered to the driver; 0: not offered */
-	uint64_t disabled; /* features not to offer, whatever the datapath has */
+	uint16_t mtu;	     /* offered to the driver; 0: not offered */
+	uint16_t queue_size; /* descriptors of a queue of packets, at most; 0: as above */
+	uint32_t speed;	     /* told to the driver, in Mbit/s; 0: unknown */
+	bool half_duplex;    /* told to the driver */
+	uint64_t disabled;   /* features not to offer, nor what needs them */
+	uint64_t required;   /* features that must be offered */
 };
 
 /*
- * Create a network device with one pair of queues, served by @datapath (taken over, also on
- * failure). *@dev is the caller's, to give to a transport. @log outlives the device.
+ * Create a network device with as many pairs of queues as @datapath (taken over, also on failure)
+ * has. *@dev is the caller's, to give to a transport. @log outlives the device. A feature that is
+ * required and can't be offered: -EOPNOTSUPP, or a usage error if no backend could help.
  */
 int virtio_net_create(const struct virtio_net_options *options, struct datapath *datapath,
 		      const struct logger *log, struct virtio_device **dev, struct error *err);
+
+/*
+ * Plug or unplug the cable: the driver is told by the link status (VIRTIO_NET_F_STATUS). While the
+ * link is down nothing is received if the datapath can filter; what a driver transmits all the
+ * same is sent. A device begins with the link up; a reset changes nothing. Any thread, which does
+ * not hold the device's lock.
+ */
+void virtio_net_set_link(struct virtio_device *dev, bool up);
+
+/*
+ * Ask the driver to announce itself to the network (5.1.6.5.4). -EOPNOTSUPP if there is none that
+ * runs and has VIRTIO_NET_F_GUEST_ANNOUNCE and _STATUS. Any thread, as above.
+ */
+int virtio_net_announce(struct virtio_device *dev);
 
 #endif

@@ -20,8 +20,9 @@ struct net_mac_table {
 };
 
 struct net_filter {
-	bool active;			      /* CTRL_RX was negotiated; else everything passes */
-	bool promisc, allmulti;		      /* VIRTIO_NET_CTRL_RX */
+	bool active;  /* CTRL_RX was negotiated; else everything passes */
+	bool promisc; /* everything passes, whatever else is set */
+	bool allmulti;
 	bool alluni, nomulti, nouni, nobcast; /* VIRTIO_NET_F_CTRL_RX_EXTRA */
 	bool vlan_active;		      /* CTRL_VLAN was negotiated; else tags don't matter */
 	uint8_t mac[6];			      /* the device's own */
@@ -29,7 +30,9 @@ struct net_filter {
 	uint8_t vlans[NET_FILTER_VLANS / 8];
 };
 
-/* Whether the driver wants the frame of which @len bytes (NET_FILTER_HEADER are enough) are here.
+/*
+ * Whether the driver wants the frame of which @len bytes (NET_FILTER_HEADER are enough) are here,
+ * the destination first. Never waits nor allocates. Any thread, while nobody changes @filter.
  */
 bool net_filter_accepts(const struct net_filter *filter, const uint8_t *frame, size_t len);
 

@@ -2,9 +2,11 @@
 #include "vmm/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "virtio/net_features.h"
 #include "vmm/core/error.h"
 
 const char options_help[] =
@@ -23,8 +25,12 @@ const char options_help[] =
 	"  --memory SIZE[,shared=on|off][,hugepages=on|off][,prealloc=on|off]\n"
 	"                     32M or more (default: 512M); shared: a memfd, not private memory;\n"
 	"                     hugepages: 2 MiB pages from the host's pool; prealloc: all of it now\n"
-	"  --net TAP[,mac=M][,mtu=N][,id=ID][,transport=mmio|pci]\n"
-	"                     a network device on an existing tap; may be repeated\n"
+	"  --net TAP[,mac=M][,mtu=N][,id=ID][,transport=mmio|pci][,queues=N][,queue_size=N]\n"
+	"           [,packed=on|off][,speed=MBITS][,duplex=full|half][,FEATURE=on|off]...\n"
+	"                     a network device on an existing tap; may be repeated; queues: pairs of\n"
+	"                     them (1 to 16; more than one need a multi_queue tap); FEATURE: csum,\n"
+	"                     mrg_rxbuf, ctrl_vq, ... as virtio names them; off takes along what\n"
+	"                     needs it\n"
 	"  --transport mmio|pci\n"
 	"                     how virtio devices are attached that don't say (default: mmio)\n"
 	"  --console stdio|off|file:PATH\n"
@@ -132,35 +138,102 @@ static int set_transport(const char *what, const char *value, enum xvmm_transpor
 	return 0;
 }
 
+/* The keys of --net: its own, then the features. */
+static const char *const *net_keys(struct options *options)
+{
+	static const char *const own[] = {"mac",    "mtu",	  "id",	   "transport",
+					  "queues", "queue_size", "speed", "duplex"};
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		options->net_keys[n++] = own[i];
+	for (size_t i = 0; net_features[i].name && n < SPEC_MAX_KEYS; i++)
+		options->net_keys[n++] = net_features[i].name;
+	options->net_keys[n] = NULL;
+	return options->net_keys;
+}
+
+/* A number that may be missing; then *@value stays. */
+static int net_number(const struct spec *spec, const char *key, uint64_t min, uint64_t max,
+		      uint64_t *value, struct error *err)
+{
+	const char *text = spec_value(spec, key);
+	char option[32];
+
+	snprintf(option, sizeof(option), "--net: %s", key);
+	return text ? spec_number(option, text, min, max, value, err) : 0;
+}
+
+static int parse_net_features(const struct spec *spec, struct xvmm_net *net, struct error *err)
+{
+	for (const struct net_feature *feature = net_features; feature->name; feature++) {
+		bool on = false;
+		int ret = spec_flag(spec, feature->name, &on, err);
+
+		if (ret)
+			return ret;
+		if (spec_value(spec, feature->name))
+			*(on ? &net->features_on : &net->features_off) |= feature->bit;
+	}
+	return 0;
+}
+
+static int parse_net_numbers(const struct spec *spec, struct xvmm_net *net, struct error *err)
+{
+	uint64_t mtu = 0, queues = 0, queue_size = 0, speed = 0;
+	/* The least MTU that IPv4 allows (virtio 1.3, 5.1.4.1), the most that fits. */
+	int ret = net_number(spec, "mtu", 68, 65535, &mtu, err);
+
+	if (!ret)
+		ret = net_number(spec, "queues", 1, 16, &queues, err);
+	if (!ret)
+		ret = net_number(spec, "queue_size", 1, 32768, &queue_size, err);
+	if (!ret)
+		ret = net_number(spec, "speed", 1, INT32_MAX, &speed, err);
+	net->mtu = (uint16_t)mtu;
+	net->queues = (unsigned int)queues;
+	net->queue_size = (unsigned int)queue_size;
+	net->speed = (uint32_t)speed;
+	return ret;
+}
+
+static int parse_duplex(const struct spec *spec, struct xvmm_net *net, struct error *err)
+{
+	const char *text = spec_value(spec, "duplex");
+
+	net->half_duplex = text && strcmp(text, "half") == 0;
+	if (!text || net->half_duplex || strcmp(text, "full") == 0)
+		return 0;
+	return error_usage(err, "--net: duplex: '%s' is none of full, half", text);
+}
+
 static int parse_net(struct options *options, const char *value, struct error *err)
 {
-	static const char *const keys[] = {"mac", "mtu", "id", "transport", NULL};
 	struct xvmm_net *net;
 	struct spec *spec;
-	const char *text;
-	uint64_t mtu;
+	const char *mac, *transport;
 	int ret = grow_nets(options, err);
 
 	if (ret)
 		return ret;
 	spec = &options->net_specs[options->n_nets];
-	ret = spec_parse(spec, "--net", value, keys, err);
+	ret = spec_parse(spec, "--net", value, net_keys(options), err);
 	if (ret)
 		return ret;
 	net = &options->nets[options->n_nets++];
 	*net = (struct xvmm_net){.tap = spec->first, .id = spec_value(spec, "id")};
-	text = spec_value(spec, "mac");
-	if (text)
-		ret = spec_mac("--net: mac", text, net->mac, err);
-	text = spec_value(spec, "mtu");
-	if (text && !ret) {
-		/* The least that IPv4 allows (virtio 1.3, 5.1.4.1), the most that fits. */
-		ret = spec_number("--net: mtu", text, 68, 65535, &mtu, err);
-		net->mtu = (uint16_t)mtu;
-	}
-	text = spec_value(spec, "transport");
-	if (text && !ret)
-		ret = set_transport("--net: transport", text, &net->transport, err);
+	mac = spec_value(spec, "mac");
+	if (mac)
+		ret = spec_mac("--net: mac", mac, net->mac, err);
+	transport = spec_value(spec, "transport");
+	if (transport && !ret)
+		ret = set_transport("--net: transport", transport, &net->transport, err);
+	if (!ret)
+		ret = parse_net_numbers(spec, net, err);
+	if (!ret)
+		ret = parse_duplex(spec, net, err);
+	if (!ret)
+		ret = parse_net_features(spec, net, err);
 	return ret;
 }
 

@@ -23,6 +23,7 @@ struct options {
 	struct xvmm_net *nets;	/* owned; config.nets */
 	struct spec *net_specs; /* owned; what the nets' strings point into */
 	size_t n_nets;
+	const char *net_keys[SPEC_MAX_KEYS + 1]; /* what --net knows */
 };
 
 /*

@@ -33,7 +33,7 @@ static int key_index(const struct spec *spec, const char *key)
 static int parse_pair(struct spec *spec, char *pair, struct error *err)
 {
 	char *value = strchr(pair, '=');
-	char known[256];
+	char known[1024];
 	int i;
 
 	if (value)

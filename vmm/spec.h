@@ -14,7 +14,7 @@
 struct error;
 
 enum {
-	SPEC_MAX_KEYS = 16,
+	SPEC_MAX_KEYS = 64,
 };
 
 struct spec {

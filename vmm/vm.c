@@ -22,7 +22,9 @@
 #include "virtio/device.h"
 #include "virtio/mmio.h"
 #include "virtio/net.h"
+#include "virtio/net_features.h"
 #include "virtio/pci.h"
+#include "virtio/ring.h"
 #include "virtio/tap.h"
 #include "vmm/console.h"
 #include "vmm/core/error.h"
@@ -268,23 +270,75 @@ static void random_mac(uint8_t mac[6])
 	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
 }
 
+/* What a device does not offer unless it is asked to. */
+static uint64_t net_features_off(enum xvmm_transport transport)
+{
+	uint64_t features = 1ULL << VIRTIO_F_RING_PACKED;
+
+	/* On virtio-mmio KVM has no doorbell for kicks that carry data. */
+	if (transport == XVMM_TRANSPORT_MMIO)
+		features |= 1ULL << VIRTIO_F_NOTIFICATION_DATA;
+	return features;
+}
+
+static const char *net_id(const struct xvmm_net *config, unsigned int index, char text[16])
+{
+	snprintf(text, 16, "net%u", index);
+	return config->id ? config->id : text;
+}
+
+static int check_net(const struct xvmm_config *config, unsigned int index, struct error *err)
+{
+	const struct xvmm_net *net = &config->nets[index];
+	unsigned int size = net->queue_size;
+	char text[16], other[16];
+	const char *id = net_id(net, index, text);
+
+	for (unsigned int i = 0; i < index; i++) {
+		if (strcmp(id, net_id(&config->nets[i], i, other)) == 0)
+			return error_usage(err, "two network devices have the id '%s'", id);
+	}
+	if (net->queues > VIRTIO_NET_PAIRS_MAX)
+		return error_usage(err, "%s: %u pairs of queues: at most %u", id, net->queues,
+				   VIRTIO_NET_PAIRS_MAX);
+	if (size > RING_SIZE_MAX)
+		return error_usage(err, "%s: queues of size %u: at most %u", id, size,
+				   RING_SIZE_MAX);
+	if (size & (size - 1) && !(net->features_on >> VIRTIO_F_RING_PACKED & 1))
+		return error_usage(err,
+				   "%s: queues of size %u: without packed=on a power of two is "
+				   "needed",
+				   id, size);
+	if (net->speed > INT32_MAX)
+		return error_usage(err, "%s: a speed of %u Mbit/s: at most %d", id, net->speed,
+				   INT32_MAX);
+	return 0;
+}
+
 static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned int index,
-		      struct virtio_device **dev, struct error *err)
+		      enum xvmm_transport transport, struct virtio_device **dev,
+		      struct error *err)
 {
 	static const uint8_t no_mac[6];
-	struct inprocess_config inprocess = {.queue_pairs = 1, .mem = &vm->mem};
+	struct inprocess_config inprocess = {
+		.queue_pairs = config->queues ? config->queues : 1,
+		.mem = &vm->mem,
+	};
 	struct virtio_net_options options = {
-		.id = config->id,
+		.mem = &vm->mem,
+		.loop = vm->loop,
 		.mtu = config->mtu,
-		.disabled = 1ULL << VIRTIO_F_RING_PACKED,
+		.queue_size = (uint16_t)config->queue_size,
+		.speed = config->speed,
+		.half_duplex = config->half_duplex,
+		.disabled = config->features_off | (net_features_off(transport) & ~config->features_on),
+		.required = config->features_on,
 	};
 	struct datapath *datapath;
 	char id[16];
 	int ret;
 
-	snprintf(id, sizeof(id), "net%u", index);
-	if (!options.id)
-		options.id = id;
+	options.id = net_id(config, index, id);
 	memcpy(options.mac, config->mac, sizeof(options.mac));
 	if (memcmp(options.mac, no_mac, sizeof(no_mac)) == 0)
 		random_mac(options.mac);
@@ -362,7 +416,9 @@ static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct er
 		const struct xvmm_net *net = &config->nets[i];
 		enum xvmm_transport transport = net->transport ? net->transport : config->transport;
 
-		ret = create_net(vm, net, i, &dev, err);
+		ret = check_net(config, i, err);
+		if (!ret)
+			ret = create_net(vm, net, i, transport, &dev, err);
 		if (!ret)
 			ret = transport == XVMM_TRANSPORT_PCI ? add_to_pci(vm, dev, err)
 							      : add_to_mmio(vm, dev, err);
@@ -631,6 +687,11 @@ void xvmm_destroy(struct xvmm *vm)
 	loop_destroy(vm->loop);
 	pthread_mutex_destroy(&vm->end_lock);
 	free(vm);
+}
+
+uint64_t xvmm_net_feature(const char *name)
+{
+	return net_features_find(name);
 }
 
 const char *xvmm_version(void)

@@ -33,9 +33,9 @@ extern "C" {
 struct xvmm;
 
 struct xvmm_error {
-	int code;	/* negative errno */
-	bool usage;	/* the configuration is wrong in itself, on every machine */
-	char text[512]; /* one line: the cause and, where there is one, the cure */
+	int code;	 /* negative errno */
+	bool usage;	 /* the configuration is wrong in itself, on every machine */
+	char text[1024]; /* one line: the cause and, where there is one, the cure */
 };
 
 enum xvmm_boot {
@@ -60,10 +60,21 @@ enum xvmm_transport {
 /* A network device on an existing tap. */
 struct xvmm_net {
 	const char *tap;
-	const char *id; /* for messages; NULL: net0, net1, ... */
+	const char *id; /* for messages; no two have the same; NULL: net0, net1, ... */
 	uint8_t mac[6]; /* all zero: a random one */
 	uint16_t mtu;	/* offered to the guest; 0: not offered */
 	enum xvmm_transport transport;
+	unsigned int queues;	 /* pairs of them, up to 16, on a multi_queue tap; 0: 1 */
+	unsigned int queue_size; /* descriptors of each at most, up to 32768; 0: 256 */
+	uint32_t speed;		 /* told to the guest, in Mbit/s, up to 0x7fffffff; 0: unknown */
+	bool half_duplex;	 /* told to the guest */
+
+	/*
+	 * virtio features, bits of xvmm_net_feature(). By default all is offered that the tap can
+	 * serve, but not packed rings, nor notification_data on virtio-mmio, where it is slower.
+	 */
+	uint64_t features_on;  /* offered, or xvmm_create() fails */
+	uint64_t features_off; /* not offered, nor what needs them */
 };
 
 /* The guest's serial console. */
@@ -111,8 +122,8 @@ enum xvmm_reason {
 /* How a VM ended. */
 struct xvmm_end {
 	enum xvmm_reason reason;
-	int value;	/* XVMM_DEBUG_EXIT */
-	char text[512]; /* one line */
+	int value;	 /* XVMM_DEBUG_EXIT */
+	char text[1024]; /* one line */
 };
 
 /*
@@ -135,6 +146,12 @@ void xvmm_power_button(struct xvmm *vm);
 
 /* Not while it runs. Accepts NULL. */
 void xvmm_destroy(struct xvmm *vm);
+
+/*
+ * The bit of a network device's feature, by its name in the virtio specification, in lower case and
+ * without the prefix: "mrg_rxbuf". 0: there is none of that name.
+ */
+uint64_t xvmm_net_feature(const char *name);
 
 /* "0.1.0" */
 const char *xvmm_version(void);

@@ -24,6 +24,7 @@
 #include "virtio/net_backend.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/loop.h"
 
 enum {
 	MEMORY = 0x40000,
@@ -140,9 +141,10 @@ static void initialize(struct virtio_mmio *mmio, struct input *in)
 	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES, features & get(mmio, VIRTIO_MMIO_DEVICE_FEATURES));
 	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
 	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES, 1);
-	for (uint32_t i = 0; i < 2; i++) {
+	/* The third queue is the control queue, if that was accepted. */
+	for (uint32_t i = 0; i < 3; i++) {
 		set(mmio, VIRTIO_MMIO_QUEUE_SEL, i);
-		set(mmio, VIRTIO_MMIO_QUEUE_NUM, 1u << take(in, 1) % 9);
+		set(mmio, VIRTIO_MMIO_QUEUE_NUM, 1u << take(in, 1) % (i < 2 ? 9 : 7));
 		set(mmio, VIRTIO_MMIO_QUEUE_DESC_LOW, 0x10000 * i + 0x1000);
 		set(mmio, VIRTIO_MMIO_QUEUE_AVAIL_LOW, 0x10000 * i + 0x2000);
 		set(mmio, VIRTIO_MMIO_QUEUE_USED_LOW, 0x10000 * i + 0x3000);
@@ -153,7 +155,7 @@ static void initialize(struct virtio_mmio *mmio, struct input *in)
 
 static void write_desc(const struct guest_memory *mem, struct input *in, uint32_t op)
 {
-	uint32_t at = 0x10000 * (op & 1) + 0x1000 + take(in, 1) * 16;
+	uint32_t at = 0x10000 * (op % 3) + 0x1000 + take(in, 1) * 16;
 	struct vring_desc desc = {
 		.addr = take(in, 3),
 		.len = take(in, 2),
@@ -165,7 +167,7 @@ static void write_desc(const struct guest_memory *mem, struct input *in, uint32_
 }
 
 static void step(struct virtio_mmio *mmio, const struct guest_memory *mem, struct input *in,
-		 int wire)
+		 int wire, struct loop *loop)
 {
 	static const unsigned int widths[] = {1, 2, 4, 8};
 	static const uint8_t packet[70000];
@@ -190,12 +192,14 @@ static void step(struct virtio_mmio *mmio, const struct guest_memory *mem, struc
 		write_desc(mem, in, op / 9);
 		break;
 	case 4: /* the available ring: entries, then the index; and a kick */
-		offset = 0x10000 * (op / 9 & 1) + 0x2000;
+		offset = 0x10000 * (op / 9 % 3) + 0x2000;
 		value = take(in, 1);
 		memory_write(mem, gpa(offset + 4 + take(in, 1) * 2), &value, 2);
 		value = take(in, 1);
 		memory_write(mem, gpa(offset + 2), &value, 2);
-		set(mmio, VIRTIO_MMIO_QUEUE_NOTIFY, op / 9 & 1);
+		set(mmio, VIRTIO_MMIO_QUEUE_NOTIFY, op / 9 % 3);
+		loop_stop(loop); /* one turn */
+		loop_run(loop);
 		break;
 	case 5:
 		value = take(in, 2);
@@ -219,15 +223,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct memory_range range = {0, MEMORY};
 	static const struct memory_config config;
-	const struct virtio_net_options options = {.id = "net0", .mtu = 1500};
+	struct virtio_net_options options = {.id = "net0", .mtu = 1500};
 	struct wire wire = {.backend.ops = &wire_ops};
 	struct input in = {data, size};
 	struct virtio_device *dev;
 	struct virtio_mmio *mmio;
 	struct datapath *datapath;
 	struct guest_memory mem;
+	struct loop *loop;
 
 	require(memory_create(&mem, &range, 1, &config, NULL) == 0);
+	require(loop_create(&loop, NULL) == 0);
+	options.mem = &mem;
+	options.loop = loop;
 	require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wire.fds) ==
 		0);
 	datapath = inprocess_create(&(struct inprocess_config){options.id, 1, &mem, &wire.backend});
@@ -236,12 +244,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(virtio_mmio_create(dev, NULL, 0xd0000000, 5, &mmio, NULL) == 0);
 	initialize(mmio, &in);
 	for (int i = 0; in.len && i < STEPS_MAX; i++)
-		step(mmio, &mem, &in, wire.fds[1]);
+		step(mmio, &mem, &in, wire.fds[1], loop);
 	set(mmio, VIRTIO_MMIO_STATUS, 0);
 	require(get(mmio, VIRTIO_MMIO_STATUS) == 0);
 	require(get(mmio, VIRTIO_MMIO_INTERRUPT_STATUS) == 0);
 	virtio_mmio_destroy(mmio);
 	close(wire.fds[1]);
+	loop_destroy(loop);
 	memory_destroy(&mem);
 	return 0;
 }

@@ -68,6 +68,11 @@ done
 for value in zz 02:00:00:00:00 02:00:00:00:00:00:00 01:00:5e:00:00:01 00:00:00:00:00:00; do
 	usage 'mac' --kernel "$elf" --net "tap0,mac=$value"
 done
+usage 'queues' --kernel "$elf" --net tap0,queues=17
+usage 'speed' --kernel "$elf" --net tap0,speed=fast
+usage 'duplex.*full.*half' --kernel "$elf" --net tap0,duplex=quarter
+usage 'known keys.*mrg_rxbuf.*ring_reset' --kernel "$elf" --net tap0,standby=on
+usage 'mrg_rxbuf=1.*on or off' --kernel "$elf" --net tap0,mrg_rxbuf=1
 usage 'transport.*mmio' --kernel "$elf" --transport carrier-pigeon
 usage 'console.*stdio.*off.*file' --kernel "$elf" --console telnet
 usage 'console' --kernel "$elf" --console file:
@@ -132,6 +137,10 @@ wrong 'tap missing' 'tap9.*ip tuntap add' --kernel "$elf" --net tap9
 wrong 'tap of several queues' 'tapmq.*queue' --kernel "$elf" --net tapmq
 wrong 'tun, not tap' 'tun0' --kernel "$elf" --net tun0
 wrong 'not a tap at all' 'lo' --kernel "$elf" --net lo
+usage "size 100: .*packed=on" --kernel "$elf" --net tap0,queue_size=100
+usage "host_tso4=on: it needs csum" --kernel "$elf" --net tap0,csum=off,host_tso4=on
+wrong 'several queues asked of one' 'mq=on: .*queues=' --kernel "$elf" --net tap0,mq=on
+usage "the id 'net1'" --kernel "$elf" --net tap0,id=net1 --net tap0
 wrong 'the same tap twice' 'tap0' --kernel "$elf" --net tap0 --net tap0
 
 "$XVMM" --kernel "$GUESTS/spin.elf" --net tap0 </dev/null >"$work/holder" 2>&1 &

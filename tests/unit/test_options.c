@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "virtio/net_features.h"
 #include "vmm/core/error.h"
 #include "vmm/options.h"
 
@@ -72,6 +73,55 @@ START_TEST(everything)
 }
 END_TEST
 
+START_TEST(net)
+{
+	const struct xvmm_net *nets;
+
+	ck_assert_int_eq(parse("--net tap0 "
+			       "--net tap1,queues=16,queue_size=32768,packed=on,speed=2147483647,"
+			       "duplex=half,mrg_rxbuf=off,csum=off,rss=on --net tap2,duplex=full"),
+			 0);
+	nets = options.config.nets;
+	ck_assert_uint_eq(nets[0].queues, 0);
+	ck_assert_uint_eq(nets[0].queue_size, 0);
+	ck_assert_uint_eq(nets[0].speed, 0);
+	ck_assert_uint_eq(nets[0].features_on | nets[0].features_off, 0);
+	ck_assert_uint_eq(nets[1].queues, 16);
+	ck_assert_uint_eq(nets[1].queue_size, 32768);
+	ck_assert_uint_eq(nets[1].speed, INT32_MAX);
+	ck_assert(nets[1].half_duplex);
+	ck_assert_uint_eq(nets[1].features_on,
+			  1ULL << VIRTIO_F_RING_PACKED | 1ULL << VIRTIO_NET_F_RSS);
+	ck_assert_uint_eq(nets[1].features_off,
+			  1ULL << VIRTIO_NET_F_MRG_RXBUF | 1ULL << VIRTIO_NET_F_CSUM);
+	ck_assert(!nets[2].half_duplex);
+	options_free(&options);
+}
+END_TEST
+
+/* Each feature by its name, which the library knows as well. */
+START_TEST(net_feature_names)
+{
+	char line[64];
+
+	for (const struct net_feature *feature = net_features; feature->name; feature++) {
+		ck_assert_uint_eq(xvmm_net_feature(feature->name), feature->bit);
+		snprintf(line, sizeof(line), "--net tap0,%s=off", feature->name);
+		ck_assert_msg(parse(line) == 0, "%s", err.text);
+		ck_assert_uint_eq(options.config.nets[0].features_off, feature->bit);
+		ck_assert_uint_eq(options.config.nets[0].features_on, 0);
+		options_free(&options);
+	}
+	ck_assert_uint_eq(xvmm_net_feature("host_uso"), 1ULL << 56);
+	ck_assert_uint_eq(xvmm_net_feature("standby"), 0);
+	/* All of them are told. */
+	ck_assert_int_lt(parse("--net tap0,standby=on"), 0);
+	for (const struct net_feature *feature = net_features; feature->name; feature++)
+		ck_assert_ptr_nonnull(strstr(err.text, feature->name));
+	ck_assert_str_eq(err.text + strlen(err.text) - 1, ")");
+}
+END_TEST
+
 static const struct {
 	const char *line;
 	const char *text; /* a part of the error */
@@ -99,7 +149,8 @@ static const struct {
 	{"--memory 64M,shared=", "'shared' needs a value"},
 	{"--memory 64M,shared=yes", "shared=yes: must be on or off"},
 	{"--memory 64M,", "unknown key ''"},
-	{"--net tap0,vhost=on", "unknown key 'vhost' (known keys: mac, mtu, id, transport)"},
+	{"--net tap0,vhost=on",
+	 "unknown key 'vhost' (known keys: mac, mtu, id, transport, queues, "},
 	{"--net tap0,mac=1:2:3:4:5:6", "is not a MAC address"},
 	{"--net tap0,mac=02:00:00:00:00:0g", "is not a MAC address"},
 	{"--net tap0,mac=02:00:00:00:00:011", "is not a MAC address"},
@@ -109,6 +160,14 @@ static const struct {
 	{"--net tap0,mtu=65536", "'65536'"},
 	{"--transport isa", "--transport: 'isa' is none of mmio, pci"},
 	{"--net tap0,transport=isa", "--net: transport: 'isa' is none of mmio, pci"},
+	{"--net tap0,queues=0", "--net: queues: '0' is not a number from 1 to 16"},
+	{"--net tap0,queues=17", "'17'"},
+	{"--net tap0,queue_size=0", "'0' is not a number from 1 to 32768"},
+	{"--net tap0,queue_size=32769", "'32769'"},
+	{"--net tap0,speed=2147483648", "'2147483648'"},
+	{"--net tap0,duplex=both", "duplex: 'both' is none of full, half"},
+	{"--net tap0,mrg_rxbuf=0", "mrg_rxbuf=0: must be on or off"},
+	{"--net tap0,csum=on,csum=off", "'csum' is given twice"},
 	{"--console tty", "'tty' is none of stdio, off, file:PATH"},
 	{"--console file:", "'file:'"},
 	{"--boot efi", "'efi' is none of auto, linux, pvh"},
@@ -161,6 +220,8 @@ int main(void)
 
 	tcase_add_test(tcase, defaults);
 	tcase_add_test(tcase, everything);
+	tcase_add_test(tcase, net);
+	tcase_add_test(tcase, net_feature_names);
 	tcase_add_loop_test(tcase, refused, 0, sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(tcase, kernel_is_needed);
 	tcase_add_test(tcase, help_fits_two_screens);

@@ -12,9 +12,9 @@
 #include <stdbool.h>
 
 struct error {
-	int code;	/* negative errno, or 0: no error */
-	bool usage;	/* the caller asked for something that is wrong in itself (exit status 2) */
-	char text[512]; /* one line without a final full stop or newline */
+	int code;   /* negative errno, or 0: no error */
+	bool usage; /* the caller asked for something that is wrong in itself (exit status 2) */
+	char text[1024]; /* one line without a final full stop or newline */
 };
 
 /* Fill @err and return @code, which must be negative. */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The features that a network device may offer and that can be switched off by their names: those
+ * of virtio-net (virtio 1.3, 5.1.3) and of its rings (6). What isn't here is never offered, but for
+ * VERSION_1, MAC and MTU, which follow from the device's options.
+ */
+#ifndef VIRTIO_NET_FEATURES_H
+#define VIRTIO_NET_FEATURES_H
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_net.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What Debian 12's headers (Linux 6.1) have no names for: 5.1.3 and 6. */
+#ifndef VIRTIO_NET_F_VQ_NOTF_COAL
+#define VIRTIO_NET_F_VQ_NOTF_COAL 52
+#endif
+#ifndef VIRTIO_NET_F_GUEST_USO4
+#define VIRTIO_NET_F_GUEST_USO4 54
+#define VIRTIO_NET_F_GUEST_USO6 55
+#define VIRTIO_NET_F_HOST_USO	56
+#endif
+#ifndef VIRTIO_F_NOTIFICATION_DATA
+#define VIRTIO_F_NOTIFICATION_DATA 38
+#endif
+
+struct net_feature {
+	const char *name; /* the specification's, in lower case and without its prefix */
+	uint64_t bit;
+	uint64_t needs; /* nothing without one of these; 0: stands alone */
+	bool of_device; /* the device is not to offer it without them; a driver may accept it */
+};
+
+/* NULL is the name after the last one. */
+extern const struct net_feature net_features[];
+
+/* The bit of the feature with that name; 0: there is none. */
+uint64_t net_features_find(const char *name);
+
+/* The entry of the lowest of these features, which are not 0; NULL if it isn't in the table. */
+const struct net_feature *net_features_first(uint64_t features);
+
+/* @features without what is not in the table, or lacks what it needs. */
+uint64_t net_features_offer(uint64_t features);
+
+/* May a driver have these together (5.1.3.1)? */
+bool net_features_valid(uint64_t features);
+
+#endif
