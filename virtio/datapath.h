@@ -36,6 +36,9 @@ struct datapath_ops {
 	/* The feature bits that this datapath can serve. */
 	uint64_t (*features)(const struct datapath *dp);
 
+	/* How many pairs of rings it can serve, from 1. */
+	unsigned int (*max_queue_pairs)(const struct datapath *dp);
+
 	/* What the driver accepted; before the first ring starts. 0 or a negative errno. */
 	int (*set_features)(struct datapath *dp, uint64_t features);
 
