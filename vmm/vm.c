@@ -281,7 +281,7 @@ static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned i
 	memcpy(options.mac, config->mac, sizeof(options.mac));
 	if (memcmp(options.mac, no_mac, sizeof(no_mac)) == 0)
 		random_mac(options.mac);
-	ret = tap_create(config->tap, &vm->log, &inprocess.backend, err);
+	ret = tap_create(config->tap, inprocess.queue_pairs, &vm->log, &inprocess.backend, err);
 	if (ret)
 		return ret;
 	inprocess.name = id;
