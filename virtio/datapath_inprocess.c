@@ -65,6 +65,11 @@ struct ring_worker {
 	int wake_fd;  /* eventfd, owned: to stop, or to look at changed settings */
 	int epoll_fd; /* owned */
 	_Atomic bool stopping;
+	/*
+	 * Read-held by the thread while it handles a batch, write-held by who changes settings. A
+	 * writer goes first: no traffic can make it wait for longer than the batch in hand.
+	 */
+	pthread_rwlock_t settings;
 
 	pthread_mutex_t lock;
 	bool running; /* there is a ring to give packets to */
@@ -99,12 +104,8 @@ struct inprocess {
 	unsigned int queue_pairs;
 	uint64_t features; /* accepted; fixed while a ring runs */
 
-	/*
-	 * What follows is read by threads while they handle a batch of packets, and written while
-	 * none does. A writer goes before readers: no traffic can make it wait for longer than the
-	 * batches in hand.
-	 */
-	pthread_rwlock_t settings;
+	/* What follows are the settings: read while one's own worker's lock is held, written while
+	 * all are. */
 	unsigned int receiving; /* how many pairs receive */
 	bool filters;		/* some packets are not wanted */
 	bool steers;		/* packets may be for other rings */
@@ -523,15 +524,14 @@ static bool serve_batch(struct ring_worker *worker, uint64_t *until)
 static void *serve_ring(void *arg)
 {
 	struct ring_worker *worker = arg;
-	struct inprocess *dp = worker->dp;
 
 	while (!stopping(worker)) {
 		uint64_t until;
 		bool sleep;
 
-		pthread_rwlock_rdlock(&dp->settings);
+		pthread_rwlock_rdlock(&worker->settings);
 		sleep = serve_batch(worker, &until);
-		pthread_rwlock_unlock(&dp->settings);
+		pthread_rwlock_unlock(&worker->settings);
 		if (sleep)
 			wait_event(worker, until);
 	}
@@ -761,12 +761,14 @@ static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 /* Between these two no thread handles a packet; after them each looks at what has changed. */
 static void settings_begin(struct inprocess *dp)
 {
-	pthread_rwlock_wrlock(&dp->settings);
+	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++)
+		pthread_rwlock_wrlock(&dp->workers[i].settings);
 }
 
 static void settings_end(struct inprocess *dp)
 {
-	pthread_rwlock_unlock(&dp->settings);
+	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++)
+		pthread_rwlock_unlock(&dp->workers[i].settings);
 	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++)
 		wake(&dp->workers[i]);
 }
@@ -871,8 +873,8 @@ static void inprocess_destroy(struct datapath *datapath)
 	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++) {
 		forget_kept(&dp->workers[i]);
 		pthread_mutex_destroy(&dp->workers[i].lock);
+		pthread_rwlock_destroy(&dp->workers[i].settings);
 	}
-	pthread_rwlock_destroy(&dp->settings);
 	free(dp->workers);
 	free(dp);
 }
@@ -891,16 +893,18 @@ static const struct datapath_ops inprocess_ops = {
 	.destroy = inprocess_destroy,
 };
 
-static void settings_init(struct inprocess *dp)
+static void worker_init(struct ring_worker *worker, struct inprocess *dp, unsigned int index)
 {
 	pthread_rwlockattr_t attr;
 
+	worker->dp = dp;
+	worker->index = index;
+	worker->wake_fd = worker->epoll_fd = -1;
+	pthread_mutex_init(&worker->lock, NULL);
 	pthread_rwlockattr_init(&attr);
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&dp->settings, &attr);
+	pthread_rwlock_init(&worker->settings, &attr);
 	pthread_rwlockattr_destroy(&attr);
-	dp->receiving = dp->queue_pairs;
-	dp->format.header_size = sizeof(struct virtio_net_hdr_v1);
 }
 
 struct datapath *inprocess_create(const struct inprocess_config *config)
@@ -921,12 +925,7 @@ struct datapath *inprocess_create(const struct inprocess_config *config)
 	dp->backend = config->backend;
 	dp->workers = workers;
 	dp->queue_pairs = config->queue_pairs;
-	settings_init(dp);
-	for (unsigned int i = 0; i < n; i++) {
-		workers[i].dp = dp;
-		workers[i].index = i;
-		workers[i].wake_fd = workers[i].epoll_fd = -1;
-		pthread_mutex_init(&workers[i].lock, NULL);
-	}
+	for (unsigned int i = 0; i < n; i++)
+		worker_init(&workers[i], dp, i);
 	return &dp->datapath;
 }

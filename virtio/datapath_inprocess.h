@@ -16,7 +16,7 @@
 struct net_backend;
 
 enum {
-	INPROCESS_QUEUE_PAIRS_MAX = 64,
+	INPROCESS_QUEUE_PAIRS_MAX = 16,
 };
 
 struct inprocess_config {

@@ -195,12 +195,11 @@ static uint32_t toeplitz(const uint8_t *key, const uint8_t *input, size_t len)
 		uint64_t window = (uint64_t)load32(key + i) << 32 | load32(key + i + 4);
 		uint32_t word = load32(input + i);
 
-		for (unsigned int bit = 0; bit < 32; bit++) {
-			/* All ones where the bit is 1: a branch would be mispredicted half the
-			 * time. */
-			uint32_t mask = 0 - (word >> (31 - bit) & 1);
-
-			hash ^= (uint32_t)(window >> (32 - bit)) & mask;
+		for (int bit = 0; bit < 32; bit++) {
+			/* No branch: it would be mispredicted half the time. */
+			hash ^= (uint32_t)(window >> 32) & (0 - (word >> 31));
+			window <<= 1;
+			word <<= 1;
 		}
 	}
 	return hash;
