@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The in-process datapath of virtio-net: one thread a ring moves packets between guest buffers and
- * a net backend, with no copy in between. A packet that waits for the driver to bring more buffers
- * when its ring stops is lost.
+ * a net backend, with no copy in between; only a packet that receive-side scaling may take to
+ * another ring than the one whose thread received it is copied. Such a packet is lost if there are
+ * no buffers for it; all others wait in the backend.
+ *
+ * A packet that waits for the driver to bring more buffers when its ring stops is kept for the
+ * ring's next start here, until set_features() or set_offloads().
  */
 #ifndef VIRTIO_DATAPATH_INPROCESS_H
 #define VIRTIO_DATAPATH_INPROCESS_H
@@ -12,12 +16,12 @@
 struct net_backend;
 
 enum {
-	INPROCESS_RING_SIZE_MAX = 256, /* start_ring: -EINVAL for more */
+	INPROCESS_QUEUE_PAIRS_MAX = 16,
 };
 
 struct inprocess_config {
 	const char *name;		/* for thread names; copied */
-	unsigned int queue_pairs;	/* of the device and of the backend */
+	unsigned int queue_pairs;	/* of the device and of the backend, at most the above */
 	const struct guest_memory *mem; /* outlives the datapath */
 	struct net_backend *backend;	/* taken over, also on failure */
 };

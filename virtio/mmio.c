@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "virtio/defs.h"
 #include "virtio/device.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
@@ -20,7 +21,6 @@
 #define MMIO_VENDOR  0x4d4d5658u /* "XVMM" */
 enum {
 	MMIO_QUEUE_RESET = 0x0c0,
-	VIRTIO_F_NOTIFICATION_DATA = 38,
 };
 
 struct virtio_mmio {

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "virtio/iov.h"
 #include "virtio/net_device.h"
 #include "virtio/net_features.h"
 #include "vmm/core/error.h"
@@ -119,28 +120,6 @@ int virtio_net_announce(struct virtio_device *dev)
 /* --- the control queue --- */
 
 /* Copy @len bytes out of, or into, the front of @iov, which is that long. */
-static void gather(uint8_t *to, const struct iovec *iov, size_t len)
-{
-	for (; len; iov++) {
-		size_t n = iov->iov_len < len ? iov->iov_len : len;
-
-		memcpy(to, iov->iov_base, n);
-		to += n;
-		len -= n;
-	}
-}
-
-static void scatter(const struct iovec *iov, const uint8_t *from, size_t len)
-{
-	for (; len; iov++) {
-		size_t n = iov->iov_len < len ? iov->iov_len : len;
-
-		memcpy(iov->iov_base, from, n);
-		from += n;
-		len -= n;
-	}
-}
-
 /* Carry out the command in @chain; returns how many bytes were written into it. */
 static uint32_t execute(struct net *net, const struct ring_chain *chain, const struct iovec *iov)
 {
@@ -155,12 +134,12 @@ static uint32_t execute(struct net *net, const struct ring_chain *chain, const s
 	command = malloc(len + 1);
 	if (!command)
 		len = 0;
-	gather(command, iov, len);
+	iov_gather(command, iov, 0, len);
 	net_ctrl_execute(net, command, len, &reply);
 	free(command);
 	if (reply.len > chain->in_len)
 		reply = (struct net_ctrl_reply){.len = 1, .bytes = {VIRTIO_NET_ERR}};
-	scatter(iov + chain->n_out, reply.bytes, reply.len);
+	iov_scatter(iov + chain->n_out, 0, reply.bytes, reply.len);
 	return (uint32_t)reply.len;
 }
 

@@ -3,7 +3,9 @@
  * A net backend moves packets for the in-process datapath: a tap, user-mode networking, a file
  * descriptor. It knows no rings.
  *
- * A packet is preceded by a struct virtio_net_hdr_v1 (virtio 1.3, section 5.1.6), little-endian.
+ * A packet is preceded by a struct virtio_net_hdr_v1 (virtio 1.3, section 5.1.6), little-endian; if
+ * the driver accepted VIRTIO_NET_F_HASH_REPORT by a struct virtio_net_hdr_v1_hash, whose
+ * additional fields the backend leaves alone.
  */
 #ifndef VIRTIO_NET_BACKEND_H
 #define VIRTIO_NET_BACKEND_H
@@ -19,10 +21,18 @@ struct net_backend_ops {
 	uint64_t (*features)(const struct net_backend *backend);
 
 	/*
-	 * What the driver accepted: from now on packets for it come with these offloads at most.
-	 * 0 or a negative errno. While no packet moves.
+	 * What the driver accepted, less the offloads that it has switched off since: from now on
+	 * packets for it come with these offloads at most, and no others wait. 0 or a negative
+	 * errno, and then nothing has changed. While no packet moves.
 	 */
 	int (*set_features)(struct net_backend *backend, uint64_t features);
+
+	/*
+	 * Packets for the driver come on the first @n queues only, to begin with on all; any queue
+	 * sends. 0 or a negative errno, and then nothing has changed. While no packet moves. Not
+	 * called, and may be NULL, if there is one queue.
+	 */
+	int (*set_queues)(struct net_backend *backend, unsigned int n);
 
 	/*
 	 * The descriptor of @queue (from 0), borrowed: EPOLLIN when a packet waits, EPOLLOUT when
@@ -31,15 +41,17 @@ struct net_backend_ops {
 	int (*fd)(const struct net_backend *backend, unsigned int queue);
 
 	/*
-	 * Take one packet, header first. Never waits. Its length, cut to what @iov holds; -EAGAIN
-	 * if there is none; or another negative errno. One thread a queue and direction.
+	 * Take one packet, header first. Never waits. Its length, cut to what @iov (at most IOV_MAX
+	 * pieces) holds; -EAGAIN if there is none; or another negative errno. One thread a queue
+	 * and direction.
 	 */
 	ssize_t (*receive)(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
 			   unsigned int n);
 
 	/*
-	 * Send one packet, header first. Never waits. Negative errno: -EAGAIN if there is no room
-	 * now, any other if the packet can't be sent at all. One thread a queue and direction.
+	 * Send one packet, header first, in at most IOV_MAX pieces. Never waits. Negative errno:
+	 * -EAGAIN if there is no room now, any other if the packet can't be sent at all. One thread
+	 * a queue and direction.
 	 */
 	ssize_t (*send)(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
 			unsigned int n);

@@ -8,22 +8,10 @@
 #define VIRTIO_NET_FEATURES_H
 
 #include <linux/virtio_config.h>
-#include <linux/virtio_net.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What Debian 12's headers (Linux 6.1) have no names for: 5.1.3 and 6. */
-#ifndef VIRTIO_NET_F_VQ_NOTF_COAL
-#define VIRTIO_NET_F_VQ_NOTF_COAL 52
-#endif
-#ifndef VIRTIO_NET_F_GUEST_USO4
-#define VIRTIO_NET_F_GUEST_USO4 54
-#define VIRTIO_NET_F_GUEST_USO6 55
-#define VIRTIO_NET_F_HOST_USO	56
-#endif
-#ifndef VIRTIO_F_NOTIFICATION_DATA
-#define VIRTIO_F_NOTIFICATION_DATA 38
-#endif
+#include "virtio/defs.h"
 
 struct net_feature {
 	const char *name; /* the specification's, in lower case and without its prefix */

@@ -4,24 +4,38 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "virtio/defs.h"
 #include "virtio/net_backend.h"
 #include "virtio/tap_info.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
 
+/* Since Linux 6.2; Debian 12 builds with headers of 6.1. */
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20
+#define TUN_F_USO6 0x40
+#endif
+
+enum {
+	/* Packets that may wait in a queue: more than anyone has set tx_queue_len to. */
+	DRAIN_MAX = 65536,
+};
+
 struct tap {
 	struct net_backend backend;
-	int fd;		       /* owned */
+	int *fds; /* one a queue, owned */
+	unsigned int n_queues;
+	unsigned int attached; /* so many, the first ones, get packets */
 	unsigned int offloads; /* TUN_F_* that this tap takes */
 	unsigned int in_use;   /* and those that are on */
+	int header_size;       /* of the virtio-net header */
 };
 
 /* Which receive feature asks the tap for which offload. */
@@ -29,17 +43,23 @@ static const struct {
 	unsigned int feature;
 	unsigned int offload;
 } receive_offloads[] = {
-	{VIRTIO_NET_F_GUEST_CSUM, TUN_F_CSUM},
-	{VIRTIO_NET_F_GUEST_TSO4, TUN_F_TSO4},
-	{VIRTIO_NET_F_GUEST_TSO6, TUN_F_TSO6},
-	{VIRTIO_NET_F_GUEST_ECN, TUN_F_TSO_ECN},
+	{VIRTIO_NET_F_GUEST_CSUM, TUN_F_CSUM}, {VIRTIO_NET_F_GUEST_TSO4, TUN_F_TSO4},
+	{VIRTIO_NET_F_GUEST_TSO6, TUN_F_TSO6}, {VIRTIO_NET_F_GUEST_ECN, TUN_F_TSO_ECN},
+	{VIRTIO_NET_F_GUEST_UFO, TUN_F_UFO},   {VIRTIO_NET_F_GUEST_USO4, TUN_F_USO4},
+	{VIRTIO_NET_F_GUEST_USO6, TUN_F_USO6},
+};
+
+/* In this order a tap is asked what it takes; all of an entry need those before it. */
+static const unsigned int probes[] = {
+	TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6, TUN_F_TSO_ECN, TUN_F_UFO, TUN_F_USO4 | TUN_F_USO6,
 };
 
 /* A tap always takes these from us once it has the header: its kernel finishes the packet. */
 static const uint64_t transmit_features = 1ULL << VIRTIO_NET_F_CSUM |
 					  1ULL << VIRTIO_NET_F_HOST_TSO4 |
 					  1ULL << VIRTIO_NET_F_HOST_TSO6 |
-					  1ULL << VIRTIO_NET_F_HOST_ECN;
+					  1ULL << VIRTIO_NET_F_HOST_ECN |
+					  1ULL << VIRTIO_NET_F_HOST_UFO;
 
 static uint64_t tap_features(const struct net_backend *backend)
 {
@@ -50,54 +70,124 @@ static uint64_t tap_features(const struct net_backend *backend)
 		if (tap->offloads & receive_offloads[i].offload)
 			features |= 1ULL << receive_offloads[i].feature;
 	}
+	/* The kernel learnt both directions of this at once. */
+	if (tap->offloads & TUN_F_USO4)
+		features |= 1ULL << VIRTIO_NET_F_HOST_USO;
 	return features;
+}
+
+/* What waits in the tap was for the driver before; this one may not understand it. */
+static void drain(const struct tap *tap)
+{
+	uint8_t start[sizeof(struct virtio_net_hdr_v1_hash)]; /* the rest of a packet is cut off */
+
+	for (unsigned int i = 0; i < tap->n_queues; i++) {
+		for (int n = 0; n < DRAIN_MAX && read(tap->fds[i], start, sizeof(start)) > 0; n++)
+			;
+	}
 }
 
 static int set_offloads(struct tap *tap, unsigned int offloads)
 {
-	struct virtio_net_hdr_v1 start; /* of a packet; the rest of it is cut off */
-
-	if (ioctl(tap->fd, TUNSETOFFLOAD, (unsigned long)offloads) < 0)
+	if (ioctl(tap->fds[0], TUNSETOFFLOAD, (unsigned long)offloads) < 0)
 		return -errno;
-	/* What waits in the tap was for the driver before; this one may not understand it. */
-	while (tap->in_use & ~offloads && read(tap->fd, &start, sizeof(start)) > 0)
-		;
+	if (tap->in_use & ~offloads)
+		drain(tap);
 	tap->in_use = offloads;
 	return 0;
 }
 
+/* Packets that wait have no header yet: the tap makes it when they are read. */
+static int set_header_size(struct tap *tap, int size)
+{
+	if (ioctl(tap->fds[0], TUNSETVNETHDRSZ, &size) < 0)
+		return -errno;
+	tap->header_size = size;
+	return 0;
+}
+
+/* Less what the kernel refuses because it needs others that are off; fewer offloads never harm. */
+static unsigned int consistent(unsigned int offloads)
+{
+	const unsigned int uso = TUN_F_USO4 | TUN_F_USO6;
+
+	if (!(offloads & TUN_F_CSUM))
+		return 0;
+	if (!(offloads & (TUN_F_TSO4 | TUN_F_TSO6)))
+		offloads &= ~(unsigned int)TUN_F_TSO_ECN;
+	if ((offloads & uso) != uso)
+		offloads &= ~uso;
+	return offloads;
+}
+
 static int tap_set_features(struct net_backend *backend, uint64_t features)
 {
+	struct tap *tap = (struct tap *)backend;
+	int before = tap->header_size;
 	unsigned int offloads = 0;
+	int ret;
 
 	for (size_t i = 0; i < sizeof(receive_offloads) / sizeof(receive_offloads[0]); i++) {
 		if (features >> receive_offloads[i].feature & 1)
 			offloads |= receive_offloads[i].offload;
 	}
-	return set_offloads((struct tap *)backend, offloads);
+	ret = set_header_size(tap, features >> VIRTIO_NET_F_HASH_REPORT & 1
+					   ? (int)sizeof(struct virtio_net_hdr_v1_hash)
+					   : (int)sizeof(struct virtio_net_hdr_v1));
+	if (ret)
+		return ret;
+	ret = set_offloads(tap, consistent(offloads));
+	if (ret)
+		set_header_size(tap, before);
+	return ret;
+}
+
+/* A queue that is detached gets no packets, loses those that wait in it, and still sends. */
+static int set_attached(const struct tap *tap, unsigned int queue, bool attached)
+{
+	struct ifreq ifr = {.ifr_flags = attached ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
+
+	return ioctl(tap->fds[queue], TUNSETQUEUE, &ifr) < 0 ? -errno : 0;
+}
+
+static int tap_set_queues(struct net_backend *backend, unsigned int n)
+{
+	struct tap *tap = (struct tap *)backend;
+	const unsigned int before = tap->attached;
+	int ret = 0;
+
+	while (!ret && tap->attached < n) {
+		ret = set_attached(tap, tap->attached, true);
+		tap->attached += !ret;
+	}
+	while (!ret && tap->attached > n) {
+		ret = set_attached(tap, tap->attached - 1, false);
+		tap->attached -= !ret;
+	}
+	/* Back to what was; detaching doesn't fail. */
+	while (ret && tap->attached > before)
+		set_attached(tap, --tap->attached, false);
+	return ret;
 }
 
 static int tap_fd(const struct net_backend *backend, unsigned int queue)
 {
-	(void)queue;
-	return ((const struct tap *)backend)->fd;
+	return ((const struct tap *)backend)->fds[queue];
 }
 
 static ssize_t tap_receive(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
 			   unsigned int n)
 {
-	ssize_t ret = readv(((struct tap *)backend)->fd, iov, (int)n);
+	ssize_t ret = readv(((struct tap *)backend)->fds[queue], iov, (int)n);
 
-	(void)queue;
 	return ret < 0 ? -errno : ret;
 }
 
 static ssize_t tap_send(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
 			unsigned int n)
 {
-	ssize_t ret = writev(((struct tap *)backend)->fd, iov, (int)n);
+	ssize_t ret = writev(((struct tap *)backend)->fds[queue], iov, (int)n);
 
-	(void)queue;
 	return ret < 0 ? -errno : ret;
 }
 
@@ -105,13 +195,16 @@ static void tap_destroy(struct net_backend *backend)
 {
 	struct tap *tap = (struct tap *)backend;
 
-	fd_close(&tap->fd);
+	for (unsigned int i = 0; tap->fds && i < tap->n_queues; i++)
+		fd_close(&tap->fds[i]);
+	free(tap->fds);
 	free(tap);
 }
 
 static const struct net_backend_ops tap_ops = {
 	.features = tap_features,
 	.set_features = tap_set_features,
+	.set_queues = tap_set_queues,
 	.fd = tap_fd,
 	.receive = tap_receive,
 	.send = tap_send,
@@ -129,8 +222,17 @@ static int open_tun(const char *name, struct error *err)
 	return error_errno(err, "%s: /dev/net/tun (try: sudo chmod 0666 /dev/net/tun)", name);
 }
 
+static int explain_busy(const char *name, struct error *err)
+{
+	return error_set(err, -EBUSY,
+			 "%s: in use by another process; try: another tap, or "
+			 "end that process",
+			 name);
+}
+
 /* TUNSETIFF failed with errno: say why, as far as it can be found out. */
-static int explain_attach(const char *name, const struct tap_info *info, struct error *err)
+static int explain_attach(const char *name, unsigned int queue_pairs, const struct tap_info *info,
+			  struct error *err)
 {
 	int code = errno;
 
@@ -142,10 +244,7 @@ static int explain_attach(const char *name, const struct tap_info *info, struct 
 			name, name, name);
 	switch (code) {
 	case EBUSY:
-		return error_set(err, -code,
-				 "%s: in use by another process; try: another tap, or "
-				 "end that process",
-				 name);
+		return explain_busy(name, err);
 	case EPERM:
 		if (info->has_owner && info->owner != geteuid())
 			return error_set(
@@ -158,11 +257,11 @@ static int explain_attach(const char *name, const struct tap_info *info, struct 
 				 "$USER (after ip link del %s)",
 				 name, name, name);
 	case EINVAL:
-		if (info->multi_queue)
+		if (info->tap && !info->multi_queue && queue_pairs > 1)
 			return error_set(err, -code,
-					 "%s: it is a multi-queue tap and one queue was asked for; "
-					 "try: ip link del %s; ip tuntap add %s mode tap",
-					 name, name, name);
+					 "%s: it has one queue and %u were asked for; try: ip link "
+					 "del %s; ip tuntap add %s mode tap multi_queue",
+					 name, queue_pairs, name, name);
 		return error_set(err, -code, "%s: it is not a tap device", name);
 	default:
 		errno = code;
@@ -170,8 +269,24 @@ static int explain_attach(const char *name, const struct tap_info *info, struct 
 	}
 }
 
-/* Attach @fd to the existing tap @name. TUNSETIFF would create one; nobody asked for that. */
-static int attach(int fd, const char *name, const struct logger *log, struct error *err)
+/* Attach one more queue to the existing tap that @ifr names. */
+static int attach(struct tap *tap, struct ifreq *ifr, unsigned int queue_pairs,
+		  const struct tap_info *info, struct error *err)
+{
+	int fd = open_tun(ifr->ifr_name, err);
+
+	if (fd < 0)
+		return fd;
+	tap->fds[tap->n_queues++] = fd;
+	if (ioctl(fd, TUNSETIFF, ifr) < 0)
+		return explain_attach(ifr->ifr_name, queue_pairs, info, err);
+	tap->attached++;
+	return 0;
+}
+
+/* TUNSETIFF would create a tap that doesn't exist; nobody asked for that. */
+static int attach_all(struct tap *tap, const char *name, unsigned int n, const struct logger *log,
+		      struct error *err)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 	struct tap_info info;
@@ -183,12 +298,21 @@ static int attach(int fd, const char *name, const struct logger *log, struct err
 	ret = tap_info_get(name, &info);
 	if (ret == -ENODEV)
 		return error_set(err, ret,
-				 "%s: no such network interface; try: ip tuntap add %s mode tap && "
-				 "ip link set %s up",
-				 name, name, name);
+				 "%s: no such network interface; try: ip tuntap add %s mode tap%s "
+				 "&& ip link set %s up",
+				 name, name, n > 1 ? " multi_queue" : "", name);
+	/* The kernel has room for another process's queues, which would get half of the packets. */
+	if (info.multi_queue && info.queues)
+		return explain_busy(name, err);
 	memcpy(ifr.ifr_name, name, strlen(name) + 1);
-	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
-		return explain_attach(name, &info, err);
+	if (n > 1 || info.multi_queue)
+		ifr.ifr_flags |= IFF_MULTI_QUEUE;
+	while (tap->n_queues < n) {
+		int failed = attach(tap, &ifr, n, &info, err);
+
+		if (failed)
+			return failed;
+	}
 	if (!ret && !info.up)
 		log_warning(
 			log,
@@ -200,8 +324,8 @@ static int attach(int fd, const char *name, const struct logger *log, struct err
 /* Find out which offloads the kernel takes for packets towards the guest. */
 static void probe_offloads(struct tap *tap)
 {
-	for (size_t i = 0; i < sizeof(receive_offloads) / sizeof(receive_offloads[0]); i++) {
-		unsigned int with = tap->offloads | receive_offloads[i].offload;
+	for (size_t i = 0; i < sizeof(probes) / sizeof(probes[0]); i++) {
+		unsigned int with = tap->offloads | probes[i];
 
 		if (set_offloads(tap, with) == 0)
 			tap->offloads = with;
@@ -210,27 +334,36 @@ static void probe_offloads(struct tap *tap)
 	set_offloads(tap, 0);
 }
 
-int tap_create(const char *name, const struct logger *log, struct net_backend **backend,
-	       struct error *err)
+static struct tap *allocate(unsigned int queue_pairs)
 {
-	int header = sizeof(struct virtio_net_hdr_v1);
-	FD_CLEANUP int fd = -1;
-	struct tap *tap;
+	struct tap *tap = calloc(1, sizeof(*tap));
+
+	if (!tap)
+		return NULL;
+	tap->backend.ops = &tap_ops;
+	tap->fds = calloc(queue_pairs, sizeof(tap->fds[0]));
+	if (!tap->fds) {
+		tap_destroy(&tap->backend);
+		return NULL;
+	}
+	return tap;
+}
+
+int tap_create(const char *name, unsigned int queue_pairs, const struct logger *log,
+	       struct net_backend **backend, struct error *err)
+{
+	struct tap *tap = allocate(queue_pairs);
 	int ret;
 
-	fd = open_tun(name, err);
-	if (fd < 0)
-		return fd;
-	ret = attach(fd, name, log, err);
-	if (ret)
-		return ret;
-	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0)
-		return error_errno(err, "%s: setting the size of the virtio-net header", name);
-	tap = calloc(1, sizeof(*tap));
 	if (!tap)
 		return error_set(err, -ENOMEM, "%s: out of memory", name);
-	tap->backend.ops = &tap_ops;
-	tap->fd = fd_take(&fd);
+	ret = attach_all(tap, name, queue_pairs, log, err);
+	if (!ret && set_header_size(tap, sizeof(struct virtio_net_hdr_v1)) < 0)
+		ret = error_errno(err, "%s: setting the size of the virtio-net header", name);
+	if (ret) {
+		tap_destroy(&tap->backend);
+		return ret;
+	}
 	probe_offloads(tap);
 	*backend = &tap->backend;
 	return 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A net backend on a tap device (Documentation/networking/tuntap.rst), with one queue. */
+/* A net backend on a tap device (Documentation/networking/tuntap.rst). */
 #ifndef VIRTIO_TAP_H
 #define VIRTIO_TAP_H
 
@@ -7,12 +7,17 @@ struct error;
 struct logger;
 struct net_backend;
 
+enum {
+	TAP_QUEUE_PAIRS_MAX = 256, /* of the kernel's */
+};
+
 /*
- * Attach to the tap @name, which must exist already. The error tells apart: missing, another
- * owner's, in use, no tap, multi-queue. -ENOMEM and what open() and ioctl() give. *@backend is
+ * Attach to the tap @name, which must exist already, with @queue_pairs queues (from 1): more than
+ * one need a multi-queue tap, one will do with either. The error tells apart: missing, another
+ * owner's, in use, no tap, not multi-queue. -ENOMEM and what open() and ioctl() give. *@backend is
  * the caller's, to destroy. A tap that is down is worth a warning in @log.
  */
-int tap_create(const char *name, const struct logger *log, struct net_backend **backend,
-	       struct error *err);
+int tap_create(const char *name, unsigned int queue_pairs, const struct logger *log,
+	       struct net_backend **backend, struct error *err);
 
 #endif

@@ -25,6 +25,14 @@ static uint8_t u8(const struct rtattr *attr)
 	return *(const uint8_t *)RTA_DATA(attr);
 }
 
+static uint32_t u32(const struct rtattr *attr)
+{
+	uint32_t value;
+
+	memcpy(&value, RTA_DATA(attr), sizeof(value));
+	return value;
+}
+
 static void take_tun_attribute(const struct rtattr *attr, struct tap_info *info)
 {
 	switch (attr->rta_type) {
@@ -34,9 +42,13 @@ static void take_tun_attribute(const struct rtattr *attr, struct tap_info *info)
 	case IFLA_TUN_MULTI_QUEUE:
 		info->multi_queue = u8(attr);
 		break;
+	case IFLA_TUN_NUM_QUEUES:
+	case IFLA_TUN_NUM_DISABLED_QUEUES:
+		info->queues += u32(attr);
+		break;
 	case IFLA_TUN_OWNER:
 		info->has_owner = true;
-		memcpy(&info->owner, RTA_DATA(attr), sizeof(info->owner));
+		info->owner = u32(attr);
 		break;
 	default:
 		break;

@@ -11,6 +11,7 @@ struct tap_info {
 	bool tun_driver; /* a tun or tap device; what follows is 0 otherwise */
 	bool tap;	 /* of the two a tap */
 	bool multi_queue;
+	uint32_t queues; /* of a multi-queue tap: how many descriptors are attached to it */
 	bool has_owner;
 	uint32_t owner; /* uid */
 };

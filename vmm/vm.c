@@ -316,8 +316,7 @@ static int check_net(const struct xvmm_config *config, unsigned int index, struc
 }
 
 static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned int index,
-		      enum xvmm_transport transport, struct virtio_device **dev,
-		      struct error *err)
+		      enum xvmm_transport transport, struct virtio_device **dev, struct error *err)
 {
 	static const uint8_t no_mac[6];
 	struct inprocess_config inprocess = {
@@ -331,7 +330,8 @@ static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned i
 		.queue_size = (uint16_t)config->queue_size,
 		.speed = config->speed,
 		.half_duplex = config->half_duplex,
-		.disabled = config->features_off | (net_features_off(transport) & ~config->features_on),
+		.disabled = config->features_off |
+			    (net_features_off(transport) & ~config->features_on),
 		.required = config->features_on,
 	};
 	struct datapath *datapath;
@@ -342,7 +342,7 @@ static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned i
 	memcpy(options.mac, config->mac, sizeof(options.mac));
 	if (memcmp(options.mac, no_mac, sizeof(no_mac)) == 0)
 		random_mac(options.mac);
-	ret = tap_create(config->tap, &vm->log, &inprocess.backend, err);
+	ret = tap_create(config->tap, inprocess.queue_pairs, &vm->log, &inprocess.backend, err);
 	if (ret)
 		return ret;
 	inprocess.name = id;

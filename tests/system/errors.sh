@@ -134,7 +134,6 @@ ip tuntap add tun0 mode tun
 ip link add dummy0 type dummy 2>/dev/null
 
 wrong 'tap missing' 'tap9.*ip tuntap add' --kernel "$elf" --net tap9
-wrong 'tap of several queues' 'tapmq.*queue' --kernel "$elf" --net tapmq
 wrong 'tun, not tap' 'tun0' --kernel "$elf" --net tun0
 wrong 'not a tap at all' 'lo' --kernel "$elf" --net lo
 usage "size 100: .*packed=on" --kernel "$elf" --net tap0,queue_size=100
@@ -143,13 +142,14 @@ wrong 'several queues asked of one' 'mq=on: .*queues=' --kernel "$elf" --net tap
 usage "the id 'net1'" --kernel "$elf" --net tap0,id=net1 --net tap0
 wrong 'the same tap twice' 'tap0' --kernel "$elf" --net tap0 --net tap0
 
-"$XVMM" --kernel "$GUESTS/spin.elf" --net tap0 </dev/null >"$work/holder" 2>&1 &
+"$XVMM" --kernel "$GUESTS/spin.elf" --net tap0 --net tapmq </dev/null >"$work/holder" 2>&1 &
 holder=$!
 for ((i = 0; i < 500; i++)); do
 	grep -qs "^ready" "$work/holder" && break
 	sleep 0.02
 done
 wrong 'tap busy' 'tap0.*([Bb]usy|in use)' --kernel "$elf" --net tap0
+wrong 'tap of several queues busy' 'tapmq.*([Bb]usy|in use)' --kernel "$elf" --net tapmq
 kill -KILL "$holder"
 wait "$holder" 2>/dev/null
 

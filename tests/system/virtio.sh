@@ -13,6 +13,10 @@ guest virtio-probe --net tap0
 judge 'registers of virtio-mmio' 0
 guest virtio-probe --net tap0,mac=02:00:00:00:00:01,mtu=1400 --cmdline mtu=1400
 judge 'MAC address and MTU as given' 0 '^# MAC 02:00:00:00:00:01$' 'mtu is 1400$'
+ip tuntap add tapmq mode tap multi_queue
+ip link set tapmq up
+guest virtio-probe --net tapmq
+judge 'one queue of a multi-queue tap' 0
 guest hostile --net tap0
 judge 'bad rings' 0
 

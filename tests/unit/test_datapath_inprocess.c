@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/sockios.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
@@ -19,24 +20,31 @@
 #include <time.h>
 
 #include "tests/unit/driver.h"
+#include "virtio/defs.h"
 #include "virtio/net_backend.h"
+#include "virtio/net_filter.h"
+#include "virtio/net_rss.h"
 #include "vmm/core/fd.h"
 
-#define EVENT_IDX  (1ULL << VIRTIO_RING_F_EVENT_IDX)
-#define INDIRECT   (1ULL << VIRTIO_RING_F_INDIRECT_DESC)
-#define MRG_RXBUF  (1ULL << VIRTIO_NET_F_MRG_RXBUF)
-#define GUEST_CSUM (1ULL << VIRTIO_NET_F_GUEST_CSUM)
-#define GUEST_TSO4 (1ULL << VIRTIO_NET_F_GUEST_TSO4)
+#define EVENT_IDX   (1ULL << VIRTIO_RING_F_EVENT_IDX)
+#define INDIRECT    (1ULL << VIRTIO_RING_F_INDIRECT_DESC)
+#define MRG_RXBUF   (1ULL << VIRTIO_NET_F_MRG_RXBUF)
+#define GUEST_CSUM  (1ULL << VIRTIO_NET_F_GUEST_CSUM)
+#define GUEST_TSO4  (1ULL << VIRTIO_NET_F_GUEST_TSO4)
+#define HASH_REPORT (1ULL << VIRTIO_NET_F_HASH_REPORT)
 
 enum {
 	RX,
 	TX,
-	MEMORY = 64 << 20,
+	PAIRS = 4, /* at most: receive rings are 2n, transmit rings 2n + 1 */
+	RINGS = 2 * PAIRS,
+	MEMORY = 128 << 20,
 	RING_AT = 0x10000, /* one every RING_STEP */
 	RING_STEP = 0x10000,
 	TABLES_AT = 0x100000, /* indirect tables */
 	DATA_AT = 0x400000,   /* one area every DATA_STEP */
-	DATA_STEP = 28 << 20,
+	DATA_STEP = 12 << 20,
+	BIG_RING_AT = 0x7000000,
 	HEADER = sizeof(struct virtio_net_hdr_v1),
 	/* virtio 1.3, 5.1.6.3: the largest packet that a driver must be ready for. */
 	LARGEST = HEADER + 14 + 40 + 65535,
@@ -50,12 +58,15 @@ enum {
 			ck_abort_msg("not so: %s", #condition); \
 	} while (0)
 
-/* --- the backend: one end of a pair of sockets; the test has the other, the wire --- */
+/* --- the backend: per queue one end of a pair of sockets; the test has the other, the wire --- */
 
 struct fake {
 	struct net_backend backend;
-	int fd, wire;
+	int fd, wire;		      /* of the first queue, for the tests that know no other */
+	int fds[PAIRS], wires[PAIRS]; /* of all */
+	unsigned int pairs, queues;   /* that there are, and that are in use */
 	uint64_t offers, got;
+	int refuses;			       /* settings, with this errno */
 	_Atomic int send_error, receive_error; /* returned instead, if not 0 */
 	_Atomic unsigned int sends, receives;
 	bool destroyed;
@@ -68,14 +79,29 @@ static uint64_t fake_features(const struct net_backend *backend)
 
 static int fake_set_features(struct net_backend *backend, uint64_t features)
 {
-	((struct fake *)backend)->got = features;
+	struct fake *state = (struct fake *)backend;
+
+	if (state->refuses)
+		return state->refuses;
+	state->got = features;
+	return 0;
+}
+
+static int fake_set_queues(struct net_backend *backend, unsigned int n)
+{
+	struct fake *state = (struct fake *)backend;
+
+	MUST(n > 0 && n <= state->pairs && state->pairs > 1);
+	if (state->refuses)
+		return state->refuses;
+	state->queues = n;
 	return 0;
 }
 
 static int fake_fd(const struct net_backend *backend, unsigned int queue)
 {
-	MUST(queue == 0);
-	return ((const struct fake *)backend)->fd;
+	MUST(queue < ((const struct fake *)backend)->pairs);
+	return ((const struct fake *)backend)->fds[queue];
 }
 
 static ssize_t fake_receive(struct net_backend *backend, unsigned int queue,
@@ -85,11 +111,11 @@ static ssize_t fake_receive(struct net_backend *backend, unsigned int queue,
 	int error = atomic_load(&fake->receive_error);
 	ssize_t ret;
 
-	(void)queue;
+	MUST(n <= IOV_MAX);
 	atomic_fetch_add(&fake->receives, 1);
 	if (error)
 		return error;
-	ret = readv(fake->fd, iov, (int)n);
+	ret = readv(fake->fds[queue], iov, (int)n);
 	return ret < 0 ? -errno : ret;
 }
 
@@ -100,11 +126,11 @@ static ssize_t fake_send(struct net_backend *backend, unsigned int queue, const 
 	int error = atomic_load(&fake->send_error);
 	ssize_t ret;
 
-	(void)queue;
+	MUST(n <= IOV_MAX);
 	atomic_fetch_add(&fake->sends, 1);
 	if (error)
 		return error;
-	ret = writev(fake->fd, iov, (int)n);
+	ret = writev(fake->fds[queue], iov, (int)n);
 	return ret < 0 ? -errno : ret;
 }
 
@@ -112,13 +138,15 @@ static void fake_destroy(struct net_backend *backend)
 {
 	struct fake *fake = (struct fake *)backend;
 
-	fd_close(&fake->fd);
+	for (unsigned int i = 0; i < fake->pairs; i++)
+		fd_close(&fake->fds[i]);
 	fake->destroyed = true;
 }
 
 static const struct net_backend_ops fake_ops = {
 	.features = fake_features,
 	.set_features = fake_set_features,
+	.set_queues = fake_set_queues,
 	.fd = fake_fd,
 	.receive = fake_receive,
 	.send = fake_send,
@@ -131,10 +159,10 @@ static struct guest_memory mem;
 static struct fake fake;
 static struct datapath *dp;
 static uint64_t features;
-static struct driver_ring rings[2];
-static int kick_fd[2], call_fd[2];
+static struct driver_ring rings[RINGS];
+static int kick_fd[RINGS], call_fd[RINGS];
 static _Atomic uint32_t interrupt_status;
-static _Atomic(const char *) broken[2];
+static _Atomic(const char *) broken[RINGS];
 static uint8_t packet[2 * LARGEST], received[2 * LARGEST];
 
 static void ring_broken(void *opaque, unsigned int index, const char *why)
@@ -146,22 +174,28 @@ static void ring_broken(void *opaque, unsigned int index, const char *why)
 	fd_eventfd_signal(call_fd[index]);
 }
 
-static void setup(void)
+static void setup_pairs(unsigned int pairs)
 {
 	static const struct memory_range range = {0, MEMORY};
 	static const struct memory_config config;
-	struct inprocess_config dp_config = {"test", 1, &mem, &fake.backend};
+	struct inprocess_config dp_config = {"test", pairs, &mem, &fake.backend};
 	int fds[2];
 
 	ck_assert_int_eq(memory_create(&mem, &range, 1, &config, NULL), 0);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
-	fake = (struct fake){.backend.ops = &fake_ops, .fd = fds[0], .wire = fds[1]};
-	/* The wire's end blocks; as ours must not, each has a description of its own. */
-	ck_assert_int_eq(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+	fake = (struct fake){.backend.ops = &fake_ops, .pairs = pairs, .queues = pairs};
+	for (unsigned int i = 0; i < pairs; i++) {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+		/* The wire's end blocks; as ours must not, each has a description of its own. */
+		ck_assert_int_eq(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
+		fake.fds[i] = fds[0];
+		fake.wires[i] = fds[1];
+	}
+	fake.fd = fake.fds[0];
+	fake.wire = fake.wires[0];
 	dp = inprocess_create(&dp_config);
 	ck_assert_ptr_nonnull(dp);
 	dp->events = (struct datapath_events){ring_broken, &mem};
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < RINGS; i++) {
 		kick_fd[i] = fd_eventfd();
 		call_fd[i] = fd_eventfd();
 	}
@@ -170,12 +204,23 @@ static void setup(void)
 	memset(packet, 0, HEADER);
 }
 
+static void setup(void)
+{
+	setup_pairs(1);
+}
+
+static void setup_four(void)
+{
+	setup_pairs(4);
+}
+
 static void teardown(void)
 {
 	dp->ops->destroy(dp);
 	ck_assert(fake.destroyed);
-	close(fake.wire);
-	for (int i = 0; i < 2; i++) {
+	for (unsigned int i = 0; i < fake.pairs; i++)
+		close(fake.wires[i]);
+	for (int i = 0; i < RINGS; i++) {
 		close(kick_fd[i]);
 		close(call_fd[i]);
 	}
@@ -962,18 +1007,27 @@ START_TEST(too_large)
 	struct ring_state state;
 
 	accept_features(0);
-	ring_init(_i, 2 * INPROCESS_RING_SIZE_MAX, 0);
+	ring_init(_i, 256, 0);
 	state = driver_ring_state(&rings[_i]);
-	ck_assert_int_eq(start_on_ring(_i, &state), -EINVAL);
+	state.size = _i ? 32769 : 65535;
+	ck_assert_int_eq(start_on_ring(_i, &state), 0);
+	ck_assert_str_eq(wait_broken(_i), "the size is not a power of two up to 32768");
+	ring_stop(_i);
 }
 END_TEST
 
 START_TEST(offered_features)
 {
 	fake.offers = GUEST_CSUM | 1ULL << VIRTIO_NET_F_HOST_TSO6;
-	ck_assert_uint_eq(dp->ops->features(dp), fake.offers | MRG_RXBUF | INDIRECT | EVENT_IDX |
-							 1ULL << VIRTIO_F_RING_PACKED |
-							 1ULL << VIRTIO_F_IN_ORDER);
+	ck_assert_uint_eq(
+		dp->ops->features(dp),
+		fake.offers | MRG_RXBUF | INDIRECT | EVENT_IDX | 1ULL << VIRTIO_F_RING_PACKED |
+			1ULL << VIRTIO_F_IN_ORDER | 1ULL << VIRTIO_NET_F_CTRL_RX |
+			1ULL << VIRTIO_NET_F_CTRL_RX_EXTRA | 1ULL << VIRTIO_NET_F_CTRL_VLAN |
+			1ULL << VIRTIO_NET_F_CTRL_MAC_ADDR |
+			1ULL << VIRTIO_NET_F_CTRL_GUEST_OFFLOADS | 1ULL << VIRTIO_NET_F_NOTF_COAL |
+			1ULL << VIRTIO_NET_F_VQ_NOTF_COAL | 1ULL << VIRTIO_NET_F_RSS | HASH_REPORT);
+	ck_assert_uint_eq(dp->ops->max_queue_pairs(dp), 1);
 }
 END_TEST
 
@@ -1003,31 +1057,741 @@ START_TEST(gives_back_waiting_buffers)
 }
 END_TEST
 
+/* The wire has nothing any more: all was received. */
+static void wait_received(int wire)
+{
+	int unread = 1;
+
+	for (int ms = 0; unread && ms < PATIENCE_MS; ms++, poll(NULL, 0, 1))
+		ck_assert_int_eq(ioctl(wire, SIOCOUTQ, &unread), 0);
+	ck_assert_int_eq(unread, 0);
+}
+
 /*
- * A packet that waits for buffers in the overflow when the ring stops is lost, as it would be on
- * a wire whose other end has no buffers; what it had put into buffers does no harm.
+ * A packet that waits for buffers in the overflow when the ring stops is the first one after the
+ * next start, even of another ring; but no driver gets what was another's.
  */
-START_TEST(waiting_packet_is_lost_by_a_stop)
+START_TEST(waiting_packet_is_kept_by_a_stop)
 {
 	struct ring_state state;
-	int unread = 1;
 	uint32_t len;
 
 	start_rx(MRG_RXBUF, 64);
-	buffer_at(0, 0, 100);
-	buffer_at(1, 100, 100);
+	buffer_at(0, 0, 600);
+	buffer_at(1, 600, 100);
 	expose(RX);
 	wire_write(packet, 1000);
-	for (int ms = 0; unread && ms < PATIENCE_MS; ms++, poll(NULL, 0, 1))
-		ck_assert_int_eq(ioctl(fake.wire, SIOCOUTQ, &unread), 0);
+	wait_received(fake.wire);
 	state = ring_stop(RX);
 	ck_assert_uint_eq(state.next_avail, 65530);
 	ck_assert_uint_eq(state.next_used, 65530);
-	ck_assert_int_eq(start_on_ring(RX, &state), 0);
+	if (_i == 1)
+		accept_features(MRG_RXBUF);
+	if (_i == 2)
+		ring_init(RX, 8, 0);
+	if (_i == 3)
+		ck_assert_int_eq(dp->ops->set_offloads(dp, 0), 0);
+	if (_i == 2)
+		ring_begin(RX);
+	else
+		ck_assert_int_eq(start_on_ring(RX, &state), 0);
 	wire_write(packet, 60);
-	ck_assert_uint_eq(next_used(RX, &len), 0);
+	if (_i == 0 || _i == 2) {
+		for (uint16_t i = _i ? 0 : 2; i < 4; i++)
+			buffer_at(i, i * 1000ULL, 600);
+		expose(RX);
+		ck_assert_uint_eq(next_used(RX, &len), 0);
+		ck_assert_uint_eq(len, 600);
+		ck_assert_uint_eq(header_of(data(RX, 0)).num_buffers, _i ? 2 : 3);
+		ck_assert_mem_eq(data(RX, HEADER), packet + HEADER, 600 - HEADER);
+		ck_assert_uint_eq(next_used(RX, &len), 1);
+		ck_assert_uint_eq(len, _i ? 400 : 100);
+		if (!_i)
+			next_used(RX, &len);
+		next_used(RX, &len);
+	} else {
+		ck_assert_uint_eq(next_used(RX, &len), 0);
+	}
 	ck_assert_uint_eq(len, 60);
 	ring_stop(RX);
+}
+END_TEST
+
+/* --- large rings --- */
+
+static void big_ring(int ring)
+{
+	driver_ring_init(&rings[ring], &mem, gpa(BIG_RING_AT + (uint64_t)ring * 0x200000), 32768,
+			 features & EVENT_IDX, 40000);
+	ring_begin(ring);
+}
+
+START_TEST(receives_into_a_large_ring)
+{
+	uint32_t len;
+
+	accept_features(EVENT_IDX);
+	big_ring(RX);
+	for (uint32_t i = 0; i < 32768; i++)
+		buffer_at((uint16_t)i, i * 256ULL, 256);
+	expose(RX);
+	for (uint32_t i = 0; i < 40000; i++) {
+		memcpy(packet + HEADER, &i, sizeof(i));
+		wire_write(packet, 64);
+		MUST(next_used(RX, &len) == i % 32768);
+		MUST(len == 64);
+		MUST(memcmp(data(RX, i % 32768 * 256ULL + HEADER), &i, sizeof(i)) == 0);
+		buffer_at((uint16_t)(i % 32768), i % 32768 * 256ULL, 256);
+		expose(RX);
+	}
+	ck_assert_uint_eq(ring_stop(RX).next_used, (uint16_t)(40000 + 40000));
+}
+END_TEST
+
+/* A chain of more pieces than one system call takes: all descriptors of the ring. */
+static const uint32_t piece_counts[] = {1023, 1024, 1025, 3000, 32768};
+
+static void fill_pieces(int ring, uint32_t n, unsigned int flags)
+{
+	for (uint32_t i = 0; i < n; i++)
+		driver_fill_desc(&rings[ring].desc[i], data_at(ring, i * 2ULL), 2,
+				 flags | (i < n - 1 ? VRING_DESC_F_NEXT : 0), i + 1);
+	driver_add(&rings[ring], 0);
+	expose(ring);
+}
+
+START_TEST(transmits_very_many_pieces)
+{
+	const uint32_t n = piece_counts[_i];
+	uint32_t len;
+
+	accept_features(0);
+	big_ring(TX);
+	memcpy(data(TX, 0), packet, 2 * n);
+	fill_pieces(TX, n, 0);
+	ck_assert_uint_eq(wire_read(received, sizeof(received)), 2 * n);
+	ck_assert_mem_eq(received, packet, 2 * n);
+	ck_assert_uint_eq(next_used(TX, &len), 0);
+	/* More than any packet has, in many pieces: lost. */
+	for (uint32_t i = 0; i < n; i++)
+		rings[TX].desc[i].len = 100000;
+	rings[TX].desc[0].addr = data_at(TX, 0);
+	if (n > 1024) {
+		driver_add(&rings[TX], 0);
+		expose(TX);
+		ck_assert_uint_eq(next_used(TX, &len), 0);
+		ck_assert(quiet(fake.wire, 10));
+	}
+	ring_stop(TX);
+}
+END_TEST
+
+START_TEST(receives_into_very_many_pieces)
+{
+	const uint32_t n = piece_counts[_i];
+	uint32_t len, size = 2 * n < LARGEST ? 2 * n : LARGEST;
+
+	accept_features(0);
+	big_ring(RX);
+	memset(data(RX, 0), 0xaa, 70000);
+	fill_pieces(RX, n, VRING_DESC_F_WRITE);
+	wire_write(packet, size);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(len, size);
+	ck_assert_uint_eq(header_of(data(RX, 0)).num_buffers, 1);
+	ck_assert_mem_eq(data(RX, HEADER), packet + HEADER, size - HEADER);
+	ck_assert_uint_eq(((uint8_t *)data(RX, 0))[size], 0xaa);
+	ring_stop(RX);
+}
+END_TEST
+
+/* The smallest buffers that there may be, merged; the first packet must wait for the last ones. */
+START_TEST(merges_very_many_buffers)
+{
+	const uint32_t n = (LARGEST + HEADER - 1) / HEADER;
+	uint32_t len, total = 0;
+
+	accept_features(MRG_RXBUF);
+	big_ring(RX);
+	for (int round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < n; i++) {
+			buffer_at((uint16_t)i, (uint64_t)i * HEADER, HEADER);
+			if (i == n - 5) {
+				expose(RX);
+				if (!round) {
+					wire_write(packet, LARGEST);
+					wait_received(fake.wire);
+				}
+			}
+		}
+		expose(RX);
+		if (round)
+			wire_write(packet, LARGEST);
+		total = 0;
+		for (uint32_t i = 0; i < n; i++) {
+			MUST(next_used(RX, &len) == i);
+			total += len;
+		}
+		ck_assert_uint_eq(total, LARGEST);
+		ck_assert_uint_eq(header_of(data(RX, 0)).num_buffers, n);
+		ck_assert_mem_eq(data(RX, HEADER), packet + HEADER, LARGEST - HEADER);
+	}
+	ring_stop(RX);
+}
+END_TEST
+
+/* --- settings --- */
+
+/* An IPv4 frame after the header that is negotiated: UDP from @port. */
+static size_t put_frame(uint8_t *at, uint16_t port)
+{
+	static const uint8_t frame[] = {
+		2,  0, 0, 0,  0, 1,  2, 0, 0,  0,  0, 2, 8,  0,			   /* Ethernet */
+		69, 0, 0, 46, 0, 0,  0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, /* IPv4 */
+		0,  0, 0, 9,  0, 26, 0, 0,					   /* UDP */
+	};
+	size_t header = features & HASH_REPORT ? sizeof(struct virtio_net_hdr_v1_hash) : HEADER;
+
+	memset(at, 0, header + 60);
+	memcpy(at + header, frame, sizeof(frame));
+	at[header + 34] = (uint8_t)(port >> 8);
+	at[header + 35] = (uint8_t)port;
+	return header + 60;
+}
+
+static const struct net_filter to_us = {.active = true, .mac = {2, 0, 0, 0, 0, 1}};
+
+/* Write a frame to the wire of @pair whose destination's last byte is @to. */
+static void write_frame(int pair, uint8_t to, uint16_t port)
+{
+	uint8_t frame[128];
+	size_t len = put_frame(frame, port);
+
+	frame[len - 60 + 5] = to;
+	MUST(write(fake.wires[pair], frame, len) == (ssize_t)len);
+}
+
+static uint8_t destination(uint64_t offset)
+{
+	return ((uint8_t *)data(RX, offset + HEADER))[5];
+}
+
+/* What is filtered takes no buffer, in one piece or in very small ones. */
+START_TEST(filters)
+{
+	struct net_filter vlans = {.vlan_active = true};
+	uint32_t len;
+
+	start_rx(MRG_RXBUF, 64);
+	ck_assert_int_eq(dp->ops->set_filter(dp, &to_us), 0);
+	for (uint16_t i = 0; i < 6; i++)
+		buffer_at(i, i * 1000ULL, _i ? 1000 : 12);
+	expose(RX);
+	for (int i = 0; i < 200; i++)
+		write_frame(0, 2, 0);
+	write_frame(0, 1, 0);
+	write_frame(0, 2, 0);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(header_of(data(RX, 0)).num_buffers, _i ? 1 : 6);
+	if (_i) {
+		ck_assert_uint_eq(destination(0), 1);
+		write_frame(0, 1, 0);
+		ck_assert_uint_eq(next_used(RX, &len), 1);
+		/* Nothing is filtered; then only tags. */
+		wait_received(fake.wire);
+		ck_assert_int_eq(dp->ops->set_filter(dp, &(struct net_filter){0}), 0);
+		write_frame(0, 2, 0);
+		ck_assert_uint_eq(next_used(RX, &len), 2);
+		ck_assert_uint_eq(destination(2000), 2);
+		ck_assert_int_eq(dp->ops->set_filter(dp, &vlans), 0);
+		write_frame(0, 3, 0);
+		ck_assert_uint_eq(next_used(RX, &len), 3);
+		/* The next driver has none. */
+		ck_assert_int_eq(dp->ops->set_filter(dp, &to_us), 0);
+		ring_stop(RX);
+		start_rx(MRG_RXBUF, 64);
+		buffer_at(0, 0, 1000);
+		expose(RX);
+		write_frame(0, 2, 0);
+		ck_assert_uint_eq(next_used(RX, &len), 0);
+		ck_assert_uint_eq(destination(0), 2);
+	}
+	ring_stop(RX);
+}
+END_TEST
+
+/* A packet that waits for buffers when the filter changes is not for this driver any more. */
+START_TEST(filters_what_waits)
+{
+	uint32_t len;
+
+	start_rx(MRG_RXBUF, 64);
+	buffer_at(0, 0, 20);
+	expose(RX);
+	write_frame(0, 2, 0);
+	wait_received(fake.wire);
+	ck_assert_int_eq(dp->ops->set_filter(dp, &to_us), 0);
+	buffer_at(1, 1000, 1000);
+	expose(RX);
+	write_frame(0, 1, 0);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(((uint8_t *)data(RX, 0))[HEADER + 5], 1);
+	ck_assert_uint_eq(next_used(RX, &len), 1);
+	ring_stop(RX);
+}
+END_TEST
+
+static const struct net_rss steering = {
+	.hash_types = NET_RSS_HASH_TYPES,
+	.table_size = 8,
+	.unclassified = 3,
+	.table = {0, 1, 2, 3, 0, 1, 2, 3},
+	.key = {0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
+		0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
+		0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa},
+};
+
+static uint32_t hash_of(uint16_t port)
+{
+	uint8_t frame[128];
+	size_t len = put_frame(frame, port);
+	uint16_t report;
+	uint32_t hash = net_rss_hash(&steering, frame + len - 60, 60, &report);
+
+	ck_assert_uint_eq(report, VIRTIO_NET_HASH_REPORT_UDPv4);
+	return hash;
+}
+
+static void assert_hash(uint64_t at, uint32_t hash, uint16_t report)
+{
+	struct virtio_net_hdr_v1_hash header;
+
+	memcpy(&header, memory_translate(&mem, gpa(at), sizeof(header)), sizeof(header));
+	ck_assert_uint_eq(header.hash_value, hash);
+	ck_assert_uint_eq(header.hash_report, report);
+	ck_assert_uint_eq(header.padding, 0);
+	ck_assert_uint_eq(header.hdr.num_buffers, 1);
+}
+
+/* Steered or not, the header says the hash. */
+START_TEST(reports_hashes)
+{
+	struct net_rss only_report = steering;
+	uint32_t len;
+
+	only_report.table_size = 0;
+	start_rx(HASH_REPORT | MRG_RXBUF, 64);
+	memset(data(RX, 0), 0xaa, 4096);
+	/* The fields in pieces of a byte, too. */
+	for (uint16_t i = 0; i < 30; i++)
+		driver_fill_desc(&rings[RX].desc[i], data_at(RX, i), i < 29 ? 1 : 500,
+				 VRING_DESC_F_WRITE | (i < 29 ? VRING_DESC_F_NEXT : 0), i + 1U);
+	driver_add(&rings[RX], 0);
+	for (uint16_t i = 30; i < 34; i++)
+		buffer_at(i, i * 1000ULL, 1000);
+	expose(RX);
+	/* Without a key from the driver there is none. */
+	write_frame(0, 1, 1000);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(len, 20 + 60);
+	assert_hash(data_at(RX, 0), 0, VIRTIO_NET_HASH_REPORT_NONE);
+	ck_assert_int_eq(dp->ops->set_rss(dp, &only_report), 0);
+	write_frame(0, 1, 1000);
+	ck_assert_uint_eq(next_used(RX, &len), 30);
+	assert_hash(data_at(RX, 30000), hash_of(1000), VIRTIO_NET_HASH_REPORT_UDPv4);
+	/* Steering with one pair of rings is no more than that. */
+	ck_assert_int_eq(dp->ops->set_rss(dp, &(struct net_rss){.table_size = 1, .hash_types = 1}),
+			 0);
+	write_frame(0, 1, 1000);
+	ck_assert_uint_eq(next_used(RX, &len), 31);
+	assert_hash(data_at(RX, 31000), 0, VIRTIO_NET_HASH_REPORT_IPv4);
+	ck_assert_int_eq(dp->ops->set_rss(dp, NULL), 0);
+	write_frame(0, 1, 1000);
+	ck_assert_uint_eq(next_used(RX, &len), 32);
+	assert_hash(data_at(RX, 32000), 0, VIRTIO_NET_HASH_REPORT_NONE);
+	ring_stop(RX);
+}
+END_TEST
+
+/* 5.1.6.3.1: at least the header of this size. */
+START_TEST(hash_makes_the_header_longer)
+{
+	uint32_t len;
+
+	start_rx(HASH_REPORT, 8);
+	ring_init(TX, 8, 0);
+	ring_begin(TX);
+	send_at(0, 0, 19);
+	send_at(1, 0, 20);
+	expose(TX);
+	ck_assert_uint_eq(wire_read(received, sizeof(received)), 20);
+	next_used(TX, &len);
+	next_used(TX, &len);
+	buffer_at(0, 0, 19);
+	expose(RX);
+	ck_assert_str_eq(wait_broken(RX), "a receive buffer is readable or too small");
+	ring_stop(RX);
+	ring_stop(TX);
+}
+END_TEST
+
+START_TEST(switches_offloads)
+{
+	const uint64_t on = GUEST_CSUM | GUEST_TSO4 | 1ULL << VIRTIO_NET_F_CSUM;
+	struct virtio_net_hdr_v1 header = {.flags = VIRTIO_NET_HDR_F_DATA_VALID};
+	uint32_t len;
+
+	start_rx(on, 8);
+	for (uint16_t i = 0; i < 4; i++)
+		buffer_at(i, i * 1000ULL, 1000);
+	expose(RX);
+	memcpy(packet, &header, sizeof(header));
+	ck_assert_int_eq(dp->ops->set_offloads(dp, 0), 0);
+	ck_assert_uint_eq(fake.got, 1ULL << VIRTIO_NET_F_CSUM);
+	wire_write(packet, 100);
+	next_used(RX, &len);
+	ck_assert_uint_eq(header_of(data(RX, 0)).flags, 0);
+	/* No more than what was accepted. */
+	ck_assert_int_eq(dp->ops->set_offloads(dp, GUEST_CSUM | 1ULL << VIRTIO_NET_F_GUEST_UFO), 0);
+	ck_assert_uint_eq(fake.got, 1ULL << VIRTIO_NET_F_CSUM | GUEST_CSUM);
+	wire_write(packet, 100);
+	next_used(RX, &len);
+	ck_assert_uint_eq(header_of(data(RX, 1000)).flags, VIRTIO_NET_HDR_F_DATA_VALID);
+	fake.refuses = -EIO;
+	ck_assert_int_eq(dp->ops->set_offloads(dp, 0), -EIO);
+	wire_write(packet, 100);
+	next_used(RX, &len);
+	ck_assert_uint_eq(header_of(data(RX, 2000)).flags, VIRTIO_NET_HDR_F_DATA_VALID);
+	ring_stop(RX);
+}
+END_TEST
+
+/* --- several pairs of rings --- */
+
+static void start_four(uint64_t accepted, uint16_t size)
+{
+	accept_features(accepted);
+	for (int i = 0; i < RINGS; i++) {
+		ring_init(i, size, (uint16_t)(65530 + i));
+		ring_begin(i);
+	}
+}
+
+static void stop_four(void)
+{
+	for (int i = 0; i < RINGS; i++)
+		ring_stop(i);
+}
+
+/* Buffers of 1000 bytes for receive ring @ring. */
+static void add_buffers(int ring, uint16_t first, uint16_t n)
+{
+	for (uint16_t i = first; i < first + n; i++) {
+		driver_fill_desc(&rings[ring].desc[i], data_at(ring, i * 1000ULL), 1000,
+				 VRING_DESC_F_WRITE, 0);
+		driver_add(&rings[ring], i);
+	}
+	expose(ring);
+}
+
+static void assert_got(int ring, uint32_t id, uint16_t port)
+{
+	size_t header = features & HASH_REPORT ? 20 : HEADER;
+	const uint8_t *at;
+	uint32_t len;
+
+	ck_assert_uint_eq(next_used(ring, &len), id);
+	ck_assert_uint_eq(len, header + 60);
+	at = (const uint8_t *)data(ring, id * 1000ULL) + header + 34;
+	ck_assert_uint_eq((unsigned int)(at[0] << 8 | at[1]), port);
+}
+
+/* Received is on the first pairs alone; sent is on all. */
+START_TEST(uses_as_many_pairs_as_it_is_told)
+{
+	uint32_t len;
+
+	ck_assert_uint_eq(dp->ops->max_queue_pairs(dp), 4);
+	ck_assert(dp->ops->features(dp) >> VIRTIO_NET_F_MQ & 1);
+	start_four(0, 64);
+	ck_assert_uint_eq(fake.queues, 1);
+	for (int pair = 0; pair < 4; pair++) {
+		add_buffers(2 * pair, 0, 8);
+		write_frame(pair, 1, (uint16_t)pair);
+		memcpy(data(2 * pair + 1, 0), packet, 100);
+		driver_fill_desc(&rings[2 * pair + 1].desc[0], data_at(2 * pair + 1, 0), 100, 0, 0);
+		driver_add(&rings[2 * pair + 1], 0);
+		expose(2 * pair + 1);
+		next_used(2 * pair + 1, &len);
+		wait_for(fake.wires[pair], "packet on the wire");
+	}
+	assert_got(0, 0, 0);
+	for (int pair = 1; pair < 4; pair++)
+		ck_assert(quiet(call_fd[2 * pair], 10));
+	ck_assert_int_eq(dp->ops->set_queue_pairs(dp, 3), 0);
+	ck_assert_uint_eq(fake.queues, 3);
+	assert_got(2, 0, 1);
+	assert_got(4, 0, 2);
+	ck_assert(quiet(call_fd[6], 10));
+	ck_assert_int_eq(dp->ops->set_queue_pairs(dp, 2), 0);
+	fd_eventfd_drain(call_fd[4]);
+	write_frame(2, 1, 5);
+	write_frame(1, 1, 6);
+	assert_got(2, 1, 6);
+	ck_assert(quiet(call_fd[4], 10));
+	fake.refuses = -EBUSY;
+	ck_assert_int_eq(dp->ops->set_queue_pairs(dp, 4), -EBUSY);
+	ck_assert(quiet(call_fd[6], 10));
+	ck_assert_int_eq(dp->ops->set_queue_pairs(dp, 0), -EINVAL);
+	ck_assert_int_eq(dp->ops->set_queue_pairs(dp, 5), -EINVAL);
+	stop_four();
+}
+END_TEST
+
+static int ring_of(uint16_t port)
+{
+	return 2 * (int)net_rss_queue(&steering, hash_of(port), VIRTIO_NET_HASH_REPORT_UDPv4);
+}
+
+START_TEST(steers_by_hash)
+{
+	uint32_t next[RINGS] = {0}, len;
+
+	start_four(_i ? MRG_RXBUF | HASH_REPORT | EVENT_IDX : 0, 256);
+	ck_assert_int_eq(dp->ops->set_queue_pairs(dp, 2), 0);
+	ck_assert_int_eq(dp->ops->set_rss(dp, &steering), 0);
+	for (int pair = 0; pair < 4; pair++)
+		add_buffers(2 * pair, 0, 200);
+	for (uint16_t port = 1; port < 200; port++) {
+		int ring = ring_of(port);
+
+		write_frame(port % 2, 1, port);
+		assert_got(ring, next[ring], port);
+		if (_i)
+			assert_hash(data_at(ring, next[ring] * 1000ULL), hash_of(port),
+				    VIRTIO_NET_HASH_REPORT_UDPv4);
+		next[ring]++;
+	}
+	for (int pair = 0; pair < 4; pair++)
+		ck_assert_uint_gt(next[2 * pair], 20);
+	/* What has no hash. */
+	memset(packet + HEADER, 0, 100);
+	wire_write(packet, 100);
+	ck_assert_uint_eq(next_used(6, &len), next[6]);
+	/* The filter counts here, too. */
+	ck_assert_int_eq(dp->ops->set_filter(dp, &to_us), 0);
+	write_frame(0, 2, 5);
+	write_frame(0, 1, 5);
+	assert_got(ring_of(5), next[ring_of(5)] + (ring_of(5) == 6), 5);
+	/* And all is as before without steering. */
+	wait_received(fake.wires[1]);
+	ck_assert_int_eq(dp->ops->set_rss(dp, NULL), 0);
+	write_frame(1, 1, 77);
+	for (;;) {
+		uint32_t id = next_used(2, &len);
+
+		if (id >= next[2] + (ring_of(5) == 2))
+			break;
+	}
+	stop_four();
+}
+END_TEST
+
+START_TEST(refuses_wrong_tables)
+{
+	struct net_rss rss = steering;
+
+	start_four(0, 64);
+	rss.table_size = 3;
+	ck_assert_int_eq(dp->ops->set_rss(dp, &rss), -EINVAL);
+	rss = steering;
+	rss.table[7] = 4;
+	ck_assert_int_eq(dp->ops->set_rss(dp, &rss), -EINVAL);
+	rss = steering;
+	rss.unclassified = 4;
+	ck_assert_int_eq(dp->ops->set_rss(dp, &rss), -EINVAL);
+	rss.table_size = 256;
+	ck_assert_int_eq(dp->ops->set_rss(dp, &rss), -EINVAL);
+	stop_four();
+}
+END_TEST
+
+/* A ring without buffers, or that doesn't run, or breaks, loses its packets and no one else's. */
+START_TEST(steering_goes_past_a_full_ring)
+{
+	uint16_t to_first = 1, to_second = 1;
+
+	while (ring_of(to_first) != 0)
+		to_first++;
+	while (ring_of(to_second) != 2)
+		to_second++;
+	start_four(MRG_RXBUF, 64);
+	ck_assert_int_eq(dp->ops->set_rss(dp, &steering), 0);
+	add_buffers(2, 0, 32);
+	if (_i == 1)
+		ring_stop(0);
+	if (_i == 2) {
+		driver_fill_desc(&rings[0].desc[0], MEMORY, 100, VRING_DESC_F_WRITE, 0);
+		driver_add(&rings[0], 0);
+		expose(0);
+		write_frame(0, 1, to_first);
+		ck_assert_str_eq(wait_broken(0), "a descriptor points outside of memory");
+	}
+	for (uint32_t i = 0; i < 30; i++) {
+		write_frame(0, 1, to_first);
+		write_frame(0, 1, to_second);
+		if (_i == 1 && i == 0) {
+			/* Its own thread is the one that received. */
+			ring_init(0, 64, 0);
+			ring_begin(0);
+		}
+		assert_got(2, i, to_second);
+	}
+	if (_i != 2) {
+		add_buffers(0, 0, 4);
+		write_frame(0, 1, to_first);
+		assert_got(0, 0, to_first);
+	}
+	assert_idle();
+	stop_four();
+}
+END_TEST
+
+/* --- coalescing --- */
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+/* Send packet @i once its used entry is there to be seen: interrupts wait, packets don't. */
+static void send_seen(uint16_t i)
+{
+	uint32_t len, id;
+
+	send_numbered(i, i);
+	expose(TX);
+	ck_assert_uint_eq(wire_number(), i);
+	while (!driver_used(&rings[TX], &id, &len))
+		sched_yield();
+	ck_assert_uint_eq(id, i);
+}
+
+static void assert_interrupt(void)
+{
+	wait_for(call_fd[TX], "interrupt");
+	fd_eventfd_drain(call_fd[TX]);
+}
+
+START_TEST(interrupts_after_packets)
+{
+	start_tx(0, 256);
+	ck_assert_int_eq(dp->ops->set_coalescing(dp, TX, 8, 3600U * 1000000), 0);
+	for (uint16_t i = 0; i < 40; i++) {
+		ck_assert(quiet(call_fd[TX], i % 8 == 7 ? 5 : 0));
+		send_seen(i);
+		if (i % 8 == 7)
+			assert_interrupt();
+	}
+	ck_assert(quiet(call_fd[TX], 5));
+	ring_stop(TX);
+}
+END_TEST
+
+START_TEST(interrupts_after_time)
+{
+	const unsigned int delay = 30000;
+
+	start_tx(_i ? EVENT_IDX : 0, 256);
+	ck_assert_int_eq(dp->ops->set_coalescing(dp, TX, 1000, delay), 0);
+	for (uint16_t i = 0; i < 5; i++) {
+		uint64_t before = now_us();
+
+		if (_i)
+			ck_assert(!driver_enable_interrupts(&rings[TX]));
+		send_seen((uint16_t)(2 * i));
+		send_seen((uint16_t)(2 * i + 1));
+		assert_interrupt();
+		ck_assert_uint_ge(now_us() - before, delay);
+	}
+	assert_idle();
+	/* A driver that wants none gets none. */
+	if (!_i) {
+		driver_disable_interrupts(&rings[TX]);
+		send_seen(100);
+		ck_assert(quiet(call_fd[TX], 60));
+	}
+	ring_stop(TX);
+}
+END_TEST
+
+/* New limits count for what has been counted, and a ring that stops owes nothing. */
+START_TEST(coalescing_changes)
+{
+	struct ring_state state;
+
+	start_tx(0, 256);
+	ck_assert_int_eq(dp->ops->set_coalescing(dp, TX, 8, 3600U * 1000000), 0);
+	for (uint16_t i = 0; i < 5; i++)
+		send_seen(i);
+	ck_assert(quiet(call_fd[TX], 5));
+	switch (_i) {
+	case 0: /* reached already */
+		ck_assert_int_eq(dp->ops->set_coalescing(dp, TX, 4, 3600U * 1000000), 0);
+		break;
+	case 1: /* off */
+		ck_assert_int_eq(dp->ops->set_coalescing(dp, TX, 0, 0), 0);
+		break;
+	case 2: /* over soon: the thread sleeps by the old limit */
+		ck_assert_int_eq(dp->ops->set_coalescing(dp, TX, 8, 20000), 0);
+		break;
+	default:
+		state = ring_stop(TX);
+		assert_interrupt();
+		/* It is still the setting of this ring. */
+		ck_assert_int_eq(start_on_ring(TX, &state), 0);
+		send_seen(5);
+		ck_assert(quiet(call_fd[TX], 20));
+		ck_assert_int_eq(dp->ops->set_coalescing(dp, TX, 1, 1), 0);
+	}
+	assert_interrupt();
+	ck_assert(quiet(call_fd[TX], 5));
+	ring_stop(TX);
+	/* The next driver has none. */
+	start_tx(0, 256);
+	send_seen(0);
+	assert_interrupt();
+	ring_stop(TX);
+}
+END_TEST
+
+/* Packets that another ring's thread brings. */
+START_TEST(coalesces_steered_packets)
+{
+	uint64_t before;
+	uint16_t port = 1;
+
+	while (ring_of(port) != 4)
+		port++;
+	start_four(0, 64);
+	ck_assert_int_eq(dp->ops->set_rss(dp, &steering), 0);
+	ck_assert_int_eq(dp->ops->set_coalescing(dp, 4, 10, 50000), 0);
+	add_buffers(4, 0, 20);
+	for (uint32_t round = 0; round < 3; round++) {
+		uint32_t id, len;
+
+		before = now_us();
+		write_frame(0, 1, port);
+		while (!driver_used(&rings[4], &id, &len))
+			sched_yield();
+		wait_for(call_fd[4], "interrupt");
+		fd_eventfd_drain(call_fd[4]);
+		ck_assert_uint_ge(now_us() - before, 50000);
+	}
+	stop_four();
 }
 END_TEST
 
@@ -1066,7 +1830,7 @@ static void fill_number(uint8_t *at, uint32_t n, uint32_t len)
 
 static uint32_t length_of(uint32_t n)
 {
-	return HEADER + 4 + n * 31 % 200;
+	return HEADER + 14 + n * 31 % 200; /* at least as much as a filter must see */
 }
 
 static void assert_number(const uint8_t *at, uint32_t n, size_t len)
@@ -1219,6 +1983,28 @@ static const struct {
 	{EVENT_IDX, 1},
 };
 
+/* Settings that change nothing in what arrives, as often as they can be made. */
+static void change_settings(unsigned int *seed)
+{
+	static const struct net_filter filter = {.active = true, .promisc = true}, none;
+	uint32_t r = (uint32_t)rand_r(seed);
+
+	switch (r % 4) {
+	case 0:
+		MUST(dp->ops->set_filter(dp, r & 16 ? &filter : &none) == 0);
+		break;
+	case 1:
+		MUST(dp->ops->set_rss(dp, NULL) == 0);
+		break;
+	case 2:
+		MUST(dp->ops->set_queue_pairs(dp, 1) == 0);
+		break;
+	default:
+		MUST(dp->ops->set_coalescing(dp, r / 64 % 2, r / 128 % 10, r / 2048 % 300) == 0);
+		break;
+	}
+}
+
 static void start_traffic(pthread_t threads[4], int which, uint32_t buffer)
 {
 	static void *(*const run[4])(void *) = {tx_driver, wire_reader, wire_writer, rx_driver};
@@ -1276,17 +2062,157 @@ START_TEST(stop_and_start_lose_nothing)
 }
 END_TEST
 
+/* Settings change under constant traffic: no call waits for long, and nothing is lost. */
+START_TEST(settings_change_under_traffic)
+{
+	unsigned int seed = 6, changes = 0;
+	pthread_t threads[4];
+
+	start_traffic(threads, _i, SLOT);
+	while (!traffic_over[RX] || !traffic_over[TX]) {
+		uint64_t before = now_us();
+
+		change_settings(&seed);
+		ck_assert_uint_lt(now_us() - before, PATIENCE_MS * 1000 / 4);
+		if (++changes % 8 == 0)
+			nanosleep(&(struct timespec){.tv_nsec = rand_r(&seed) % 300000}, NULL);
+	}
+	ck_assert_uint_gt(changes, 100);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	for (int i = 0; i < 2; i++)
+		ring_stop(i);
+}
+END_TEST
+
+/*
+ * All queues of the backend bring flows for all rings: each flow stays in order and arrives on its
+ * ring, whatever else goes on. What is lost was lost for want of buffers, and there are enough of
+ * those at the end.
+ */
+enum {
+	FLOWS = 16,
+};
+
+static _Atomic bool wires_over;
+static uint32_t flow_packets;
+
+static void *flow_writer(void *opaque)
+{
+	int pair = *(int *)opaque;
+	uint8_t frame[128];
+	unsigned int seed = (unsigned int)pair;
+
+	for (uint32_t n = 1; n <= flow_packets; n++) {
+		for (uint16_t flow = (uint16_t)pair; flow < FLOWS; flow += PAIRS) {
+			size_t len = put_frame(frame, (uint16_t)(flow + 1));
+
+			memcpy(frame + len - 4, &n, sizeof(n));
+			MUST(write(fake.wires[pair], frame, len) == (ssize_t)len);
+		}
+		nap(&seed);
+	}
+	return NULL;
+}
+
+/* The driver of one receive ring: counts the packets of each flow. */
+static void *flow_driver(void *opaque)
+{
+	int ring = *(int *)opaque;
+	uint32_t last[FLOWS + 1] = {0}, id, len;
+
+	for (;;) {
+		bool over = atomic_load(&wires_over);
+		unsigned int got = 0;
+
+		while (got < 16 && driver_used(&rings[ring], &id, &len)) {
+			const uint8_t *at = data(ring, id * 1000ULL);
+			uint32_t n;
+			uint16_t port;
+
+			MUST(len == HEADER + 60);
+			memcpy(&n, at + len - 4, sizeof(n));
+			port = (uint16_t)(at[HEADER + 34] << 8 | at[HEADER + 35]);
+			MUST(port >= 1 && port <= FLOWS && ring_of(port) == ring);
+			MUST(n > last[port] && n <= flow_packets);
+			last[port] = n;
+			driver_add(&rings[ring], (uint16_t)id);
+			got++;
+		}
+		if (got) {
+			expose(ring);
+			continue;
+		}
+		if (over)
+			return NULL;
+		if (!driver_enable_interrupts(&rings[ring])) {
+			struct pollfd pfd = {.fd = call_fd[ring], .events = POLLIN};
+
+			poll(&pfd, 1, 20);
+			fd_eventfd_drain(call_fd[ring]);
+		}
+	}
+}
+
+START_TEST(steering_keeps_order)
+{
+	pthread_t writers[PAIRS], drivers[PAIRS];
+	int pairs[PAIRS], receive_rings[PAIRS];
+	unsigned int seed = 7;
+
+	flow_packets = 3000;
+	start_four(EVENT_IDX | MRG_RXBUF, 256);
+	ck_assert_int_eq(dp->ops->set_queue_pairs(dp, 4), 0);
+	ck_assert_int_eq(dp->ops->set_rss(dp, &steering), 0);
+	for (int i = 0; i < PAIRS; i++) {
+		pairs[i] = i;
+		receive_rings[i] = 2 * i;
+		add_buffers(2 * i, 0, 256);
+		ck_assert_int_eq(pthread_create(&drivers[i], NULL, flow_driver, &receive_rings[i]),
+				 0);
+		ck_assert_int_eq(pthread_create(&writers[i], NULL, flow_writer, &pairs[i]), 0);
+	}
+	for (int i = 0; i < 300; i++) {
+		int ring = 2 * (rand_r(&seed) % PAIRS);
+
+		if (_i) {
+			struct ring_state state = ring_stop(ring);
+
+			ck_assert_uint_eq(state.next_avail, state.next_used);
+			ck_assert_int_eq(start_on_ring(ring, &state), 0);
+		}
+		ck_assert_int_eq(dp->ops->set_coalescing(dp, (unsigned int)ring,
+							 (uint32_t)i % 3 * 10,
+							 (uint32_t)i % 5 * 100),
+				 0);
+		if (i % 10 == 0)
+			ck_assert_int_eq(dp->ops->set_rss(dp, &steering), 0);
+		nanosleep(&(struct timespec){.tv_nsec = rand_r(&seed) % 500000}, NULL);
+	}
+	for (int i = 0; i < PAIRS; i++)
+		pthread_join(writers[i], NULL);
+	for (int i = 0; i < PAIRS; i++)
+		wait_received(fake.wires[i]);
+	stop_four();
+	atomic_store(&wires_over, true);
+	for (int i = 0; i < PAIRS; i++)
+		pthread_join(drivers[i], NULL);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("datapath_inprocess");
 	TCase *tx = tcase_create("transmit"), *rx = tcase_create("receive");
 	TCase *rest = tcase_create("rings"), *stress = tcase_create("traffic");
-	TCase *all[] = {tx, rx, rest, stress};
+	TCase *large = tcase_create("large rings"), *settings = tcase_create("settings");
+	TCase *many = tcase_create("several pairs");
+	TCase *all[] = {tx, rx, rest, stress, large, settings, many};
 	SRunner *runner;
 	int failed;
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		tcase_add_checked_fixture(all[i], setup, teardown);
+		tcase_add_checked_fixture(all[i], all[i] == many ? setup_four : setup, teardown);
 		tcase_set_timeout(all[i], 100);
 		suite_add_tcase(suite, all[i]);
 	}
@@ -1318,7 +2244,27 @@ int main(void)
 	tcase_add_loop_test(rest, too_large, 0, 2);
 	tcase_add_test(rest, offered_features);
 	tcase_add_test(rest, gives_back_waiting_buffers);
-	tcase_add_test(rest, waiting_packet_is_lost_by_a_stop);
+	tcase_add_loop_test(rest, waiting_packet_is_kept_by_a_stop, 0, 4);
+	tcase_add_test(large, receives_into_a_large_ring);
+	tcase_add_loop_test(large, transmits_very_many_pieces, 0, 5);
+	tcase_add_loop_test(large, receives_into_very_many_pieces, 0, 5);
+	tcase_add_test(large, merges_very_many_buffers);
+	tcase_add_loop_test(settings, filters, 0, 2);
+	tcase_add_test(settings, filters_what_waits);
+	tcase_add_test(settings, reports_hashes);
+	tcase_add_test(settings, hash_makes_the_header_longer);
+	tcase_add_test(settings, switches_offloads);
+	tcase_add_test(settings, interrupts_after_packets);
+	tcase_add_loop_test(settings, interrupts_after_time, 0, 2);
+	tcase_add_loop_test(settings, coalescing_changes, 0, 4);
+	tcase_add_test(many, uses_as_many_pairs_as_it_is_told);
+	tcase_add_loop_test(many, steers_by_hash, 0, 2);
+	tcase_add_test(many, refuses_wrong_tables);
+	tcase_add_loop_test(many, steering_goes_past_a_full_ring, 0, 3);
+	tcase_add_test(many, coalesces_steered_packets);
+	tcase_add_loop_test(many, steering_keeps_order, 0, 2);
+	tcase_add_loop_test(stress, settings_change_under_traffic, 0,
+			    sizeof(traffics) / sizeof(traffics[0]));
 	tcase_add_loop_test(stress, no_wakeup_is_lost, 0, sizeof(traffics) / sizeof(traffics[0]));
 	tcase_add_loop_test(stress, stop_and_start_lose_nothing, 0,
 			    sizeof(traffics) / sizeof(traffics[0]));

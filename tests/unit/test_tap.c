@@ -27,6 +27,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "virtio/defs.h"
 #include "virtio/net_backend.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
@@ -118,19 +119,24 @@ static void teardown(void)
 
 static void create(void)
 {
-	if (tap_create("tap0", &logger, &backend, &err))
+	if (tap_create("tap0", 1, &logger, &backend, &err))
 		ck_abort_msg("%s", err.text);
 }
 
-static void assert_error(const char *name, int code, const char *text)
+static void assert_error_of(const char *name, unsigned int queue_pairs, int code, const char *text)
 {
-	ck_assert_int_eq(tap_create(name, &logger, &backend, &err), code);
+	ck_assert_int_eq(tap_create(name, queue_pairs, &logger, &backend, &err), code);
 	ck_assert_int_eq(err.code, code);
 	ck_assert_str_eq(err.text, text);
 	ck_assert_str_eq(message, "");
 	/* Without words, too. */
-	ck_assert_int_eq(tap_create(name, NULL, &backend, NULL), code);
+	ck_assert_int_eq(tap_create(name, queue_pairs, NULL, &backend, NULL), code);
 	ck_assert_ptr_null(backend);
+}
+
+static void assert_error(const char *name, int code, const char *text)
+{
+	assert_error_of(name, 1, code, text);
 }
 
 /* --- errors --- */
@@ -158,7 +164,7 @@ START_TEST(busy)
 {
 	struct net_backend *first;
 
-	ck_assert_int_eq(tap_create("tap0", NULL, &first, &err), 0);
+	ck_assert_int_eq(tap_create("tap0", 1, NULL, &first, &err), 0);
 	assert_error("tap0", -EBUSY,
 		     "tap0: in use by another process; try: another tap, or end that process");
 	first->ops->destroy(first);
@@ -193,16 +199,35 @@ START_TEST(own)
 	ck_assert_int_eq(make("tap1", IFF_TAP, 0), 0);
 	set_up("tap1", true);
 	drop_net_admin();
-	ck_assert_int_eq(tap_create("tap1", &logger, &backend, &err), 0);
+	ck_assert_int_eq(tap_create("tap1", 1, &logger, &backend, &err), 0);
 }
 END_TEST
 
-START_TEST(multi_queue)
+START_TEST(not_multi_queue)
 {
+	assert_error_of("tap0", 4, -EINVAL,
+			"tap0: it has one queue and 4 were asked for; try: ip link del tap0; ip "
+			"tuntap add tap0 mode tap multi_queue");
+	assert_error_of("tap9", 4, -ENODEV,
+			"tap9: no such network interface; try: ip tuntap add tap9 mode tap "
+			"multi_queue && ip link set tap9 up");
+}
+END_TEST
+
+/* The kernel would let two processes share one. */
+START_TEST(multi_queue_busy)
+{
+	struct net_backend *first;
+
 	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
-	assert_error("many0", -EINVAL,
-		     "many0: it is a multi-queue tap and one queue was asked for; try: ip link del "
-		     "many0; ip tuntap add many0 mode tap");
+	ck_assert_int_eq(tap_create("many0", _i ? 3 : 1, NULL, &first, &err), 0);
+	if (_i)
+		ck_assert_int_eq(first->ops->set_queues(first, 1), 0);
+	assert_error_of("many0", 2, -EBUSY,
+			"many0: in use by another process; try: another tap, or end that process");
+	first->ops->destroy(first);
+	set_up("many0", true);
+	ck_assert_int_eq(tap_create("many0", 2, &logger, &backend, &err), 0);
 }
 END_TEST
 
@@ -253,10 +278,12 @@ END_TEST
 
 /* --- what it is set to --- */
 
+static const char *tap_name = "tap0";
+
 static uint32_t ethtool(uint32_t command)
 {
 	struct ethtool_value value = {.cmd = command};
-	struct ifreq ifr = request("tap0", 0);
+	struct ifreq ifr = request(tap_name, 0);
 	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	ifr.ifr_data = (char *)&value;
@@ -264,29 +291,47 @@ static uint32_t ethtool(uint32_t command)
 	return value.data;
 }
 
+static int header_size_of(int fd)
+{
+	int size = 0;
+
+	ck_assert_int_eq(ioctl(fd, TUNGETVNETHDRSZ, &size), 0);
+	return size;
+}
+
 START_TEST(header_size)
 {
-	int size = 0, fd;
+	int fd;
 
 	create();
 	fd = backend->ops->fd(backend, 0);
-	ck_assert_int_eq(ioctl(fd, TUNGETVNETHDRSZ, &size), 0);
-	ck_assert_int_eq(size, HEADER);
+	ck_assert_int_eq(header_size_of(fd), HEADER);
 	ck_assert(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	ck_assert(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	ck_assert_int_eq(backend->ops->set_features(backend, BIT(VIRTIO_NET_F_HASH_REPORT)), 0);
+	ck_assert_int_eq(header_size_of(fd), sizeof(struct virtio_net_hdr_v1_hash));
+	ck_assert_int_eq(backend->ops->set_features(backend, 0), 0);
+	ck_assert_int_eq(header_size_of(fd), HEADER);
 }
 END_TEST
 
 START_TEST(offloads)
 {
 	const uint64_t transmit = BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) |
-				  BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN);
+				  BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_HOST_ECN) |
+				  BIT(VIRTIO_NET_F_HOST_UFO);
 	const uint64_t receive = BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4) |
-				 BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN);
+				 BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN) |
+				 BIT(VIRTIO_NET_F_GUEST_UFO);
+	const uint64_t uso = BIT(VIRTIO_NET_F_HOST_USO) | BIT(VIRTIO_NET_F_GUEST_USO4) |
+			     BIT(VIRTIO_NET_F_GUEST_USO6);
+	uint64_t offered;
 
 	create();
-	/* Every kernel that we know of can do them all. */
-	ck_assert_uint_eq(backend->ops->features(backend), transmit | receive);
+	/* Every kernel that we know of can do them all, USO only a newer one (Linux 6.2). */
+	offered = backend->ops->features(backend);
+	ck_assert_uint_eq(offered & ~uso, transmit | receive);
+	ck_assert(!(offered & uso) || (offered & uso) == uso);
 	/* None is on until a driver accepts it. */
 	ck_assert_uint_eq(ethtool(ETHTOOL_GTXCSUM), 0);
 	ck_assert_uint_eq(ethtool(ETHTOOL_GTSO), 0);
@@ -295,8 +340,17 @@ START_TEST(offloads)
 	ck_assert_int_eq(backend->ops->set_features(backend, BIT(VIRTIO_NET_F_GUEST_CSUM)), 0);
 	ck_assert_uint_eq(ethtool(ETHTOOL_GTXCSUM), 1);
 	ck_assert_uint_eq(ethtool(ETHTOOL_GTSO), 0);
-	ck_assert_int_eq(backend->ops->set_features(backend, receive), 0);
+	ck_assert_int_eq(backend->ops->set_features(backend, offered), 0);
 	ck_assert_uint_eq(ethtool(ETHTOOL_GTSO), 1);
+	/* What has no meaning by itself is left out. */
+	ck_assert_int_eq(
+		backend->ops->set_features(backend, receive & ~BIT(VIRTIO_NET_F_GUEST_CSUM)), 0);
+	ck_assert_uint_eq(ethtool(ETHTOOL_GTSO), 0);
+	ck_assert_int_eq(backend->ops->set_features(backend, BIT(VIRTIO_NET_F_GUEST_CSUM) |
+								     BIT(VIRTIO_NET_F_GUEST_ECN) |
+								     BIT(VIRTIO_NET_F_GUEST_USO4)),
+			 0);
+	ck_assert_uint_eq(ethtool(ETHTOOL_GTXCSUM), 1);
 	ck_assert_int_eq(backend->ops->set_features(backend, 0), 0);
 	ck_assert_uint_eq(ethtool(ETHTOOL_GTXCSUM), 0);
 	ck_assert_uint_eq(ethtool(ETHTOOL_GTSO), 0);
@@ -307,12 +361,12 @@ END_TEST
 
 static uint8_t frame[FRAME];
 
-static int packet_socket(void)
+static int packet_socket_on(const char *name, uint16_t ethertype)
 {
 	struct sockaddr_ll address = {
 		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETHERTYPE),
-		.sll_ifindex = (int)if_nametoindex("tap0"),
+		.sll_protocol = htons(ethertype),
+		.sll_ifindex = (int)if_nametoindex(name),
 	};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 
@@ -321,9 +375,14 @@ static int packet_socket(void)
 	for (size_t i = 0; i < FRAME; i++)
 		frame[i] = (uint8_t)i;
 	memset(frame, 0xff, 6);
-	frame[12] = ETHERTYPE >> 8;
-	frame[13] = ETHERTYPE & 0xff;
+	frame[12] = (uint8_t)(ethertype >> 8);
+	frame[13] = (uint8_t)ethertype;
 	return fd;
+}
+
+static int packet_socket(void)
+{
+	return packet_socket_on("tap0", ETHERTYPE);
 }
 
 static void wait_for(int fd, short events)
@@ -446,6 +505,95 @@ START_TEST(offloads_of_another_driver)
 }
 END_TEST
 
+/* Have frames sent until one comes; the queue that it comes by. */
+static unsigned int queue_of_frame(int fd, unsigned int queues)
+{
+	struct virtio_net_hdr_v1 header;
+	uint8_t got[2 * FRAME];
+	struct iovec iov[] = {{&header, HEADER}, {got, sizeof(got)}};
+	struct pollfd pfds[4];
+
+	for (int tries = 0; tries < 100; tries++) {
+		ck_assert_int_eq(write(fd, frame, FRAME), FRAME);
+		for (unsigned int i = 0; i < queues; i++)
+			pfds[i] = (struct pollfd){backend->ops->fd(backend, i), POLLIN, 0};
+		if (poll(pfds, queues, 50) < 1)
+			continue;
+		for (unsigned int i = 0; i < queues; i++) {
+			while (backend->ops->receive(backend, i, iov, 2) > 0) {
+				if (memcmp(got, frame, FRAME) == 0)
+					return i;
+			}
+		}
+	}
+	ck_abort_msg("no packet");
+}
+
+/* Packets come by the queues in use, many flows by all of them; any queue sends. */
+START_TEST(several_queues)
+{
+	static const uint8_t ip[20] = {69, 0, 0, 86, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10};
+	struct virtio_net_hdr_v1 header = {0};
+	struct iovec iov[] = {{&header, HEADER}, {frame, FRAME}};
+	uint8_t got[2 * FRAME];
+	unsigned int seen = 0;
+	FD_CLEANUP int fd = -1;
+
+	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	set_up("many0", true);
+	ck_assert_int_eq(tap_create("many0", 4, &logger, &backend, &err), 0);
+	fd = packet_socket_on("many0", ETH_P_IP);
+	memcpy(frame + 14, ip, sizeof(ip));
+	/* Each source address is a flow; the kernel spreads them by their hash. */
+	for (uint8_t flow = 1; seen != 15 && flow < 200; flow++) {
+		frame[14 + 15] = flow;
+		seen |= 1u << queue_of_frame(fd, 4);
+	}
+	ck_assert_uint_eq(seen, 15);
+	for (unsigned int n = 3; n > 0; n--) {
+		ck_assert_int_eq(backend->ops->set_queues(backend, n), 0);
+		for (int i = 0; i < 8; i++)
+			ck_assert_uint_lt(queue_of_frame(fd, 4), n);
+	}
+	for (unsigned int i = 0; i < 4; i++) {
+		ck_assert_int_eq(backend->ops->send(backend, i, iov, 2), HEADER + FRAME);
+		wait_for(fd, POLLIN);
+		ck_assert_int_eq(read(fd, got, sizeof(got)), FRAME);
+	}
+	ck_assert_int_eq(backend->ops->set_queues(backend, 4), 0);
+	queue_of_frame(fd, 4);
+}
+END_TEST
+
+START_TEST(one_queue_of_many)
+{
+	FD_CLEANUP int fd = -1;
+
+	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	set_up("many0", true);
+	ck_assert_int_eq(tap_create("many0", 1, &logger, &backend, &err), 0);
+	fd = packet_socket_on("many0", ETHERTYPE);
+	ck_assert_uint_eq(queue_of_frame(fd, 1), 0);
+}
+END_TEST
+
+/* With room for the hash, which the tap leaves alone. */
+START_TEST(receives_with_a_longer_header)
+{
+	FD_CLEANUP int fd = packet_socket();
+	struct virtio_net_hdr_v1_hash header;
+	uint8_t got[2 * FRAME];
+	struct iovec iov[] = {{&header, sizeof(header)}, {got, sizeof(got)}};
+
+	create();
+	ck_assert_int_eq(backend->ops->set_features(backend, BIT(VIRTIO_NET_F_HASH_REPORT)), 0);
+	ck_assert_int_eq(pass_frame(fd, iov, 2, got), (ssize_t)sizeof(header) + FRAME);
+	ck_assert_mem_eq(got, frame, FRAME);
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 2),
+			 (ssize_t)(sizeof(header) + sizeof(got)));
+}
+END_TEST
+
 START_TEST(nothing_to_receive)
 {
 	struct virtio_net_hdr_v1 header;
@@ -504,7 +652,8 @@ int main(void)
 	tcase_add_test(tc, busy);
 	tcase_add_test(tc, another_owner);
 	tcase_add_test(tc, own);
-	tcase_add_test(tc, multi_queue);
+	tcase_add_test(tc, not_multi_queue);
+	tcase_add_loop_test(tc, multi_queue_busy, 0, 2);
 	tcase_add_test(tc, tun);
 	tcase_add_test(tc, no_tap_at_all);
 	tcase_add_test(tc, no_permission);
@@ -516,6 +665,9 @@ int main(void)
 	tcase_add_test(tc, receives);
 	tcase_add_test(tc, offloads_of_another_driver);
 	tcase_add_test(tc, nothing_to_receive);
+	tcase_add_test(tc, several_queues);
+	tcase_add_test(tc, one_queue_of_many);
+	tcase_add_test(tc, receives_with_a_longer_header);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
