@@ -149,7 +149,7 @@ build_guest() {
 
 	root=$1/dpdk
 	place_program "$(type -P dpdk-testpmd)" "$root/usr/bin/dpdk-testpmd" "$root"
-	for pmd in bus_pci mempool_ring net_virtio; do
+	for pmd in mempool_ring net_virtio; do # the buses come with testpmd
 		place_program "$dpdk_pmds/librte_$pmd.so.23.0" "$root$dpdk_pmds/librte_$pmd.so.23.0" "$root"
 	done
 	place_modules "$root" uio uio_pci_generic

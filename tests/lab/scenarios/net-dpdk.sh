@@ -11,6 +11,7 @@ guest_has dpdk
 for options in packed=off packed=off,in_order=off,mrg_rxbuf=off packed=on packed=on,in_order=off; do
 	echo "# $options"
 	lab_start '
+		chmod 755 /
 		load uio uio_pci_generic
 		echo 64 >/proc/sys/vm/nr_hugepages
 		mkdir -p /dev/hugepages /var/run

@@ -22,13 +22,13 @@ for transport in mmio pci; do
 		say channels=\$(setting -l Combined)
 		ethtool -L eth0 combined 2
 		say channels_set=\$(setting -l Combined)
-		ethtool -C eth0 rx-usecs 50 rx-frames 8
+		ethtool -C eth0 rx-usecs 50 rx-frames 8 tx-frames 1
 		say usecs=\$(setting -c rx-usecs)
 		say frames=\$(setting -c rx-frames)
 		ethtool -X eth0 hkey ${key%:}
 		ethtool -X eth0 equal 2
 		say key=\$(ethtool -x eth0 | grep -A 1 key: | tail -n 1)
-		say queues=\$(ethtool -x eth0 | grep '^ .*: ' | cut -d : -f 2 | tr -s ' ' '\n' | sort -u | tr -d '\n')
+		say queues=\$(ethtool -x eth0 | grep -E '^ +[0-9]+:' | cut -d : -f 2 | tr -s ' ' '\n' | sort -u | tr -d '\n')
 		say ping=\$(ping -q -c 20 -i 0.05 10.0.2.1 | grep -c ' 0%')
 		say stats=\$(ethtool -S eth0 | grep -c '^ *[rt]x_queue_[0-3]_packets')
 	" --net "tap0,queues=4,transport=$transport" --cpus 4

@@ -50,22 +50,23 @@ for transport in mmio pci; do
 		load llc stp garp mrp 8021q
 		stty -echo
 		say ready
-		sh
+		PS1= sh
 	' --net "tap0,transport=$transport"
 	guest_wait 'lab: ready' 60
 	ping -q -c 1 -W 5 10.0.2.2
 	arrive 0 'foreign address' foreign
 	arrive 0 'group' group
 	arrive 0 'VLAN' vlan
-	in_guest 'ip maddr add 01:00:5e:01:02:03 dev eth0'
+	in_guest '/usr/bin/ip maddr add 01:00:5e:01:02:03 dev eth0'
 	arrive 10 'group joined' group
-	in_guest 'ip maddr del 01:00:5e:01:02:03 dev eth0'
+	in_guest '/usr/bin/ip maddr del 01:00:5e:01:02:03 dev eth0'
 	arrive 0 'group left' group
 	in_guest '/usr/bin/ip link add link eth0 name eth0.5 type vlan id 5; ip link set eth0.5 up'
 	arrive 10 'VLAN joined' vlan
 	in_guest '/usr/bin/ip link del eth0.5'
 	arrive 0 'VLAN left' vlan
-	in_guest 'tcpdump -ni eth0 -c 10 dst 10.0.2.77 >/tmp/dump 2>/dev/null & sleep 2'
+	in_guest '{ tcpdump -ni eth0 -c 10 dst 10.0.2.77 >/tmp/dump 2>/tmp/words & }'
+	in_guest 'until grep listening /tmp/words; do sleep 0.1; done'
 	arrive 10 'foreign address, promiscuous' foreign
 	in_guest 'wait; say dumped=$(grep -c 10.0.2.77 /tmp/dump)'
 	[ "$(guest_value dumped)" = 10 ] || lab_fail 'tcpdump saw others'
