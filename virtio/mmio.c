@@ -28,7 +28,8 @@ struct virtio_mmio {
 	const struct kvm_vm *vm;   /* may be NULL */
 	uint64_t base;
 	uint32_t gsi;
-	bool config_bound; /* the interrupt for a changed configuration */
+	bool config_bound;  /* the interrupt for a changed configuration */
+	bool ack_coalesced; /* KVM keeps what is written to InterruptACK */
 
 	/* Under the device's lock. */
 	uint64_t doorbells;	   /* queues whose kicks KVM signals, one bit each */
@@ -299,6 +300,9 @@ int virtio_mmio_create(struct virtio_device *dev, const struct kvm_vm *vm, uint6
 	mmio->gsi = gsi;
 	ret = vm ? kvm_vm_add_irqfd(vm, gsi, dev->config_call_fd) : 0;
 	mmio->config_bound = vm && !ret;
+	/* Of the two exits that an interrupt costs this saves one, where KVM can. */
+	mmio->ack_coalesced = vm &&
+			      !kvm_vm_add_coalesced_mmio(vm, base + VIRTIO_MMIO_INTERRUPT_ACK, 4);
 	if (ret) {
 		errno = -ret;
 		error_errno(err, "%s: creating its interrupt", dev->name);
@@ -315,6 +319,8 @@ void virtio_mmio_destroy(struct virtio_mmio *mmio)
 		return;
 	virtio_device_set_status(mmio->dev, 0);
 	sync_queues(mmio);
+	if (mmio->ack_coalesced)
+		kvm_vm_remove_coalesced_mmio(mmio->vm, mmio->base + VIRTIO_MMIO_INTERRUPT_ACK, 4);
 	if (mmio->config_bound)
 		kvm_vm_remove_irqfd(mmio->vm, mmio->gsi, mmio->dev->config_call_fd);
 	virtio_device_destroy(mmio->dev);
