@@ -153,10 +153,10 @@ void virtio_device_set_status(struct virtio_device *dev, uint8_t status)
 		fresh &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
 	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK && !((old | fresh) & VIRTIO_CONFIG_S_FEATURES_OK))
 		fresh &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
-	atomic_fetch_or(&dev->status, fresh);
+	old = atomic_fetch_or(&dev->status, fresh);
 	if (fresh & VIRTIO_CONFIG_S_FEATURES_OK)
 		negotiated(dev);
-	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK)
+	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK && !(old & VIRTIO_CONFIG_S_NEEDS_RESET))
 		start(dev);
 }
 

@@ -116,10 +116,13 @@ void virtio_device_reset_queue(struct virtio_device *dev, unsigned int index);
  */
 void virtio_device_suspend(struct virtio_device *dev);
 
-/* Read the configuration space; what is past its end reads as zero. Any thread. */
+/* Read the configuration space; what is past its end reads as zero. */
 void virtio_device_read_config(struct virtio_device *dev, uint64_t offset, void *data, size_t len);
 
-/* The configuration space has changed (2.5): a new generation, and the driver is told. Any thread.
+/*
+ * The configuration space has changed (2.5): a new generation, and the driver is told. Any thread;
+ * but who did change it has held the lock since before that, so that a driver which saw a part of
+ * the change reads no generation before the new one.
  */
 void virtio_device_config_changed(struct virtio_device *dev);
 

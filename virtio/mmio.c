@@ -28,11 +28,13 @@ struct virtio_mmio {
 	const struct kvm_vm *vm;   /* may be NULL */
 	uint64_t base;
 	uint32_t gsi;
-	bool config_bound; /* the interrupt for a changed configuration */
+	bool config_bound;  /* the interrupt for a changed configuration */
+	bool ack_coalesced; /* KVM keeps what is written to InterruptACK */
 
 	/* Under the device's lock. */
-	uint64_t doorbells;  /* queues whose kicks KVM signals, one bit each */
-	uint64_t interrupts; /* queues whose interrupts KVM raises, likewise */
+	uint64_t doorbells;	   /* queues whose kicks KVM signals, one bit each */
+	uint64_t interrupts;	   /* queues whose interrupts KVM raises, likewise */
+	uint32_t interrupts_shown; /* VIRTIO_MMIO_INT_*, see InterruptStatus */
 	uint32_t device_features_sel;
 	uint32_t driver_features_sel;
 	uint32_t queue_sel;
@@ -125,7 +127,12 @@ static uint32_t read_register(struct virtio_mmio *mmio, uint64_t offset)
 	case MMIO_QUEUE_RESET:
 		return 0; /* 4.2.2.1: done by the time it can be read */
 	case VIRTIO_MMIO_INTERRUPT_STATUS:
-		return atomic_load(&dev->interrupt_status);
+		/*
+		 * What happened moves to what was shown, and an acknowledgement ends only that. So
+		 * it may come as late as KVM likes: what happened since is not lost with it.
+		 */
+		mmio->interrupts_shown |= atomic_exchange(&dev->interrupt_status, 0);
+		return mmio->interrupts_shown;
 	case VIRTIO_MMIO_STATUS:
 		return atomic_load(&dev->status);
 	case VIRTIO_MMIO_CONFIG_GENERATION:
@@ -219,9 +226,11 @@ static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t v
 			fd_eventfd_signal(dev->queues[value].kick_fd);
 		break;
 	case VIRTIO_MMIO_INTERRUPT_ACK:
-		atomic_fetch_and(&dev->interrupt_status, ~value);
+		mmio->interrupts_shown &= ~value;
 		break;
 	case VIRTIO_MMIO_STATUS:
+		if ((uint8_t)value == 0)
+			mmio->interrupts_shown = 0;
 		virtio_device_set_status(dev, (uint8_t)value);
 		sync_queues(mmio);
 		break;
@@ -241,17 +250,16 @@ static bool is_register(uint64_t offset, unsigned int len)
 static void mmio_read(void *device, uint64_t offset, uint8_t *data, unsigned int len)
 {
 	struct virtio_mmio *mmio = device;
+	uint32_t value;
 
+	pthread_mutex_lock(&mmio->dev->lock);
 	if (offset >= VIRTIO_MMIO_CONFIG) {
 		virtio_device_read_config(mmio->dev, offset - VIRTIO_MMIO_CONFIG, data, len);
 	} else if (is_register(offset, len)) {
-		uint32_t value;
-
-		pthread_mutex_lock(&mmio->dev->lock);
 		value = htole32(read_register(mmio, offset));
-		pthread_mutex_unlock(&mmio->dev->lock);
 		memcpy(data, &value, sizeof(value));
 	}
+	pthread_mutex_unlock(&mmio->dev->lock);
 }
 
 static void mmio_write(void *device, uint64_t offset, const uint8_t *data, unsigned int len)
@@ -292,6 +300,9 @@ int virtio_mmio_create(struct virtio_device *dev, const struct kvm_vm *vm, uint6
 	mmio->gsi = gsi;
 	ret = vm ? kvm_vm_add_irqfd(vm, gsi, dev->config_call_fd) : 0;
 	mmio->config_bound = vm && !ret;
+	/* Of the two exits that an interrupt costs this saves one, where KVM can. */
+	mmio->ack_coalesced = vm &&
+			      !kvm_vm_add_coalesced_mmio(vm, base + VIRTIO_MMIO_INTERRUPT_ACK, 4);
 	if (ret) {
 		errno = -ret;
 		error_errno(err, "%s: creating its interrupt", dev->name);
@@ -308,6 +319,8 @@ void virtio_mmio_destroy(struct virtio_mmio *mmio)
 		return;
 	virtio_device_set_status(mmio->dev, 0);
 	sync_queues(mmio);
+	if (mmio->ack_coalesced)
+		kvm_vm_remove_coalesced_mmio(mmio->vm, mmio->base + VIRTIO_MMIO_INTERRUPT_ACK, 4);
 	if (mmio->config_bound)
 		kvm_vm_remove_irqfd(mmio->vm, mmio->gsi, mmio->dev->config_call_fd);
 	virtio_device_destroy(mmio->dev);

@@ -185,13 +185,12 @@ static void packed_push(struct ring *ring, const struct ring_chain *chain, uint3
 /* Whether @event lies in the descriptors from @from up to @to, which is not one of them. */
 static bool passed(const struct ring *ring, uint16_t event, uint16_t from, uint16_t to)
 {
-	/* Counted from @from on, with the wrap counters as another digit. */
+	/* Indices that go on into the next lap; all of the ring at once is one lap, not none. */
 	unsigned int size = ring->state.size;
 	unsigned int start = from & (unsigned int)~WRAP;
 	unsigned int end = (to & (unsigned int)~WRAP) + ((from ^ to) & WRAP ? size : 0);
 	unsigned int at = (event & (unsigned int)~WRAP) + ((from ^ event) & WRAP ? size : 0);
 
-	/* All of the ring at once: same index, other counter. */
 	return at >= start && at < end;
 }
 
@@ -208,11 +207,11 @@ static bool packed_publish(struct ring *ring)
 	 * the flags: one of the two sees the other's write (2.8.21.3.1).
 	 */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	flags = ring_load16(&driver_event(ring)->flags) & 3;
+	/* Acquire: the driver writes the event before the flags that make it count. */
+	flags = le16toh(__atomic_load_n(&driver_event(ring)->flags, __ATOMIC_ACQUIRE)) & 3;
+	/* DESC that was not negotiated, and 3, which is reserved: rather too many than too few. */
 	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !ring->event_idx)
 		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
-	/* The driver writes the event before the flags that make it count. */
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	event = ring_load16(&driver_event(ring)->off_wrap);
 	return !ring->published || passed(ring, event, from, ring->used_at);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "devices/bus.h"
 #include "vmm/core/kvm.h"
 #include "vmm/core/thread.h"
 
@@ -14,6 +15,27 @@
  * and the signal means nothing to the rest of the process.
  */
 #define KICK_SIGNAL SIGRTMIN
+
+/*
+ * The writes that KVM kept are older than what a vCPU exits with now: they come first. Not more
+ * than the ring holds: another vCPU may go on writing for ever.
+ */
+static void dispatch_coalesced(struct vcpu_shared *shared)
+{
+	const struct kvm_coalesced_mmio *write;
+
+	if (!kvm_coalesced_first(&shared->coalesced))
+		return;
+	pthread_mutex_lock(&shared->coalesced_lock);
+	for (uint32_t n = 0; n < shared->coalesced.size; n++) {
+		write = kvm_coalesced_first(&shared->coalesced);
+		if (!write)
+			break;
+		bus_write(shared->mmio, write->phys_addr, write->data, write->len);
+		kvm_coalesced_pop(&shared->coalesced);
+	}
+	pthread_mutex_unlock(&shared->coalesced_lock);
+}
 
 static void *run(void *arg)
 {
@@ -26,10 +48,12 @@ static void *run(void *arg)
 	ret = kvm_vcpu_unblock_in_run(&vcpu->kvm, KICK_SIGNAL);
 	while (!ret && why == ARCH_EXIT_CONTINUE && !atomic_load(&shared->stopping)) {
 		ret = kvm_vcpu_run(&vcpu->kvm);
-		if (ret == -EINTR || ret == -EAGAIN)
+		if (ret == -EINTR || ret == -EAGAIN) {
 			ret = 0;
-		else if (!ret)
+		} else if (!ret) {
+			dispatch_coalesced(shared);
 			why = arch_vcpu_handle_exit(&vcpu->kvm, shared->mmio, shared->pio, &err);
+		}
 	}
 	if (ret) {
 		errno = -ret;

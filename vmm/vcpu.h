@@ -15,6 +15,8 @@ struct vcpu_shared {
 	const struct bus *mmio;
 	const struct bus *pio;
 	_Atomic bool stopping;
+	struct kvm_coalesced coalesced; /* the guest's writes that KVM kept */
+	pthread_mutex_t coalesced_lock; /* of who dispatches them */
 
 	/* A vCPU can't go on: a triple fault or what KVM can't run; any vCPU's thread. */
 	void (*ended)(void *opaque, enum arch_exit why, const struct error *err);

@@ -467,6 +467,8 @@ static int create_vcpus(struct xvmm *vm, unsigned int n, struct error *err)
 	vm->vcpu_shared = (struct vcpu_shared){
 		.mmio = &vm->mmio,
 		.pio = &vm->pio,
+		.coalesced = kvm_vcpu_coalesced(&vm->kvm, &vm->vcpus[0].kvm),
+		.coalesced_lock = PTHREAD_MUTEX_INITIALIZER,
 		.ended = vcpu_ended,
 		.opaque = vm,
 	};

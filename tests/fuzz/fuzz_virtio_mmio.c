@@ -133,6 +133,8 @@ static uint32_t get(struct virtio_mmio *mmio, uint64_t offset)
 static void initialize(struct virtio_mmio *mmio, struct input *in)
 {
 	uint32_t features = take(in, 4);
+	uint32_t sizes[3] = {take(in, 1), take(in, 1), take(in, 1)};
+	uint32_t more = sizes[0] / 9; /* packed, in order, queue reset */
 
 	set(mmio, VIRTIO_MMIO_STATUS, 0);
 	require(get(mmio, VIRTIO_MMIO_STATUS) == 0);
@@ -140,11 +142,11 @@ static void initialize(struct virtio_mmio *mmio, struct input *in)
 	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 0);
 	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES, features & get(mmio, VIRTIO_MMIO_DEVICE_FEATURES));
 	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
-	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES, 1);
+	set(mmio, VIRTIO_MMIO_DRIVER_FEATURES, 1 | (more & 3) << 2 | (more & 4) << 6);
 	/* The third queue is the control queue, if that was accepted. */
 	for (uint32_t i = 0; i < 3; i++) {
 		set(mmio, VIRTIO_MMIO_QUEUE_SEL, i);
-		set(mmio, VIRTIO_MMIO_QUEUE_NUM, 1u << take(in, 1) % (i < 2 ? 9 : 7));
+		set(mmio, VIRTIO_MMIO_QUEUE_NUM, 1u << sizes[i] % (i < 2 ? 9 : 7));
 		set(mmio, VIRTIO_MMIO_QUEUE_DESC_LOW, 0x10000 * i + 0x1000);
 		set(mmio, VIRTIO_MMIO_QUEUE_AVAIL_LOW, 0x10000 * i + 0x2000);
 		set(mmio, VIRTIO_MMIO_QUEUE_USED_LOW, 0x10000 * i + 0x3000);
@@ -156,12 +158,12 @@ static void initialize(struct virtio_mmio *mmio, struct input *in)
 static void write_desc(const struct guest_memory *mem, struct input *in, uint32_t op)
 {
 	uint32_t at = 0x10000 * (op % 3) + 0x1000 + take(in, 1) * 16;
-	struct vring_desc desc = {
-		.addr = take(in, 3),
-		.len = take(in, 2),
-		.flags = (uint16_t)take(in, 1),
-		.next = (uint16_t)take(in, 1),
-	};
+	uint64_t addr = take(in, 3);
+	uint32_t len = take(in, 2);
+	uint16_t flags = (uint16_t)take(in, 1);
+	uint16_t last = (uint16_t)take(in, 1);
+	/* In a packed ring these two are the id and the flags, with USED from bit 6. */
+	struct vring_desc desc = {addr, len, flags, (uint16_t)(last | (last & 0x40) << 9)};
 
 	memory_write(mem, gpa(at), &desc, sizeof(desc));
 }

@@ -71,6 +71,12 @@ static inline uint64_t driver_ring_bytes(uint16_t size)
 	return (26ULL * size + 12 + 4095) / 4096 * 4096;
 }
 
+/* Where a packed ring's other two areas begin: each has a cache line of its own. */
+static inline uint64_t driver_packed_events(uint16_t size)
+{
+	return (16ULL * size + 63) / 64 * 64;
+}
+
 static inline void *driver_ring_clear(struct driver_ring *ring, const struct guest_memory *mem,
 				      gpa_t at, uint16_t size, bool event_idx, uint16_t start)
 {
@@ -114,8 +120,8 @@ static inline void driver_packed_init(struct driver_ring *ring, const struct gue
 
 	ring->packed = true;
 	ring->ring = (struct vring_packed_desc *)host;
-	ring->driver_event = (struct vring_packed_desc_event *)(host + 16ULL * size);
-	ring->device_event = ring->driver_event + 1;
+	ring->driver_event = (void *)(host + driver_packed_events(size));
+	ring->device_event = (void *)(host + driver_packed_events(size) + 64);
 	for (uint16_t i = 0; i < size; i++) {
 		if ((i < (start & ~DRIVER_WRAP)) == !!(start & DRIVER_WRAP))
 			ring->ring[i].flags = DRIVER_AVAIL | DRIVER_USED;
@@ -125,12 +131,13 @@ static inline void driver_packed_init(struct driver_ring *ring, const struct gue
 static inline struct ring_state driver_ring_state(const struct driver_ring *ring)
 {
 	uint64_t size = ring->size;
+	uint64_t events = driver_packed_events(ring->size);
 
 	return (struct ring_state){
 		.size = ring->size,
 		.desc = ring->at,
-		.driver = gpa_add(ring->at, ring->packed ? 16 * size : 24 * size + 8),
-		.device = gpa_add(ring->at, ring->packed ? 16 * size + 4 : 16 * size),
+		.driver = gpa_add(ring->at, ring->packed ? events : 24 * size + 8),
+		.device = gpa_add(ring->at, ring->packed ? events + 64 : 16 * size),
 		.next_avail = ring->exposed,
 		.next_used = ring->last_used,
 	};

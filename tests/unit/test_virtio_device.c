@@ -14,6 +14,7 @@
 #include "vmm/core/fd.h"
 
 #define VERSION_1 (1ULL << VIRTIO_F_VERSION_1)
+#define PACKED	  (1ULL << VIRTIO_F_RING_PACKED)
 
 enum {
 	ACKNOWLEDGE = VIRTIO_CONFIG_S_ACKNOWLEDGE,
@@ -117,7 +118,7 @@ static void setup(void)
 		.id = 42,
 		.name = "net0",
 		.log = &logger,
-		.offered = VERSION_1 | 0xf0,
+		.offered = VERSION_1 | PACKED | 0xf0,
 	};
 	ck_assert_int_eq(virtio_device_init(&dev, QUEUES, 64), 0);
 }
@@ -158,7 +159,7 @@ START_TEST(initial_state)
 		ck_assert_int_ge(dev.queues[i].call_fd, 0);
 	}
 	ck_assert_uint_eq(virtio_device_features(&dev, 0), 0xf0);
-	ck_assert_uint_eq(virtio_device_features(&dev, 1), 1);
+	ck_assert_uint_eq(virtio_device_features(&dev, 1), 5);
 	ck_assert_uint_eq(virtio_device_features(&dev, 2), 0);
 	ck_assert_uint_eq(virtio_device_features(&dev, UINT32_MAX), 0);
 }
@@ -343,6 +344,139 @@ START_TEST(queue_enabled_while_running)
 }
 END_TEST
 
+/* 2.8.1: the wrap counters of a new packed ring are 1. */
+START_TEST(queue_of_a_packed_ring)
+{
+	accept_bits(VERSION_1 | PACKED);
+	set_status(ACKNOWLEDGE | DRIVER | FEATURES_OK);
+	virtio_device_set_queue_ready(&dev, 1, true);
+	set_status(RUNNING);
+	ck_assert_uint_eq(started_with[1].next_avail, 0x8000);
+	ck_assert_uint_eq(started_with[1].next_used, 0x8000);
+	virtio_device_reset_queue(&dev, 1);
+	virtio_device_set_queue_ready(&dev, 1, true);
+	ck_assert_str_eq(calls, "s+1-1+1");
+	ck_assert_uint_eq(started_with[1].next_avail, 0x8000);
+	ck_assert_uint_eq(started_with[1].next_used, 0x8000);
+	/* What comes after a reset may be split. */
+	set_status(0);
+	virtio_device_set_queue_ready(&dev, 1, true);
+	run();
+	ck_assert_uint_eq(started_with[1].next_avail, 0);
+	ck_assert_uint_eq(started_with[1].next_used, 0);
+}
+END_TEST
+
+/* 2.6.1: it stops and is as new; the others don't notice. */
+START_TEST(queue_reset)
+{
+	for (unsigned int i = 0; i < QUEUES; i++) {
+		dev.queues[i].ring = (struct ring_state){8, {0x1000}, {0x2000}, {0x3000}, 0, 0};
+		virtio_device_set_queue_ready(&dev, i, true);
+	}
+	run();
+	for (unsigned int i = 0; i < QUEUES; i++)
+		fd_eventfd_signal(dev.queues[i].kick_fd);
+	virtio_device_reset_queue(&dev, 1);
+	ck_assert_str_eq(calls, "s+0+1+2-1");
+	ck_assert(!dev.queues[1].ready && !dev.queues[1].running);
+	ck_assert_uint_eq(dev.queues[1].ring.size, 0);
+	ck_assert_uint_eq(dev.queues[1].ring.desc.value, 0);
+	ck_assert_uint_eq(dev.queues[1].ring.driver.value, 0);
+	ck_assert_uint_eq(dev.queues[1].ring.device.value, 0);
+	ck_assert_uint_eq(dev.queues[1].ring.next_avail, 0);
+	/* A kick from before is gone. */
+	ck_assert_uint_eq(fd_eventfd_drain(dev.queues[1].kick_fd), 0);
+	ck_assert_uint_eq(fd_eventfd_drain(dev.queues[0].kick_fd), 1);
+	ck_assert_uint_eq(fd_eventfd_drain(dev.queues[2].kick_fd), 1);
+	ck_assert(dev.queues[0].running && dev.queues[2].running);
+	ck_assert_uint_eq(dev.status, RUNNING);
+	/* Once more: nothing to stop. */
+	virtio_device_reset_queue(&dev, 1);
+	ck_assert_str_eq(calls, "s+0+1+2-1");
+	/* 2.6.1.2: enabled again, perhaps otherwise. */
+	dev.queues[1].ring = (struct ring_state){4, {0x5000}, {0x6000}, {0x7000}, 0, 0};
+	virtio_device_set_queue_ready(&dev, 1, true);
+	ck_assert_str_eq(calls, "s+0+1+2-1+1");
+	ck_assert_uint_eq(started_with[1].size, 4);
+	ck_assert_uint_eq(started_with[1].desc.value, 0x5000);
+	ck_assert_uint_eq(started_with[1].next_avail, 0);
+	ck_assert_uint_eq(started_with[1].next_used, 0);
+}
+END_TEST
+
+START_TEST(queue_reset_before_it_ran)
+{
+	virtio_device_set_queue_ready(&dev, 0, true);
+	virtio_device_reset_queue(&dev, 0);
+	run();
+	ck_assert_str_eq(calls, "s");
+}
+END_TEST
+
+START_TEST(suspend)
+{
+	virtio_device_set_queue_ready(&dev, 0, true);
+	virtio_device_set_queue_ready(&dev, 2, true);
+	run();
+	virtio_device_suspend(&dev);
+	ck_assert_str_eq(calls, "s+0+2-0-2");
+	ck_assert_uint_eq(dev.status, RUNNING & ~DRIVER_OK);
+	ck_assert(dev.queues[0].ready && !dev.queues[0].running);
+	ck_assert_uint_eq(dev.accepted, VERSION_1);
+	virtio_device_suspend(&dev);
+	ck_assert_str_eq(calls, "s+0+2-0-2");
+	/* Where they stopped they go on. */
+	ck_assert_uint_eq(set_status(RUNNING), RUNNING);
+	ck_assert_str_eq(calls, "s+0+2-0-2s+0+2");
+	ck_assert_uint_eq(started_with[0].next_avail, 77);
+	ck_assert_uint_eq(started_with[0].next_used, 76);
+	ck_assert_uint_eq(started_with[2].next_avail, 77);
+	/* A reset needs no resume before it. */
+	virtio_device_suspend(&dev);
+	ck_assert_uint_eq(set_status(0), 0);
+	ck_assert_str_eq(calls, "s+0+2-0-2s+0+2-0-2");
+}
+END_TEST
+
+START_TEST(suspend_before_it_runs)
+{
+	virtio_device_suspend(&dev);
+	set_status(ACKNOWLEDGE | DRIVER);
+	virtio_device_suspend(&dev);
+	ck_assert_uint_eq(dev.status, ACKNOWLEDGE | DRIVER);
+	virtio_device_set_queue_ready(&dev, 1, true);
+	run();
+	ck_assert_str_eq(calls, "s+1");
+}
+END_TEST
+
+/* A queue that is enabled while the memory is away starts when it is back. */
+START_TEST(queue_enabled_while_suspended)
+{
+	virtio_device_set_queue_ready(&dev, 0, true);
+	run();
+	virtio_device_suspend(&dev);
+	virtio_device_set_queue_ready(&dev, 1, true);
+	virtio_device_reset_queue(&dev, 0);
+	ck_assert_str_eq(calls, "s+0-0");
+	set_status(RUNNING);
+	ck_assert_str_eq(calls, "s+0-0s+1");
+}
+END_TEST
+
+START_TEST(broken_while_suspended)
+{
+	virtio_device_set_queue_ready(&dev, 0, true);
+	run();
+	virtio_device_suspend(&dev);
+	virtio_device_break(&dev, "why");
+	set_status(RUNNING);
+	ck_assert_str_eq(calls, "s+0-0");
+	ck_assert(dev.status & NEEDS_RESET);
+}
+END_TEST
+
 START_TEST(queue_disabled_before_it_ran)
 {
 	virtio_device_set_queue_ready(&dev, 0, true);
@@ -394,6 +528,10 @@ START_TEST(broken_before_it_runs)
 	virtio_device_break(&dev, "why");
 	ck_assert_uint_eq(dev.status, ACKNOWLEDGE | DRIVER | NEEDS_RESET);
 	ck_assert(!told());
+	/* 2.1.2: it does nothing before it is reset. */
+	accept_bits(VERSION_1);
+	ck_assert_uint_eq(set_status(RUNNING), RUNNING | NEEDS_RESET);
+	ck_assert_str_eq(calls, "");
 }
 END_TEST
 
@@ -475,6 +613,27 @@ START_TEST(config)
 }
 END_TEST
 
+START_TEST(config_changes)
+{
+	uint32_t generation = dev.config_generation;
+
+	dev.interrupt_status = VIRTIO_MMIO_INT_VRING;
+	virtio_device_config_changed(&dev);
+	ck_assert_uint_ne(dev.config_generation, generation);
+	ck_assert_uint_eq(dev.interrupt_status, VIRTIO_MMIO_INT_VRING | VIRTIO_MMIO_INT_CONFIG);
+	ck_assert_uint_eq(fd_eventfd_drain(dev.config_call_fd), 1);
+	generation = dev.config_generation;
+	virtio_device_config_changed(&dev);
+	ck_assert_uint_ne(dev.config_generation, generation);
+	ck_assert(told());
+	/* A reset changes nothing of it. */
+	generation = dev.config_generation;
+	set_status(0);
+	ck_assert_uint_eq(dev.config_generation, generation);
+	ck_assert_uint_eq(dev.interrupt_status, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("virtio_device");
@@ -496,12 +655,20 @@ int main(void)
 	tcase_add_test(tc, destroy_stops_queues);
 	tcase_add_test(tc, queue_enabled_while_running);
 	tcase_add_test(tc, queue_disabled_before_it_ran);
+	tcase_add_test(tc, queue_of_a_packed_ring);
+	tcase_add_test(tc, queue_reset);
+	tcase_add_test(tc, queue_reset_before_it_ran);
+	tcase_add_test(tc, suspend);
+	tcase_add_test(tc, suspend_before_it_runs);
+	tcase_add_test(tc, queue_enabled_while_suspended);
+	tcase_add_test(tc, broken_while_suspended);
 	tcase_add_test(tc, needs_reset);
 	tcase_add_test(tc, broken_before_it_runs);
 	tcase_add_test(tc, start_fails);
 	tcase_add_test(tc, start_queue_fails);
 	tcase_add_test(tc, broken_by_other_threads);
 	tcase_add_test(tc, config);
+	tcase_add_test(tc, config_changes);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -6,17 +6,22 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "virtio/device.h"
 #include "vmm/core/fd.h"
 
-#define VERSION_1 (1ULL << VIRTIO_F_VERSION_1)
+#define VERSION_1	  (1ULL << VIRTIO_F_VERSION_1)
+#define NOTIFICATION_DATA (1ULL << 38)
+#define RING_RESET	  (1ULL << VIRTIO_F_RING_RESET)
 
 enum {
 	QUEUES = 2,
 	SIZE_MAX_OFFERED = 256,
+	CONFIG_SIZE = 14, /* the last two bytes change */
 	RUNNING = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
 		  VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK,
 };
@@ -53,11 +58,14 @@ static void stop_queue(struct virtio_device *d, unsigned int index)
 	stopped++;
 }
 
+static char changing[2] = {'a', 'a'};
+
 static void read_config(struct virtio_device *d, size_t offset, void *data, size_t len)
 {
-	static const char config[] = "0123456789ab";
+	char config[CONFIG_SIZE + 1];
 
 	(void)d;
+	snprintf(config, sizeof(config), "0123456789ab%c%c", changing[0], changing[1]);
 	memcpy(data, config + offset, len);
 }
 
@@ -73,7 +81,7 @@ static const struct virtio_device_ops ops = {
 	.start_queue = start_queue,
 	.stop_queue = stop_queue,
 	.read_config = read_config,
-	.config_size = 12,
+	.config_size = CONFIG_SIZE,
 	.destroy = destroy,
 };
 
@@ -84,7 +92,7 @@ static void setup(void)
 		.ops = &ops,
 		.id = 1,
 		.name = "net0",
-		.offered = VERSION_1 | 0x0123456789ULL << 4,
+		.offered = VERSION_1 | NOTIFICATION_DATA | RING_RESET | 0x0123456789ULL << 4,
 	};
 	ck_assert_int_eq(virtio_device_init(&dev, QUEUES, SIZE_MAX_OFFERED), 0);
 	ck_assert_int_eq(virtio_mmio_create(&dev, NULL, 0xd0000000, 5, &mmio, NULL), 0);
@@ -146,16 +154,21 @@ START_TEST(device_features)
 }
 END_TEST
 
-static void negotiate(void)
+static void negotiate_also(uint64_t features)
 {
 	set(0x070, VIRTIO_CONFIG_S_ACKNOWLEDGE);
 	set(0x070, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
 	set(0x024, 1);
-	set(0x020, 1);
+	set(0x020, (uint32_t)((VERSION_1 | features) >> 32));
 	set(0x024, 0);
-	set(0x020, 0x10);
+	set(0x020, 0x10 | (uint32_t)features);
 	set(0x070, RUNNING & ~VIRTIO_CONFIG_S_DRIVER_OK);
 	ck_assert_uint_eq(get(0x070), RUNNING & ~VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+static void negotiate(void)
+{
+	negotiate_also(0);
 }
 
 START_TEST(driver_features)
@@ -230,6 +243,57 @@ START_TEST(queue)
 }
 END_TEST
 
+/* 4.2.2.1 */
+START_TEST(queue_reset)
+{
+	negotiate_also(RING_RESET);
+	set_up_queue(0);
+	set_up_queue(1);
+	set(0x070, RUNNING);
+	set(0x030, 0);
+	ck_assert_uint_eq(get(0x0c0), 0);
+	set(0x0c0, 0);
+	set(0x0c0, 2);
+	ck_assert_uint_eq(stopped, 0);
+	set(0x0c0, 1);
+	ck_assert_uint_eq(get(0x0c0), 0);
+	ck_assert_uint_eq(get(0x044), 0);
+	ck_assert_uint_eq(stopped, 1);
+	ck_assert_uint_eq(get(0x034), SIZE_MAX_OFFERED);
+	ck_assert_uint_eq(get(0x070), RUNNING);
+	set(0x030, 1);
+	ck_assert_uint_eq(get(0x044), 1);
+	/* 2.6.1.2: the same, or another one. */
+	set(0x030, 0);
+	set(0x038, 16);
+	set(0x080, 0x44444000);
+	set(0x084, 4);
+	set(0x090, 0x55555000);
+	set(0x0a0, 0x66666000);
+	set(0x044, 1);
+	ck_assert_uint_eq(get(0x044), 1);
+	ck_assert_uint_eq(get(0x0c0), 0);
+	ck_assert_uint_eq(started, 3);
+	ck_assert_uint_eq(started_with[0].size, 16);
+	ck_assert_uint_eq(started_with[0].desc.value, 0x444444000);
+	ck_assert_uint_eq(started_with[0].driver.value, 0x55555000);
+	ck_assert_uint_eq(started_with[0].device.value, 0x66666000);
+	ck_assert_uint_eq(started_with[0].next_avail, 0);
+}
+END_TEST
+
+START_TEST(queue_reset_not_negotiated)
+{
+	negotiate();
+	set_up_queue(0);
+	set(0x070, RUNNING);
+	set(0x0c0, 1);
+	ck_assert_uint_eq(get(0x0c0), 0);
+	ck_assert_uint_eq(get(0x044), 1);
+	ck_assert_uint_eq(stopped, 0);
+}
+END_TEST
+
 START_TEST(queue_is_fixed_while_ready)
 {
 	static const uint64_t registers[] = {0x038, 0x080, 0x084, 0x090, 0x094, 0x0a0, 0x0a4};
@@ -293,6 +357,30 @@ START_TEST(notify)
 }
 END_TEST
 
+/* 2.9, 4.2.3.3: the upper half says where the ring stands. */
+START_TEST(notify_with_data)
+{
+	negotiate_also(NOTIFICATION_DATA);
+	set(0x050, 0x80000000);
+	ck_assert_uint_eq(fd_eventfd_drain(dev.queues[0].kick_fd), 1);
+	set(0x050, 0xffff0001);
+	ck_assert_uint_eq(fd_eventfd_drain(dev.queues[1].kick_fd), 1);
+	set(0x050, 0x00010000 | QUEUES);
+	for (int i = 0; i < 2; i++)
+		ck_assert_uint_eq(fd_eventfd_drain(dev.queues[i].kick_fd), 0);
+}
+END_TEST
+
+START_TEST(notify_without_data)
+{
+	negotiate();
+	set(0x050, 0x80000000);
+	set(0x050, 0x00010001);
+	for (int i = 0; i < 2; i++)
+		ck_assert_uint_eq(fd_eventfd_drain(dev.queues[i].kick_fd), 0);
+}
+END_TEST
+
 START_TEST(interrupt)
 {
 	ck_assert_uint_eq(get(0x060), 0);
@@ -311,6 +399,86 @@ START_TEST(interrupt)
 	atomic_fetch_or(&dev.interrupt_status, 3);
 	set(0x070, 0);
 	ck_assert_uint_eq(get(0x060), 0); /* 4.2.2.1 */
+}
+END_TEST
+
+/*
+ * An acknowledgement is for what the driver was shown: KVM may bring it late, when the same thing
+ * has happened again.
+ */
+START_TEST(late_acknowledgement)
+{
+	atomic_fetch_or(&dev.interrupt_status, VIRTIO_MMIO_INT_VRING);
+	ck_assert_uint_eq(get(0x060), VIRTIO_MMIO_INT_VRING);
+	atomic_fetch_or(&dev.interrupt_status, VIRTIO_MMIO_INT_VRING | VIRTIO_MMIO_INT_CONFIG);
+	set(0x064, VIRTIO_MMIO_INT_VRING);
+	ck_assert_uint_eq(get(0x060), VIRTIO_MMIO_INT_VRING | VIRTIO_MMIO_INT_CONFIG);
+	set(0x064, VIRTIO_MMIO_INT_CONFIG);
+	ck_assert_uint_eq(get(0x060), VIRTIO_MMIO_INT_VRING);
+	set(0x064, VIRTIO_MMIO_INT_VRING);
+	ck_assert_uint_eq(get(0x060), 0);
+	/* What was shown and not acknowledged ends with a reset, like the rest. */
+	atomic_fetch_or(&dev.interrupt_status, VIRTIO_MMIO_INT_VRING);
+	ck_assert_uint_eq(get(0x060), VIRTIO_MMIO_INT_VRING);
+	set(0x070, 0);
+	ck_assert_uint_eq(get(0x060), 0);
+}
+END_TEST
+
+START_TEST(config_generation)
+{
+	uint32_t generation = get(0x0fc);
+
+	ck_assert_uint_eq(get(0x0fc), generation);
+	negotiate();
+	set(0x070, RUNNING);
+	ck_assert_uint_eq(get(0x0fc), generation);
+	virtio_device_config_changed(&dev);
+	ck_assert_uint_ne(get(0x0fc), generation);
+	ck_assert_uint_eq(get(0x060), VIRTIO_MMIO_INT_CONFIG);
+	ck_assert_uint_eq(fd_eventfd_drain(dev.config_call_fd), 1);
+	generation = get(0x0fc);
+	set(0x0fc, generation + 1); /* read-only */
+	ck_assert_uint_eq(get(0x0fc), generation);
+}
+END_TEST
+
+static void *change_config(void *opaque)
+{
+	const atomic_bool *done = opaque;
+
+	for (char c = 'b'; !atomic_load(done); c = c == 'z' ? 'a' : (char)(c + 1)) {
+		pthread_mutex_lock(&dev.lock);
+		changing[0] = c;
+		sched_yield();
+		changing[1] = c;
+		virtio_device_config_changed(&dev);
+		pthread_mutex_unlock(&dev.lock);
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* 2.5.1: what lies between two equal generations belongs together. */
+START_TEST(config_changes_while_it_is_read)
+{
+	atomic_bool done = false;
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, change_config, &done), 0);
+	for (int n = 0; n < 20000;) {
+		uint32_t before = get(0x0fc);
+		char data[2];
+
+		read_bytes(0x100 + 12, data, 1);
+		read_bytes(0x100 + 13, data + 1, 1);
+		if (get(0x0fc) != before)
+			continue;
+		ck_assert_int_eq(data[0], data[1]);
+		n++;
+	}
+	atomic_store(&done, true);
+	pthread_join(thread, NULL);
 }
 END_TEST
 
@@ -354,8 +522,8 @@ START_TEST(config_space)
 	read_bytes(0x101, data, 8);
 	ck_assert_mem_eq(data, "12345678", 8);
 	read_bytes(0x108, data, 8);
-	ck_assert_mem_eq(data, "89ab\0\0\0\0", 8);
-	read_bytes(0x10c, data, 4);
+	ck_assert_mem_eq(data, "89abaa\0\0", 8);
+	read_bytes(0x10e, data, 4);
 	ck_assert_mem_eq(data, "\0\0\0\0", 4);
 	read_bytes(VIRTIO_MMIO_SIZE - 8, data, 8);
 	ck_assert_mem_eq(data, "\0\0\0\0\0\0\0\0", 8);
@@ -453,11 +621,18 @@ int main(void)
 	tcase_add_test(tc, driver_features);
 	tcase_add_test(tc, status);
 	tcase_add_test(tc, queue);
+	tcase_add_test(tc, queue_reset);
+	tcase_add_test(tc, queue_reset_not_negotiated);
 	tcase_add_test(tc, queue_is_fixed_while_ready);
 	tcase_add_test(tc, queue_size);
 	tcase_add_loop_test(tc, no_such_queue, 0, 3);
 	tcase_add_test(tc, notify);
+	tcase_add_test(tc, notify_with_data);
+	tcase_add_test(tc, notify_without_data);
 	tcase_add_test(tc, interrupt);
+	tcase_add_test(tc, late_acknowledgement);
+	tcase_add_test(tc, config_generation);
+	tcase_add_test(tc, config_changes_while_it_is_read);
 	tcase_add_test(tc, needs_reset);
 	tcase_add_test(tc, no_shared_memory);
 	tcase_add_test(tc, config_space);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
@@ -275,6 +276,62 @@ void kvm_vm_free_msi(struct kvm_vm *vm, uint32_t gsi)
 	/* KVM forgets it with the next change: until then nobody can raise it. */
 	vm->msi_routes[gsi - vm->first_msi_gsi].used = false;
 	pthread_mutex_unlock(&vm->routes_lock);
+}
+
+static int set_coalesced_mmio(const struct kvm_vm *vm, unsigned long request, uint64_t addr,
+			      uint32_t len)
+{
+	struct kvm_coalesced_mmio_zone zone = {.addr = addr, .size = len};
+
+	return kvm_ioctl(vm->vm_fd, request, (uintptr_t)&zone);
+}
+
+int kvm_vm_add_coalesced_mmio(const struct kvm_vm *vm, uint64_t addr, uint32_t len)
+{
+	return set_coalesced_mmio(vm, KVM_REGISTER_COALESCED_MMIO, addr, len);
+}
+
+int kvm_vm_remove_coalesced_mmio(const struct kvm_vm *vm, uint64_t addr, uint32_t len)
+{
+	return set_coalesced_mmio(vm, KVM_UNREGISTER_COALESCED_MMIO, addr, len);
+}
+
+struct kvm_coalesced kvm_vcpu_coalesced(const struct kvm_vm *vm, const struct kvm_vcpu *vcpu)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t offset = (size_t)kvm_vm_check(vm, KVM_CAP_COALESCED_MMIO) * page;
+	struct kvm_coalesced coalesced = {NULL, 0};
+
+	/* The capability is the page of the mapping that the ring is in. */
+	if (offset == 0 || offset + page > vcpu->run_size)
+		return coalesced;
+	coalesced.ring = (struct kvm_coalesced_mmio_ring *)((char *)vcpu->run + offset);
+	coalesced.size = (uint32_t)((page - sizeof(*coalesced.ring)) /
+				    sizeof(coalesced.ring->coalesced_mmio[0]));
+	return coalesced;
+}
+
+const struct kvm_coalesced_mmio *kvm_coalesced_first(const struct kvm_coalesced *coalesced)
+{
+	const struct kvm_coalesced_mmio_ring *ring = coalesced->ring;
+	uint32_t first;
+
+	if (!ring)
+		return NULL;
+	/* Acquire: pairs with the release in kvm_coalesced_pop(), also for who only looks. */
+	first = __atomic_load_n(&ring->first, __ATOMIC_ACQUIRE);
+	/* Acquire: KVM writes the entry before the index behind it. */
+	if (first == __atomic_load_n(&ring->last, __ATOMIC_ACQUIRE))
+		return NULL;
+	return &ring->coalesced_mmio[first];
+}
+
+void kvm_coalesced_pop(const struct kvm_coalesced *coalesced)
+{
+	struct kvm_coalesced_mmio_ring *ring = coalesced->ring;
+
+	/* Release: KVM may use the entry again, and its effect shows to who finds it gone. */
+	__atomic_store_n(&ring->first, (ring->first + 1) % coalesced->size, __ATOMIC_RELEASE);
 }
 
 int kvm_vcpu_create(const struct kvm_vm *vm, unsigned int index, struct kvm_vcpu *vcpu,

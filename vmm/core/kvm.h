@@ -102,6 +102,30 @@ int kvm_vm_set_msi(struct kvm_vm *vm, uint32_t gsi, const struct kvm_msi_message
 /* Give a number back; no irqfd uses it any more. Any thread. */
 void kvm_vm_free_msi(struct kvm_vm *vm, uint32_t gsi);
 
+/*
+ * Have KVM keep the guest's writes to the @len bytes of MMIO at @addr in a ring, instead of
+ * returning from KVM_RUN with each: for registers that may be written late, which is when the next
+ * exit of any vCPU is handled. When the ring is full they come as they always did. 0 or negative
+ * errno. Any thread.
+ */
+int kvm_vm_add_coalesced_mmio(const struct kvm_vm *vm, uint64_t addr, uint32_t len);
+int kvm_vm_remove_coalesced_mmio(const struct kvm_vm *vm, uint64_t addr, uint32_t len);
+
+/* That ring, one for the VM. It lies in a vCPU's mapping, and goes away with it. */
+struct kvm_coalesced {
+	struct kvm_coalesced_mmio_ring *ring; /* NULL where KVM has none */
+	uint32_t size;			      /* in entries */
+};
+struct kvm_coalesced kvm_vcpu_coalesced(const struct kvm_vm *vm, const struct kvm_vcpu *vcpu);
+
+/*
+ * The oldest write in the ring, or NULL. Any thread may look whether there is one, and finds those
+ * that precede, for the guest, the exit which it handles. But one at a time takes them: it is gone
+ * with kvm_coalesced_pop(), which comes after it was handled.
+ */
+const struct kvm_coalesced_mmio *kvm_coalesced_first(const struct kvm_coalesced *coalesced);
+void kvm_coalesced_pop(const struct kvm_coalesced *coalesced);
+
 /* Create vCPU @index. On failure *@vcpu is as after kvm_vcpu_destroy(). */
 int kvm_vcpu_create(const struct kvm_vm *vm, unsigned int index, struct kvm_vcpu *vcpu,
 		    struct error *err);
