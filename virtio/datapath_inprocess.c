@@ -858,9 +858,7 @@ static int inprocess_set_coalescing(struct datapath *datapath, unsigned int inde
 	settings_begin(dp);
 	worker->coalescing.max_packets = max_packets;
 	worker->coalescing.max_usecs = max_usecs;
-	/* By the new limits it may be time already. */
-	if (worker->running)
-		publish(worker);
+	/* By the new limits it may be time already: its thread will see. */
 	settings_end(dp);
 	return 0;
 }
