@@ -125,6 +125,12 @@ static bool receives(const struct ring_worker *worker)
 	return worker->index % 2 == 0;
 }
 
+/* The worker of the receive ring of @pair. */
+static struct ring_worker *receiver(const struct inprocess *dp, unsigned int pair)
+{
+	return &dp->workers[2UL * pair];
+}
+
 static bool stopping(const struct ring_worker *worker)
 {
 	return atomic_load_explicit(&worker->stopping, memory_order_acquire);
@@ -468,11 +474,11 @@ static enum progress receive_and_steer(struct ring_worker *worker)
 			       sizeof(fields));
 		}
 		pair = net_rss_queue(&dp->rss, hash, report);
-		steer_packet(&dp->workers[2 * pair], worker->packet, (size_t)len);
+		steer_packet(receiver(dp, pair), worker->packet, (size_t)len);
 		given |= 1ULL << pair;
 	}
 	for (unsigned int pair = 0; given; pair++, given >>= 1) {
-		struct ring_worker *to = &dp->workers[2 * pair];
+		struct ring_worker *to = receiver(dp, pair);
 
 		if (!(given & 1))
 			continue;
@@ -630,12 +636,14 @@ static void restore_pending(struct ring_worker *worker)
 	forget_kept(worker);
 }
 
-/* No packet from before goes to ring @index. While no thread handles packets. */
-static void forget_pending(struct inprocess *dp, unsigned int index)
+/* No packet from before goes to the receive ring of @pair. While no thread handles packets. */
+static void forget_pending(const struct inprocess *dp, unsigned int pair)
 {
-	if (dp->workers[index].window)
-		dp->workers[index].window->pending = 0;
-	forget_kept(&dp->workers[index]);
+	struct ring_worker *worker = receiver(dp, pair);
+
+	if (worker->window)
+		worker->window->pending = 0;
+	forget_kept(worker);
 }
 
 /* --- rings --- */
@@ -751,10 +759,10 @@ static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 		.merge = accepted(dp, VIRTIO_NET_F_MRG_RXBUF),
 		.csum = accepted(dp, VIRTIO_NET_F_GUEST_CSUM),
 	};
-	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++) {
+	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++)
 		dp->workers[i].coalescing = (struct coalescing){0};
-		forget_pending(dp, i);
-	}
+	for (unsigned int pair = 0; pair < dp->queue_pairs; pair++)
+		forget_pending(dp, pair);
 	return 0;
 }
 
@@ -794,7 +802,7 @@ static int inprocess_set_queue_pairs(struct datapath *datapath, unsigned int n)
 	settings_begin(dp);
 	ret = set_receiving(dp, n);
 	for (unsigned int pair = n; !ret && pair < dp->queue_pairs; pair++)
-		forget_pending(dp, 2 * pair);
+		forget_pending(dp, pair);
 	settings_end(dp);
 	return ret;
 }
@@ -827,7 +835,7 @@ static int inprocess_set_rss(struct datapath *datapath, const struct net_rss *rs
 	dp->steers = rss->table_size && dp->queue_pairs > 1;
 	/* Steered packets don't wait, nor behind others. */
 	for (unsigned int pair = 0; dp->steers && pair < dp->queue_pairs; pair++)
-		forget_pending(dp, 2 * pair);
+		forget_pending(dp, pair);
 	settings_end(dp);
 	return 0;
 }
@@ -843,7 +851,7 @@ static int inprocess_set_offloads(struct datapath *datapath, uint64_t features)
 	if (!ret) {
 		dp->format.csum = on & FEATURE(VIRTIO_NET_F_GUEST_CSUM);
 		for (unsigned int pair = 0; pair < dp->queue_pairs; pair++)
-			forget_pending(dp, 2 * pair);
+			forget_pending(dp, pair);
 	}
 	settings_end(dp);
 	return ret;
