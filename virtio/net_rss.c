@@ -20,7 +20,7 @@ enum {
 };
 _Static_assert((int)INPUT_MAX + 4 <= (int)NET_RSS_KEY_SIZE, "each bit has 32 bits of key");
 _Static_assert(1 << (VIRTIO_NET_HASH_REPORT_UDPv6_EX - 1) == VIRTIO_NET_RSS_HASH_TYPE_UDP_EX,
-	       "5.1.6.4.4: TYPE is 1 << (REPORT - 1)");
+	       "5.1.6.4.5: TYPE is 1 << (REPORT - 1)");
 
 /* What a frame has that may be hashed; it points into the frame. */
 struct headers {
