@@ -20,7 +20,7 @@ enum {
 };
 _Static_assert((int)INPUT_MAX + 4 <= (int)NET_RSS_KEY_SIZE, "each bit has 32 bits of key");
 _Static_assert(1 << (VIRTIO_NET_HASH_REPORT_UDPv6_EX - 1) == VIRTIO_NET_RSS_HASH_TYPE_UDP_EX,
-	       "5.1.6.4.4: TYPE is 1 << (REPORT - 1)");
+	       "5.1.6.4.5: TYPE is 1 << (REPORT - 1)");
 
 /* What a frame has that may be hashed; it points into the frame. */
 struct headers {
@@ -107,11 +107,11 @@ static size_t extension_size(unsigned int type, const uint8_t *at)
 	case IPPROTO_ROUTING:
 	case IPPROTO_DSTOPTS:
 	case IPPROTO_MH:
-		return (at[1] + 1u) * 8;
+		return (at[1] + 1UL) * 8;
 	case IPPROTO_FRAGMENT:
 		return 8;
 	case IPPROTO_AH:
-		return (at[1] + 2u) * 4;
+		return (at[1] + 2UL) * 4;
 	default:
 		return 0;
 	}
@@ -156,7 +156,7 @@ static void parse_ipv6(struct headers *headers, const uint8_t *at, const uint8_t
 static struct headers parse(const uint8_t *frame, size_t len)
 {
 	const uint8_t *end = frame + (len < NET_RSS_HEADER ? len : NET_RSS_HEADER);
-	const uint8_t *at = frame + 2 * ETH_ALEN; /* the EtherType */
+	const uint8_t *at = frame + 2UL * ETH_ALEN; /* the EtherType */
 	struct headers headers = {0};
 
 	if (len < ETH_HLEN)

@@ -108,7 +108,8 @@ struct iovec *net_window_begin(struct net_window *window, unsigned int *n)
 	struct iovec *iovs = first_iov(window);
 	unsigned int last = window->n_iovs < IOV_MAX ? window->n_iovs : IOV_MAX - 1;
 
-	window->displaced = iovs[last];
+	if (last < window->n_iovs)
+		window->displaced = iovs[last];
 	iovs[last] = (struct iovec){window->overflow, sizeof(window->overflow)};
 	*n = last + 1;
 	return iovs;
