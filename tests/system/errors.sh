@@ -134,6 +134,20 @@ wrong 'tun, not tap' 'tun0' --kernel "$elf" --net tun0
 wrong 'not a tap at all' 'lo' --kernel "$elf" --net lo
 wrong 'the same tap twice' 'tap0' --kernel "$elf" --net tap0 --net tap0
 
+# One more than there may be on each transport.
+mmio=() pci=()
+for ((i = 0; i < 32; i++)); do
+	ip tuntap add "tapx$i" mode tap
+	ip link set "tapx$i" up
+	[ "$i" -gt 8 ] || mmio+=(--net "tapx$i")
+	pci+=(--net "tapx$i")
+done
+usage 'at most 8 on virtio-mmio' --kernel "$elf" "${mmio[@]}"
+usage 'at most 31 on virtio-pci' --kernel "$elf" --transport pci "${pci[@]}"
+for ((i = 0; i < 32; i++)); do
+	ip tuntap del "tapx$i" mode tap
+done
+
 "$XVMM" --kernel "$GUESTS/spin.elf" --net tap0 </dev/null >"$work/holder" 2>&1 &
 holder=$!
 for ((i = 0; i < 500; i++)); do
