@@ -426,9 +426,16 @@ START_TEST(routes)
 	}
 	/* A number that was given back is given out again, and the others still work. */
 	kvm_vm_free_msi(&chip.vm, (uint32_t)gsi[10]);
+	kvm_vm_free_msi(&chip.vm, (uint32_t)gsi[11]);
 	message.data = 0xd0;
 	ck_assert_int_eq(kvm_vm_set_msi(&chip.vm, 0, &message), gsi[10]);
 	ck_assert_int_eq(kvm_vm_set_msi(&chip.vm, (uint32_t)gsi[10], &message), gsi[10]);
+	message.data = 0x40 + 11; /* KVM has forgotten it by now, what it was before */
+	ck_assert_int_eq(kvm_vm_set_msi(&chip.vm, 0, &message), gsi[11]);
+	ck_assert_int_eq(kvm_vm_add_irqfd(&chip.vm, (uint32_t)gsi[11], fds[0]), 0);
+	fd_eventfd_signal(fds[0]);
+	irqchip_eventually(irqchip_take(&chip, 0x40 + 11));
+	kvm_vm_remove_irqfd(&chip.vm, (uint32_t)gsi[11], fds[0]);
 	ck_assert_int_eq(kvm_vm_add_irqfd(&chip.vm, (uint32_t)gsi[10], fds[0]), 0);
 	ck_assert_int_eq(kvm_vm_add_irqfd(&chip.vm, (uint32_t)gsi[99], fds[1]), 0);
 	fd_eventfd_signal(fds[0]);

@@ -367,6 +367,8 @@ START_TEST(queue_fields)
 	for (uint32_t i = 0; i < QUEUES; i++) {
 		set(common + QUEUE_SELECT, i, 2);
 		ck_assert_uint_eq(get(common + QUEUE_SIZE, 2), SIZE_MAX_OFFERED);
+		set(common + QUEUE_ENABLE, 0, 2);
+		set(common + QUEUE_ENABLE, 2, 2);
 		ck_assert_uint_eq(get(common + QUEUE_ENABLE, 2), 0);
 		ck_assert_uint_eq(get(common + QUEUE_NOTIFY_OFF, 2), i);
 		ck_assert_uint_eq(get(common + QUEUE_NOTIF_CONFIG_DATA, 2), i);
