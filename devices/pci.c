@@ -90,15 +90,15 @@ void pci_function_init(struct pci_function *function, const struct pci_function_
 
 uint8_t pci_add_capability(struct pci_function *function, uint8_t id, uint8_t len)
 {
-	uint8_t *config = function->config, at = function->next_capability;
+	uint8_t *config = function->config, at = (uint8_t)function->next_capability;
 
-	assert(len <= PCI_CONFIG_SIZE - at);
+	assert(len <= PCI_CONFIG_SIZE - function->next_capability);
 	config[at + PCI_CAP_LIST_ID] = id;
 	config[function->last_capability ? function->last_capability + PCI_CAP_LIST_NEXT
 					 : PCI_CAPABILITY_LIST] = at;
 	config[PCI_STATUS] |= PCI_STATUS_CAP_LIST;
 	function->last_capability = at;
-	function->next_capability = (uint8_t)((at + len + 3) & ~3);
+	function->next_capability = (uint16_t)((at + len + 3) & ~3);
 	return at;
 }
 

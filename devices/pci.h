@@ -62,7 +62,7 @@ struct pci_function {
 	uint8_t pm; /* where these capabilities are */
 	uint8_t express;
 	uint8_t last_capability;	   /* the newest one, or 0 */
-	uint8_t next_capability;	   /* where another one goes */
+	uint16_t next_capability;	   /* where another one goes */
 	uint8_t writable[PCI_CONFIG_SIZE]; /* the bits that the guest may change */
 	uint8_t power_on[PCI_CONFIG_SIZE];
 

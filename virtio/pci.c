@@ -144,6 +144,8 @@ static void resample_ready(struct loop_watch *watch, uint32_t events)
 
 	(void)events;
 	fd_eventfd_drain(watch->fd);
+	if (!atomic_load(&pci->dev->interrupt_status))
+		return; /* as after most interrupts */
 	pthread_mutex_lock(&pci->dev->lock);
 	assert_intx(pci);
 	pthread_mutex_unlock(&pci->dev->lock);
@@ -395,7 +397,7 @@ static void write_common(struct virtio_pci *pci, uint64_t offset, uint32_t value
 
 /* --- the BAR --- */
 
-/* Bit 0: a queue, bit 1: the configuration (4.1.4.5). Reading takes them. */
+/* Bit 0: a queue, bit 1: the configuration (4.1.4.5). Reading takes them. Without the lock. */
 static void read_isr(struct virtio_pci *pci, uint64_t offset, uint8_t *data, unsigned int len)
 {
 	memset(data, 0, len);
@@ -435,6 +437,10 @@ static void read_bar(struct pci_function *function, uint64_t offset, uint8_t *da
 	uint64_t in_page = offset % BAR_PAGE;
 	uint32_t value;
 
+	if (offset - in_page == BAR_ISR) {
+		read_isr(pci, in_page, data, len);
+		return;
+	}
 	pthread_mutex_lock(&pci->dev->lock);
 	switch (offset - in_page) {
 	case BAR_COMMON:
@@ -442,9 +448,6 @@ static void read_bar(struct pci_function *function, uint64_t offset, uint8_t *da
 			value = htole32(read_common(pci, in_page));
 			memcpy(data, &value, len);
 		}
-		break;
-	case BAR_ISR:
-		read_isr(pci, in_page, data, len);
 		break;
 	case BAR_CONFIG:
 		read_config(pci, in_page, data, len);

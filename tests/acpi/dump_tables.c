@@ -2,9 +2,9 @@
 /*
  * Writes the ACPI tables of a VM to files, as a guest would find them: from the RSDP on.
  *
- *   dump_tables CPUS NICS DIRECTORY
+ *   dump_tables CPUS NICS PCI DIRECTORY
  *
- * DIRECTORY/<signature>.dat, one for each table.
+ * DIRECTORY/<signature>.dat, one for each table. PCI: 1 for a VM with a PCI host bridge, else 0.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -115,14 +115,15 @@ int main(int argc, char **argv)
 	static const struct memory_config config = {0};
 	struct memory_range ranges[MEMORY_MAX_REGIONS];
 	struct arch_device devices[MAX_DEVICES];
+	struct arch_pci pci;
 	struct guest_memory mem = {.fd = -1};
 	struct error err = {0};
 	unsigned int cpus;
 	gpa_t tables;
 	int n, ret;
 
-	if (argc != 4) {
-		fprintf(stderr, "usage: dump_tables CPUS NICS DIRECTORY\n");
+	if (argc != 5) {
+		fprintf(stderr, "usage: dump_tables CPUS NICS PCI DIRECTORY\n");
 		return 2;
 	}
 	cpus = (unsigned int)strtoul(argv[1], NULL, 10);
@@ -132,12 +133,14 @@ int main(int argc, char **argv)
 	ret = arch_memory_ranges(64 << 20, ranges, &err);
 	if (ret > 0)
 		ret = memory_create(&mem, ranges, (size_t)ret, &config, &err);
+	arch_place_pci(64 << 20, &pci);
 	if (!ret)
-		ret = arch_write_tables(&mem, cpus, devices, (size_t)n, NULL, &tables, &err);
+		ret = arch_write_tables(&mem, cpus, devices, (size_t)n,
+					strcmp(argv[3], "1") ? NULL : &pci, &tables, &err);
 	if (ret)
 		fail(err.text);
 	else
-		ret = dump_all(&mem, tables, argv[3]);
+		ret = dump_all(&mem, tables, argv[4]);
 	memory_destroy(&mem);
 	return ret ? 1 : 0;
 }

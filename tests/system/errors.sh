@@ -142,6 +142,20 @@ wrong 'several queues asked of one' 'mq=on: .*queues=' --kernel "$elf" --net tap
 usage "the id 'net1'" --kernel "$elf" --net tap0,id=net1 --net tap0
 wrong 'the same tap twice' 'tap0' --kernel "$elf" --net tap0 --net tap0
 
+# One more than there may be on each transport.
+mmio=() pci=()
+for ((i = 0; i < 32; i++)); do
+	ip tuntap add "tapx$i" mode tap
+	ip link set "tapx$i" up
+	[ "$i" -gt 8 ] || mmio+=(--net "tapx$i")
+	pci+=(--net "tapx$i")
+done
+usage 'at most 8 on virtio-mmio' --kernel "$elf" "${mmio[@]}"
+usage 'at most 31 on virtio-pci' --kernel "$elf" --transport pci "${pci[@]}"
+for ((i = 0; i < 32; i++)); do
+	ip tuntap del "tapx$i" mode tap
+done
+
 "$XVMM" --kernel "$GUESTS/spin.elf" --net tap0 --net tapmq </dev/null >"$work/holder" 2>&1 &
 holder=$!
 for ((i = 0; i < 500; i++)); do

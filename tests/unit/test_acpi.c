@@ -105,16 +105,21 @@ struct tables {
 	const struct acpi_fadt *fadt;
 	const struct acpi_madt *madt;
 	const struct acpi_header *dsdt;
+	const struct acpi_mcfg *mcfg; /* or NULL */
 };
 
 static struct tables walk(uint64_t rsdp)
 {
 	struct tables t = {.rsdp = rsdp_at(rsdp)};
-	uint64_t entries[2];
+	uint64_t entries[3];
+	size_t len;
 
 	t.xsdt = table_at(t.rsdp->xsdt_address, "XSDT");
-	ck_assert_uint_eq(t.xsdt->length, sizeof(*t.xsdt) + sizeof(entries));
-	memcpy(entries, t.xsdt + 1, sizeof(entries));
+	len = t.xsdt->length - sizeof(*t.xsdt);
+	ck_assert(len == 2 * sizeof(entries[0]) || len == sizeof(entries));
+	memcpy(entries, t.xsdt + 1, len);
+	if (len == sizeof(entries))
+		t.mcfg = table_at(entries[2], "MCFG");
 	t.fadt = table_at(entries[0], "FACP");
 	ck_assert_uint_eq(t.fadt->header.length, sizeof(*t.fadt));
 	t.madt = table_at(entries[1], "APIC");
@@ -126,9 +131,13 @@ static struct tables write_and_walk(unsigned int cpus, const struct arch_device 
 {
 	gpa_t at = gpa(0);
 
+	struct tables t;
+
 	ck_assert_int_eq(arch_write_tables(&mem, cpus, devices, n, NULL, &at, &err), 0);
 	ck_assert_uint_eq(at.value, LAYOUT_TABLES);
-	return walk(at.value);
+	t = walk(at.value);
+	ck_assert_ptr_null(t.mcfg);
+	return t;
 }
 
 static size_t occurrences(const struct acpi_header *dsdt, const void *what, size_t len)
@@ -213,6 +222,85 @@ START_TEST(every_device_is_described)
 	ck_assert_uint_eq(strings(t.dsdt, "ACPI0013"), 1);
 	ck_assert_uint_eq(occurrences(t.dsdt, power_button_id, sizeof(power_button_id)), 1);
 	ck_assert_uint_eq(interrupts(t.dsdt, 9), 1);
+}
+END_TEST
+
+/* QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite, ...) */
+static size_t bridge_windows(const struct acpi_header *dsdt, struct memory_range window)
+{
+	uint8_t d[46] = {0x8a, 43, 0, 0, 0x0c, 1};
+	uint64_t last = window.base + window.size - 1;
+
+	memcpy(d + 14, &window.base, 8);
+	memcpy(d + 22, &last, 8);
+	memcpy(d + 38, &window.size, 8);
+	return occurrences(dsdt, d, sizeof(d));
+}
+
+START_TEST(pci_host_bridge)
+{
+	static const uint8_t ids[] = {0x0c, 0x41, 0xd0, 0x0a, 0x08, 0x08, '_',	'U',  'I',  'D', 0,
+				      0x08, '_',  'C',	'I',  'D',  0x0c, 0x41, 0xd0, 0x0a, 0x03};
+	static const uint8_t bus_numbers[] = {0x88, 13, 0, 2, 0x0c, 0, 0, 0,
+					      0,    0,	0, 0, 0,    0, 1, 0};
+	static const uint8_t reserved_id[] = {0x0c, 0x41, 0xd0, 0x0c, 0x02};
+	struct arch_pci pci;
+	struct tables t;
+	gpa_t at;
+
+	arch_place_pci(0x20000000, &pci);
+	ck_assert_int_eq(arch_write_tables(&mem, 1, &serial, 1, &pci, &at, &err), 0);
+	t = walk(at.value);
+	ck_assert_ptr_nonnull(t.mcfg);
+	ck_assert_uint_eq(t.mcfg->header.length, sizeof(*t.mcfg));
+	ck_assert_uint_eq(t.mcfg->base, LAYOUT_PCI_ECAM);
+	ck_assert_uint_eq(t.mcfg->segment, 0);
+	ck_assert_uint_eq(t.mcfg->first_bus, 0);
+	ck_assert_uint_eq(t.mcfg->last_bus, 0);
+	ck_assert_uint_eq(occurrences(t.dsdt, ids, sizeof(ids)), 1);
+	ck_assert_uint_eq(occurrences(t.dsdt, bus_numbers, sizeof(bus_numbers)), 1);
+	ck_assert_uint_eq(ports(t.dsdt, 0xcf8, 8), 1);
+	ck_assert_uint_eq(bridge_windows(t.dsdt, pci.places.windows[0]), 1);
+	ck_assert_uint_eq(bridge_windows(t.dsdt, pci.places.windows[1]),
+			  pci.places.windows[1].size > 0);
+	/* Linux uses an ECAM that a motherboard device claims, and no other. */
+	ck_assert_uint_eq(occurrences(t.dsdt, reserved_id, sizeof(reserved_id)), 1);
+	ck_assert_uint_eq(windows(t.dsdt, LAYOUT_PCI_ECAM, PCI_ECAM_SIZE), 1);
+	for (unsigned int slot = 1; slot < PCI_SLOTS; slot++) {
+		const uint8_t pin[] = {
+			0x12,	       11, 4, 0x0c, 0xff, 0xff,
+			(uint8_t)slot, 0,  0, 0,    0x0a, (uint8_t)pci.gsi[slot % 4]};
+
+		ck_assert_uint_eq(occurrences(t.dsdt, pin, sizeof(pin)), 1);
+	}
+}
+END_TEST
+
+static const uint64_t memory_ends[] = {32ULL << 20, LAYOUT_HOLE,	  LAYOUT_HOLE_END + 4096,
+				       16ULL << 30, (16ULL << 30) + 4096, 1025ULL << 30};
+
+/* Nothing is in the way of anything else; interrupts are nobody else's. */
+START_TEST(pci_places)
+{
+	struct arch_pci pci;
+	const struct memory_range *low = &pci.places.windows[0], *high = &pci.places.windows[1];
+
+	arch_place_pci(memory_ends[_i], &pci);
+	ck_assert_uint_ge(pci.places.ecam.base,
+			  LAYOUT_VIRTIO_MMIO + LAYOUT_MAX_VIRTIO_MMIO * LAYOUT_MMIO_STRIDE);
+	ck_assert_uint_ge(low->base, pci.places.ecam.base + pci.places.ecam.size);
+	ck_assert_uint_le(low->base + low->size, LAYOUT_IOAPIC);
+	if (high->size) {
+		ck_assert_uint_ge(high->base, LAYOUT_HOLE_END);
+		ck_assert_uint_ge(high->base, memory_ends[_i]);
+		ck_assert_uint_eq(high->base % high->size, 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		ck_assert_uint_gt(pci.gsi[i], LAYOUT_GSI_ACPI_PM);
+		ck_assert_uint_lt(pci.gsi[i], LAYOUT_GSI_VIRTIO_MMIO);
+		for (int k = 0; k < i; k++)
+			ck_assert_uint_ne(pci.gsi[i], pci.gsi[k]);
+	}
 }
 END_TEST
 
@@ -432,6 +520,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, every_device_is_described);
+	tcase_add_test(tc, pci_host_bridge);
+	tcase_add_loop_test(tc, pci_places, 0, sizeof(memory_ends) / sizeof(memory_ends[0]));
 	tcase_add_test(tc, power_management_registers);
 	tcase_add_test(tc, fadt_is_hardware_reduced);
 	tcase_add_test(tc, no_devices);

@@ -121,6 +121,21 @@ START_TEST(resources)
 }
 END_TEST
 
+START_TEST(bridge_resources)
+{
+	aml_bus_numbers(&aml, 1, 3);
+	aml_memory_window(&aml, 0x1234000000, 0x400000000);
+	ck_encoded(0x88, 13, 0, 2, 0x0c, 0,		  /* WordBusNumber */
+		   0, 0, 1, 0, 3, 0, 0, 0, 3, 0,	  /* granularity to length */
+		   0x8a, 43, 0, 0, 0x0c, 1,		  /* QWordMemory */
+		   0, 0, 0, 0, 0, 0, 0, 0,		  /* granularity */
+		   0, 0, 0, 0x34, 0x12, 0, 0, 0,	  /* minimum */
+		   0xff, 0xff, 0xff, 0x33, 0x16, 0, 0, 0, /* maximum */
+		   0, 0, 0, 0, 0, 0, 0, 0,		  /* translation */
+		   0, 0, 0, 0, 4, 0, 0, 0);		  /* length */
+}
+END_TEST
+
 /* Section 20.2.4: the lead byte tells how many follow and has the low bits of the length. */
 static size_t package_length(const uint8_t *at, size_t *own)
 {
@@ -201,6 +216,7 @@ int main(void)
 	tcase_add_test(tc, nested_constructs);
 	tcase_add_test(tc, methods_regions_fields);
 	tcase_add_test(tc, resources);
+	tcase_add_test(tc, bridge_resources);
 	tcase_add_loop_test(tc, package_lengths, 0, sizeof(lengths) / sizeof(lengths[0]));
 	tcase_add_loop_test(tc, overflow_is_told, 0, 60);
 	suite_add_tcase(suite, tc);

@@ -46,11 +46,12 @@ END_TEST
 
 START_TEST(everything)
 {
-	ck_assert_int_eq(parse("--initrd i --cmdline=a=b --boot pvh --cpus 4 "
-			       "--memory 5g,shared=on,prealloc=on --net tap0 "
-			       "--net=tap1,mac=02:00:00:00:00:0a,mtu=9000,id=wan --transport mmio "
-			       "--console file:/x,y --timeout 1.5"),
-			 0);
+	ck_assert_int_eq(
+		parse("--initrd i --cmdline=a=b --boot pvh --cpus 4 "
+		      "--memory 5g,shared=on,prealloc=on --net tap0 "
+		      "--net=tap1,mac=02:00:00:00:00:0a,mtu=9000,id=wan,transport=mmio --transport pci "
+		      "--console file:/x,y --timeout 1.5"),
+		0);
 	ck_assert_str_eq(options.config.initrd, "i");
 	ck_assert_str_eq(options.config.cmdline, "a=b");
 	ck_assert_int_eq(options.config.boot, XVMM_BOOT_PVH);
@@ -66,6 +67,9 @@ START_TEST(everything)
 	ck_assert_str_eq(options.config.nets[1].id, "wan");
 	ck_assert_uint_eq(options.config.nets[1].mtu, 9000);
 	ck_assert_uint_eq(options.config.nets[1].mac[5], 0xa);
+	ck_assert_int_eq(options.config.transport, XVMM_TRANSPORT_PCI);
+	ck_assert_int_eq(options.config.nets[0].transport, XVMM_TRANSPORT_DEFAULT);
+	ck_assert_int_eq(options.config.nets[1].transport, XVMM_TRANSPORT_MMIO);
 	ck_assert_str_eq(options.console_file, "/x,y");
 	ck_assert(!options.console_stdio);
 	ck_assert_uint_eq(options.config.timeout_ms, 1500);
