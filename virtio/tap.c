@@ -210,28 +210,53 @@ static void probe_offloads(struct tap *tap)
 	set_offloads(tap, 0);
 }
 
+/* A backend on the tap @fd, which is attached and taken over. */
+static int create_backend(int *fd, const char *name, struct net_backend **backend,
+			  struct error *err)
+{
+	int header = sizeof(struct virtio_net_hdr_v1);
+	struct tap *tap;
+
+	if (ioctl(*fd, TUNSETVNETHDRSZ, &header) < 0)
+		return error_errno(err, "%s: setting the size of the virtio-net header", name);
+	tap = calloc(1, sizeof(*tap));
+	if (!tap)
+		return error_set(err, -ENOMEM, "%s: out of memory", name);
+	tap->backend.ops = &tap_ops;
+	tap->fd = fd_take(fd);
+	probe_offloads(tap);
+	*backend = &tap->backend;
+	return 0;
+}
+
 int tap_create(const char *name, const struct logger *log, struct net_backend **backend,
 	       struct error *err)
 {
-	int header = sizeof(struct virtio_net_hdr_v1);
 	FD_CLEANUP int fd = -1;
-	struct tap *tap;
 	int ret;
 
 	fd = open_tun(name, err);
 	if (fd < 0)
 		return fd;
 	ret = attach(fd, name, log, err);
-	if (ret)
-		return ret;
-	if (ioctl(fd, TUNSETVNETHDRSZ, &header) < 0)
-		return error_errno(err, "%s: setting the size of the virtio-net header", name);
-	tap = calloc(1, sizeof(*tap));
-	if (!tap)
-		return error_set(err, -ENOMEM, "%s: out of memory", name);
-	tap->backend.ops = &tap_ops;
-	tap->fd = fd_take(&fd);
-	probe_offloads(tap);
-	*backend = &tap->backend;
-	return 0;
+	return ret ? ret : create_backend(&fd, name, backend, err);
+}
+
+int tap_adopt(int fd, struct net_backend **backend, struct error *err)
+{
+	static const short needed = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	FD_CLEANUP int copy = -1;
+	struct ifreq ifr;
+
+	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
+		return error_set(err, -EBADFD, "descriptor %d: it is no attached tap", fd);
+	if ((ifr.ifr_flags & needed) != needed)
+		return error_set(err, -EBADFD,
+				 "descriptor %d: %s must be attached with IFF_TAP, IFF_NO_PI and "
+				 "IFF_VNET_HDR",
+				 fd, ifr.ifr_name);
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0 || fcntl(copy, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return error_errno(err, "descriptor %d", fd);
+	return create_backend(&copy, ifr.ifr_name, backend, err);
 }

@@ -2,6 +2,7 @@
 #include "vmm/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ const char options_help[] =
 	"xvmm " XVMM_VERSION ": boots a Linux guest under KVM, with its network on a tap\n"
 	"\n"
 	"  xvmm --kernel bzImage --initrd initrd.img --net tap0\n"
+	"  xvmm selftest          tests the virtio devices on this machine; see its --help\n"
 	"\n"
 	"Options:\n"
 	"  --kernel FILE      bzImage or ELF (vmlinux); needed\n"
@@ -24,7 +26,9 @@ const char options_help[] =
 	"                     32M or more (default: 512M); shared: a memfd, not private memory;\n"
 	"                     hugepages: 2 MiB pages from the host's pool; prealloc: all of it now\n"
 	"  --net TAP[,mac=M][,mtu=N][,id=ID]\n"
-	"                     a network device on an existing tap; may be repeated\n"
+	"                     a network device on an existing tap; may be repeated; fd=N instead\n"
+	"                     of TAP: on an inherited descriptor, a tap or a unix socket with one\n"
+	"                     packet, virtio-net header first, per message\n"
 	"  --transport mmio   how virtio devices are attached (default: mmio)\n"
 	"  --console stdio|off|file:PATH\n"
 	"                     where the guest's serial console (ttyS0) goes (default: stdio);\n"
@@ -125,19 +129,26 @@ static int parse_net(struct options *options, const char *value, struct error *e
 	struct xvmm_net *net;
 	struct spec *spec;
 	const char *text;
-	uint64_t mtu;
+	uint64_t fd, mtu;
+	bool has_fd = strncmp(value, "fd=", 3) == 0;
 	int ret = grow_nets(options, err);
 
 	if (ret)
 		return ret;
 	spec = &options->net_specs[options->n_nets];
-	ret = spec_parse(spec, "--net", value, keys, err);
+	ret = spec_parse(spec, "--net", has_fd ? value + 3 : value, keys, err);
 	if (ret)
 		return ret;
 	net = &options->nets[options->n_nets++];
 	*net = (struct xvmm_net){.tap = spec->first, .id = spec_value(spec, "id")};
+	if (has_fd) {
+		ret = spec_number("--net: fd", spec->first, 0, INT_MAX, &fd, err);
+		net->tap = NULL;
+		net->has_fd = true;
+		net->fd = (int)fd;
+	}
 	text = spec_value(spec, "mac");
-	if (text)
+	if (text && !ret)
 		ret = spec_mac("--net: mac", text, net->mac, err);
 	text = spec_value(spec, "mtu");
 	if (text && !ret) {

@@ -19,6 +19,7 @@
 #include "devices/serial.h"
 #include "virtio/datapath_inprocess.h"
 #include "virtio/device.h"
+#include "virtio/fd.h"
 #include "virtio/mmio.h"
 #include "virtio/net.h"
 #include "virtio/tap.h"
@@ -261,6 +262,16 @@ static void random_mac(uint8_t mac[6])
 	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
 }
 
+static int create_backend(struct xvmm *vm, const struct xvmm_net *config,
+			  struct net_backend **backend, struct error *err)
+{
+	if (!config->has_fd)
+		return tap_create(config->tap, &vm->log, backend, err);
+	if (fd_is_socket(config->fd))
+		return fd_backend_create(config->fd, backend, err);
+	return tap_adopt(config->fd, backend, err);
+}
+
 static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned int index,
 		      struct virtio_device **dev, struct error *err)
 {
@@ -281,7 +292,7 @@ static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned i
 	memcpy(options.mac, config->mac, sizeof(options.mac));
 	if (memcmp(options.mac, no_mac, sizeof(no_mac)) == 0)
 		random_mac(options.mac);
-	ret = tap_create(config->tap, &vm->log, &inprocess.backend, err);
+	ret = create_backend(vm, config, &inprocess.backend, err);
 	if (ret)
 		return ret;
 	inprocess.name = id;

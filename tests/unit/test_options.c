@@ -45,11 +45,13 @@ END_TEST
 
 START_TEST(everything)
 {
-	ck_assert_int_eq(parse("--initrd i --cmdline=a=b --boot pvh --cpus 4 "
-			       "--memory 5g,shared=on,prealloc=on --net tap0 "
-			       "--net=tap1,mac=02:00:00:00:00:0a,mtu=9000,id=wan --transport mmio "
-			       "--console file:/x,y --timeout 1.5"),
-			 0);
+	ck_assert_int_eq(
+		parse("--initrd i --cmdline=a=b --boot pvh --cpus 4 "
+		      "--memory 5g,shared=on,prealloc=on --net tap0 "
+		      "--net=tap1,mac=02:00:00:00:00:0a,mtu=9000,id=wan --net fd=7,mtu=100 "
+		      "--transport mmio "
+		      "--console file:/x,y --timeout 1.5"),
+		0);
 	ck_assert_str_eq(options.config.initrd, "i");
 	ck_assert_str_eq(options.config.cmdline, "a=b");
 	ck_assert_int_eq(options.config.boot, XVMM_BOOT_PVH);
@@ -58,13 +60,18 @@ START_TEST(everything)
 	ck_assert(options.config.memory_shared);
 	ck_assert(options.config.memory_prealloc);
 	ck_assert(!options.config.memory_hugepages);
-	ck_assert_uint_eq(options.config.n_nets, 2);
+	ck_assert_uint_eq(options.config.n_nets, 3);
 	ck_assert_str_eq(options.config.nets[0].tap, "tap0");
 	ck_assert_ptr_null(options.config.nets[0].id);
 	ck_assert_str_eq(options.config.nets[1].tap, "tap1");
 	ck_assert_str_eq(options.config.nets[1].id, "wan");
 	ck_assert_uint_eq(options.config.nets[1].mtu, 9000);
 	ck_assert_uint_eq(options.config.nets[1].mac[5], 0xa);
+	ck_assert(!options.config.nets[1].has_fd);
+	ck_assert(options.config.nets[2].has_fd);
+	ck_assert_int_eq(options.config.nets[2].fd, 7);
+	ck_assert_ptr_null(options.config.nets[2].tap);
+	ck_assert_uint_eq(options.config.nets[2].mtu, 100);
 	ck_assert_str_eq(options.console_file, "/x,y");
 	ck_assert(!options.console_stdio);
 	ck_assert_uint_eq(options.config.timeout_ms, 1500);
@@ -107,6 +114,10 @@ static const struct {
 	{"--net tap0,mac=00:00:00:00:00:00", "can't have"},
 	{"--net tap0,mtu=67", "'67' is not a number from 68 to 65535"},
 	{"--net tap0,mtu=65536", "'65536'"},
+	{"--net fd=", "does not begin with a bare word"},
+	{"--net fd=x", "--net: fd: 'x' is not a number"},
+	{"--net fd=-1", "'-1'"},
+	{"--net tap0,fd=3", "unknown key 'fd'"},
 	{"--transport pci", "'pci' is not there"},
 	{"--console tty", "'tty' is none of stdio, off, file:PATH"},
 	{"--console file:", "'file:'"},

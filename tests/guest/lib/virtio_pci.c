@@ -52,6 +52,8 @@ static void read_config(struct virtio_device *device, size_t offset, void *data,
 		generation = config_generation(device);
 		if (len == 2)
 			*(uint16_t *)data = *(const volatile uint16_t *)config;
+		else if (len == 4)
+			*(uint32_t *)data = *(const volatile uint32_t *)config;
 		else
 			for (size_t i = 0; i < len; i++)
 				to[i] = config[i];

@@ -42,7 +42,7 @@ struct virtqueue {
 		struct packed_ring packed;
 	};
 
-	/* IN_ORDER: one used entry may stand for all buffers up to its own (2.7.9, 2.8.9). */
+	/* IN_ORDER: one used entry may stand for all buffers up to its own (2.7.9, 2.8.8). */
 	uint16_t *order; /* IDs of those with the device, a ring of @size; NULL: not negotiated */
 	bool in_batch;	 /* of which the last one is */
 	uint32_t batch_id;

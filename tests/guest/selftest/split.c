@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "selftest/selftest.h"
+
+const struct test_group split_group = {NULL, 0};
