@@ -217,14 +217,15 @@ bool receive_echo(const struct frame *frame, struct echo *echo)
 {
 	struct buffer *buffers[NET_PARTS_MAX];
 
-	while (receive(echo, buffers)) {
-		if (is_echo(frame, echo))
-			return true;
+	bool found = false;
+
+	while (!found && receive(echo, buffers)) {
+		found = is_echo(frame, echo);
 		for (unsigned int i = 0; i < echo->n_buffers; i++)
 			give_buffer(buffers[i]);
 		virtqueue_publish(&net.queues[RECEIVE]);
 	}
-	return false;
+	return found;
 }
 
 const char *exchange(struct frame *frame, struct echo *echo)

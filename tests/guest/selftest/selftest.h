@@ -111,8 +111,9 @@ bool send(struct frame *frame);
 bool transmit_done(void);
 
 /*
- * Wait for the echo of @frame, give back the buffers of frames before it, leave its own with the
- * guest. *@echo is the packet as it was received; false: it doesn't come.
+ * Wait for the echo of @frame; frames before it are nobody's. *@echo is the packet as it was
+ * received, valid until the next one; its buffers are with the device again. False: it doesn't
+ * come.
  */
 struct echo {
 	struct net_header header;
