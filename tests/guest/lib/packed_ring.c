@@ -173,8 +173,7 @@ static void peek(const struct virtqueue *queue, uint32_t *id, uint32_t *len)
 
 	barrier_read(); /* the flags before the rest */
 	*id = used->id;
-	/* 2.8.4: without WRITE, it says nothing. */
-	*len = used->flags & PACKED_WRITE ? used->len : 0;
+	*len = used->len;
 }
 
 static void release(struct virtqueue *queue, uint16_t id)

@@ -391,14 +391,25 @@ static const char *event_enabled(void)
 	return result;
 }
 
+/* The first buffer of all, which may be told in any case: nothing is known before it. */
+static const char *start_and_send_one(void)
+{
+	const char *result;
+
+	start(EVENT_IDX);
+	wish(PACKED_EVENT_DISABLE, 0);
+	result = send_one();
+	interrupted(irq_count(device.irq), QUIET_MS);
+	return result;
+}
+
 static const char *event_at_descriptor(void)
 {
-	const char *result = NULL;
+	const char *result = start_and_send_one();
 	uint32_t seen;
 
-	/* Each frame is two descriptors: the third begins at 4. */
-	start(EVENT_IDX);
-	wish(PACKED_EVENT_DESCRIPTOR, 4 | PACKED_WRAP);
+	/* Each frame is two descriptors: the fourth begins at 6. */
+	wish(PACKED_EVENT_DESCRIPTOR, 6 | PACKED_WRAP);
 	seen = irq_count(device.irq);
 	for (unsigned int i = 0; i < 2 && result == NULL; i++)
 		result = send_one();
@@ -413,13 +424,12 @@ static const char *event_at_descriptor(void)
 
 static const char *event_in_next_round(void)
 {
-	const char *result = NULL;
+	const char *result = start_and_send_one();
 	uint32_t seen;
 
-	start(EVENT_IDX);
 	wish(PACKED_EVENT_DESCRIPTOR, 2); /* without PACKED_WRAP: the second round */
 	seen = irq_count(device.irq);
-	for (unsigned int i = 0; i < QUEUE_SIZE / 2 + 1 && result == NULL; i++)
+	for (unsigned int i = 0; i < QUEUE_SIZE / 2 && result == NULL; i++)
 		result = send_one();
 	if (result == NULL && interrupted(seen, QUIET_MS))
 		result = failed("an interrupt comes in the wrong round");

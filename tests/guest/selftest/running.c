@@ -213,19 +213,41 @@ static bool is_echo(const struct frame *frame, const struct echo *echo)
 	return read_be32(number) == frame->number;
 }
 
-bool receive_echo(const struct frame *frame, struct echo *echo)
+/* Up to the echo of @last; *@came: that of @other came before it. */
+static bool receive_until(const struct frame *last, const struct frame *other, bool *came,
+			  struct echo *echo)
 {
 	struct buffer *buffers[NET_PARTS_MAX];
-
 	bool found = false;
 
 	while (!found && receive(echo, buffers)) {
-		found = is_echo(frame, echo);
+		found = is_echo(last, echo);
+		if (other != NULL && is_echo(other, echo))
+			*came = true;
 		for (unsigned int i = 0; i < echo->n_buffers; i++)
 			give_buffer(buffers[i]);
 		virtqueue_publish(&net.queues[RECEIVE]);
 	}
 	return found;
+}
+
+bool receive_echo(const struct frame *frame, struct echo *echo)
+{
+	return receive_until(frame, NULL, NULL, echo);
+}
+
+bool comes_back(struct frame *frame)
+{
+	static struct frame sentinel;
+	struct echo echo;
+	bool came = false;
+
+	make_frame(&sentinel, FRAME_MIN);
+	if (!send(frame) || !send(&sentinel))
+		fatal("nothing is sent");
+	if (!receive_until(&sentinel, frame, &came, &echo))
+		fatal("a frame to the device's own address does not come back");
+	return came;
 }
 
 const char *exchange(struct frame *frame, struct echo *echo)

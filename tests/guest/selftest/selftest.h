@@ -124,6 +124,12 @@ struct echo {
 };
 bool receive_echo(const struct frame *frame, struct echo *echo);
 
+/*
+ * Send @frame, and after it one whose echo must come: whether that of @frame came before it. Where
+ * it goes is what the frame has as its source.
+ */
+bool comes_back(struct frame *frame);
+
 /* Send @frame and have it back, with the contents that were sent. NULL, or what went wrong. */
 const char *exchange(struct frame *frame, struct echo *echo);
 const char *exchange_new(uint32_t len);
