@@ -27,10 +27,38 @@ static int open_socket(const char *interface)
 	int on = 1;
 
 	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on)) < 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -1;
 	return fd;
+}
+
+/*
+ * Where the kernel has taken a VLAN tag out of a frame, put it back. @len is of the frame, without
+ * the header; there is room for 4 bytes more. Returns its length.
+ */
+static size_t restore_tag(uint8_t *frame, size_t len, struct msghdr *message)
+{
+	enum {
+		TAG = 12,
+		TAG_SIZE = 4
+	};
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL; c = CMSG_NXTHDR(message, c)) {
+		struct tpacket_auxdata aux;
+
+		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
+			continue;
+		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+		if (!(aux.tp_status & TP_STATUS_VLAN_VALID))
+			continue;
+		memmove(frame + TAG + TAG_SIZE, frame + TAG, len - TAG);
+		write_be16(frame + TAG, ETH_P_8021Q);
+		write_be16(frame + TAG + 2, aux.tp_vlan_tci);
+		return len + TAG_SIZE;
+	}
+	return len;
 }
 
 int main(int argc, char **argv)
@@ -51,14 +79,26 @@ int main(int argc, char **argv)
 	puts("ready");
 	fflush(stdout);
 	for (;;) {
-		ssize_t len = recv(fd, &packet, sizeof(packet), 0);
+		uint8_t control[256];
+		struct iovec iov = {&packet, sizeof(packet) - 4};
+		struct msghdr message = {
+			.msg_iov = &iov,
+			.msg_iovlen = 1,
+			.msg_control = control,
+			.msg_controllen = sizeof(control),
+		};
+		ssize_t n = recvmsg(fd, &message, 0);
+		size_t len;
 
-		if (len < (ssize_t)(sizeof(packet.header) + sizeof(packet.ethernet)) ||
+		if (n < (ssize_t)(sizeof(packet.header) + sizeof(packet.ethernet)) ||
 		    memcmp(packet.ethernet.to, own, sizeof(own)) != 0)
 			continue;
+		len = restore_tag((uint8_t *)&packet.ethernet, (size_t)n - sizeof(packet.header),
+				  &message) +
+		      sizeof(packet.header);
 		memcpy(packet.ethernet.to, packet.ethernet.from, sizeof(own));
 		memcpy(packet.ethernet.from, own, sizeof(own));
-		if (send(fd, &packet, (size_t)len, 0) < 0)
+		if (send(fd, &packet, len, 0) < 0)
 			perror("echo_peer");
 	}
 }
