@@ -204,7 +204,7 @@ static uint64_t inprocess_features(const struct datapath *datapath)
 			    FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) |
 			    FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) |
 			    FEATURE(VIRTIO_NET_F_NOTF_COAL) | FEATURE(VIRTIO_NET_F_VQ_NOTF_COAL) |
-			    FEATURE(VIRTIO_NET_F_RSS) | FEATURE(VIRTIO_NET_F_HASH_REPORT);
+			    FEATURE(VIRTIO_NET_F_RSS);
 
 	if (dp->queue_pairs > 1)
 		features |= FEATURE(VIRTIO_NET_F_MQ);

@@ -17,7 +17,10 @@
 struct net_backend;
 
 struct net_backend_ops {
-	/* The offload features (VIRTIO_NET_F_*) that this backend can serve. */
+	/*
+	 * The offload features (VIRTIO_NET_F_*) that this backend can serve; and HASH_REPORT, if it
+	 * can do with a header of 20 bytes.
+	 */
 	uint64_t (*features)(const struct net_backend *backend);
 
 	/*

@@ -64,7 +64,8 @@ static const uint64_t transmit_features = 1ULL << VIRTIO_NET_F_CSUM |
 static uint64_t tap_features(const struct net_backend *backend)
 {
 	const struct tap *tap = (const struct tap *)backend;
-	uint64_t features = transmit_features;
+	/* Its header has any size that one asks for. */
+	uint64_t features = transmit_features | 1ULL << VIRTIO_NET_F_HASH_REPORT;
 
 	for (size_t i = 0; i < sizeof(receive_offloads) / sizeof(receive_offloads[0]); i++) {
 		if (tap->offloads & receive_offloads[i].offload)
@@ -349,15 +350,10 @@ static struct tap *allocate(unsigned int queue_pairs)
 	return tap;
 }
 
-int tap_create(const char *name, unsigned int queue_pairs, const struct logger *log,
-	       struct net_backend **backend, struct error *err)
+/* All queues of @tap are attached, or that failed with @ret: a backend, or nothing is left. */
+static int finish(struct tap *tap, const char *name, int ret, struct net_backend **backend,
+		  struct error *err)
 {
-	struct tap *tap = allocate(queue_pairs);
-	int ret;
-
-	if (!tap)
-		return error_set(err, -ENOMEM, "%s: out of memory", name);
-	ret = attach_all(tap, name, queue_pairs, log, err);
 	if (!ret && set_header_size(tap, sizeof(struct virtio_net_hdr_v1)) < 0)
 		ret = error_errno(err, "%s: setting the size of the virtio-net header", name);
 	if (ret) {
@@ -367,4 +363,39 @@ int tap_create(const char *name, unsigned int queue_pairs, const struct logger *
 	probe_offloads(tap);
 	*backend = &tap->backend;
 	return 0;
+}
+
+int tap_create(const char *name, unsigned int queue_pairs, const struct logger *log,
+	       struct net_backend **backend, struct error *err)
+{
+	struct tap *tap = allocate(queue_pairs);
+
+	if (!tap)
+		return error_set(err, -ENOMEM, "%s: out of memory", name);
+	return finish(tap, name, attach_all(tap, name, queue_pairs, log, err), backend, err);
+}
+
+int tap_adopt(int fd, struct net_backend **backend, struct error *err)
+{
+	static const short needed = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	FD_CLEANUP int copy = -1;
+	struct ifreq ifr;
+	struct tap *tap;
+
+	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
+		return error_set(err, -EBADFD, "descriptor %d: it is no attached tap", fd);
+	if ((ifr.ifr_flags & needed) != needed)
+		return error_set(err, -EBADFD,
+				 "descriptor %d: %s must be attached with IFF_TAP, IFF_NO_PI and "
+				 "IFF_VNET_HDR",
+				 fd, ifr.ifr_name);
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0 || fcntl(copy, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+		return error_errno(err, "descriptor %d", fd);
+	tap = allocate(1);
+	if (!tap)
+		return error_set(err, -ENOMEM, "descriptor %d: out of memory", fd);
+	tap->fds[0] = fd_take(&copy);
+	tap->n_queues = tap->attached = 1;
+	return finish(tap, ifr.ifr_name, 0, backend, err);
 }

@@ -20,4 +20,11 @@ enum {
 int tap_create(const char *name, unsigned int queue_pairs, const struct logger *log,
 	       struct net_backend **backend, struct error *err);
 
+/*
+ * The same for @fd, a tap that was opened and attached by somebody else, with a virtio-net header
+ * and without packet information (IFF_VNET_HDR, IFF_NO_PI). The backend has a copy of @fd, which
+ * stays the caller's; but the open tap becomes non-blocking. -EBADFD if it is no such tap.
+ */
+int tap_adopt(int fd, struct net_backend **backend, struct error *err);
+
 #endif

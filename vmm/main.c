@@ -11,6 +11,7 @@
 
 #include "vmm/core/error.h"
 #include "vmm/options.h"
+#include "vmm/selftest.h"
 #include "vmm/terminal.h"
 #include "vmm/xvmm.h"
 
@@ -179,6 +180,20 @@ static int run_options(struct options *options)
 	return status;
 }
 
+static int run_selftest(int argc, char **argv)
+{
+	struct selftest_options options;
+	struct error err;
+
+	if (selftest_parse(&options, argc, argv, &err))
+		return fail(err.text, err.usage);
+	if (options.help) {
+		fputs(selftest_help, stdout);
+		return STATUS_OK;
+	}
+	return selftest_run(&options) ? STATUS_OK : STATUS_FAILED;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
@@ -188,6 +203,8 @@ int main(int argc, char **argv)
 	open_standard_fds();
 	/* A reader of the console or of messages that goes away is no reason to die. */
 	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1 && strcmp(argv[1], "selftest") == 0)
+		exit(run_selftest(argc, argv));
 	if (options_parse(&options, argc, argv, &err))
 		return fail(err.text, err.usage);
 	switch (options.action) {

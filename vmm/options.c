@@ -2,6 +2,7 @@
 #include "vmm/options.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ const char options_help[] =
 	"xvmm " XVMM_VERSION ": boots a Linux guest under KVM, with its network on a tap\n"
 	"\n"
 	"  xvmm --kernel bzImage --initrd initrd.img --net tap0\n"
+	"  xvmm selftest          tests the virtio devices on this machine; see its --help\n"
 	"\n"
 	"Options:\n"
 	"  --kernel FILE      bzImage or ELF (vmlinux); needed\n"
@@ -30,7 +32,8 @@ const char options_help[] =
 	"                     a network device on an existing tap; may be repeated; queues: pairs of\n"
 	"                     them (1 to 16; more than one need a multi_queue tap); FEATURE: csum,\n"
 	"                     mrg_rxbuf, ctrl_vq, ... as virtio names them; off takes along what\n"
-	"                     needs it\n"
+	"                     needs it. fd=N instead of TAP: on an inherited descriptor, a tap or a\n"
+	"                     unix socket with one packet, virtio-net header first, per message\n"
 	"  --transport mmio|pci\n"
 	"                     how virtio devices are attached that don't say (default: mmio)\n"
 	"  --console stdio|off|file:PATH\n"
@@ -212,18 +215,26 @@ static int parse_net(struct options *options, const char *value, struct error *e
 	struct xvmm_net *net;
 	struct spec *spec;
 	const char *mac, *transport;
+	uint64_t fd = 0;
+	bool has_fd = strncmp(value, "fd=", 3) == 0;
 	int ret = grow_nets(options, err);
 
 	if (ret)
 		return ret;
 	spec = &options->net_specs[options->n_nets];
-	ret = spec_parse(spec, "--net", value, net_keys(options), err);
+	ret = spec_parse(spec, "--net", has_fd ? value + 3 : value, net_keys(options), err);
 	if (ret)
 		return ret;
 	net = &options->nets[options->n_nets++];
 	*net = (struct xvmm_net){.tap = spec->first, .id = spec_value(spec, "id")};
+	if (has_fd) {
+		ret = spec_number("--net: fd", spec->first, 0, INT_MAX, &fd, err);
+		net->tap = NULL;
+		net->has_fd = true;
+		net->fd = (int)fd;
+	}
 	mac = spec_value(spec, "mac");
-	if (mac)
+	if (mac && !ret)
 		ret = spec_mac("--net: mac", mac, net->mac, err);
 	transport = spec_value(spec, "transport");
 	if (transport && !ret)

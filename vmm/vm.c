@@ -20,6 +20,7 @@
 #include "devices/serial.h"
 #include "virtio/datapath_inprocess.h"
 #include "virtio/device.h"
+#include "virtio/fd.h"
 #include "virtio/mmio.h"
 #include "virtio/net.h"
 #include "virtio/net_features.h"
@@ -315,6 +316,19 @@ static int check_net(const struct xvmm_config *config, unsigned int index, struc
 	return 0;
 }
 
+static int create_backend(struct xvmm *vm, const struct xvmm_net *config, unsigned int queue_pairs,
+			  struct net_backend **backend, struct error *err)
+{
+	if (!config->has_fd)
+		return tap_create(config->tap, queue_pairs, &vm->log, backend, err);
+	if (queue_pairs > 1)
+		return error_usage(err, "descriptor %d: it has one queue, not %u", config->fd,
+				   queue_pairs);
+	if (fd_is_socket(config->fd))
+		return fd_backend_create(config->fd, backend, err);
+	return tap_adopt(config->fd, backend, err);
+}
+
 static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned int index,
 		      enum xvmm_transport transport, struct virtio_device **dev, struct error *err)
 {
@@ -342,7 +356,7 @@ static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned i
 	memcpy(options.mac, config->mac, sizeof(options.mac));
 	if (memcmp(options.mac, no_mac, sizeof(no_mac)) == 0)
 		random_mac(options.mac);
-	ret = tap_create(config->tap, inprocess.queue_pairs, &vm->log, &inprocess.backend, err);
+	ret = create_backend(vm, config, inprocess.queue_pairs, &inprocess.backend, err);
 	if (ret)
 		return ret;
 	inprocess.name = id;

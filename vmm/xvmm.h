@@ -57,9 +57,16 @@ enum xvmm_transport {
 	XVMM_TRANSPORT_PCI,	/* virtio-pci: up to 31 */
 };
 
-/* A network device on an existing tap. */
+/* A network device on an existing tap, or on a descriptor. */
 struct xvmm_net {
-	const char *tap;
+	const char *tap; /* by name; unused with has_fd */
+	bool has_fd;
+	/*
+	 * An attached tap (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR), which becomes non-blocking; or a unix
+	 * socket, SOCK_SEQPACKET or SOCK_DGRAM, where each message is one packet with its
+	 * virtio-net header of 12 bytes, little-endian. Copied: yours to close after xvmm_create().
+	 */
+	int fd;
 	const char *id; /* for messages; no two have the same; NULL: net0, net1, ... */
 	uint8_t mac[6]; /* all zero: a random one */
 	uint16_t mtu;	/* offered to the guest; 0: not offered */

@@ -47,7 +47,7 @@ static void show(unsigned int queue, uint16_t head, uint16_t count)
 	barrier_write();
 	ring->available->idx = (uint16_t)(ring->available->idx + count);
 	barrier_full();
-	device.transport->notify(&device, (uint16_t)queue);
+	device.transport->notify(&device, (uint16_t)queue, queue);
 }
 
 /* The page of @buffer as a chain of one. */
@@ -152,7 +152,7 @@ static void transmit_writable(void)
 
 static void transmit_too_short(void)
 {
-	show_descriptor(TRANSMIT, (uintptr_t)buffer, sizeof(struct net_header) - 1, 0, 0);
+	show_descriptor(TRANSMIT, (uintptr_t)buffer, NET_HEADER_SIZE - 1, 0, 0);
 }
 
 static void readable_after_writable(void)
@@ -219,7 +219,7 @@ static const char *wait_for_needs_reset(bool may_drop)
 /* A header and 60 bytes, which must come back. */
 static bool can_send(void)
 {
-	struct segment segment = {.data = buffer, .len = sizeof(struct net_header) + 60};
+	struct segment segment = {.data = buffer, .len = NET_HEADER_SIZE + 60};
 	void *token;
 	uint32_t len;
 

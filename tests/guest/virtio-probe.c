@@ -175,7 +175,7 @@ static void check_shared_memory(void)
 
 int main(void)
 {
-	if (!virtio_find(VIRTIO_ID_NET, 0, &device))
+	if (!virtio_mmio_find(VIRTIO_ID_NET, 0, &device))
 		fatal("no network device");
 	check_identity();
 	check_reset();

@@ -46,12 +46,12 @@ END_TEST
 
 START_TEST(everything)
 {
-	ck_assert_int_eq(
-		parse("--initrd i --cmdline=a=b --boot pvh --cpus 4 "
-		      "--memory 5g,shared=on,prealloc=on --net tap0 "
-		      "--net=tap1,mac=02:00:00:00:00:0a,mtu=9000,id=wan,transport=mmio --transport pci "
-		      "--console file:/x,y --timeout 1.5"),
-		0);
+	ck_assert_int_eq(parse("--initrd i --cmdline=a=b --boot pvh --cpus 4 "
+			       "--memory 5g,shared=on,prealloc=on --net tap0 "
+			       "--net=tap1,mac=02:00:00:00:00:0a,mtu=9000,id=wan,transport=mmio "
+			       "--net fd=7,mtu=100 --transport pci "
+			       "--console file:/x,y --timeout 1.5"),
+			 0);
 	ck_assert_str_eq(options.config.initrd, "i");
 	ck_assert_str_eq(options.config.cmdline, "a=b");
 	ck_assert_int_eq(options.config.boot, XVMM_BOOT_PVH);
@@ -60,7 +60,7 @@ START_TEST(everything)
 	ck_assert(options.config.memory_shared);
 	ck_assert(options.config.memory_prealloc);
 	ck_assert(!options.config.memory_hugepages);
-	ck_assert_uint_eq(options.config.n_nets, 2);
+	ck_assert_uint_eq(options.config.n_nets, 3);
 	ck_assert_str_eq(options.config.nets[0].tap, "tap0");
 	ck_assert_ptr_null(options.config.nets[0].id);
 	ck_assert_str_eq(options.config.nets[1].tap, "tap1");
@@ -70,6 +70,11 @@ START_TEST(everything)
 	ck_assert_int_eq(options.config.transport, XVMM_TRANSPORT_PCI);
 	ck_assert_int_eq(options.config.nets[0].transport, XVMM_TRANSPORT_DEFAULT);
 	ck_assert_int_eq(options.config.nets[1].transport, XVMM_TRANSPORT_MMIO);
+	ck_assert(!options.config.nets[1].has_fd);
+	ck_assert(options.config.nets[2].has_fd);
+	ck_assert_int_eq(options.config.nets[2].fd, 7);
+	ck_assert_ptr_null(options.config.nets[2].tap);
+	ck_assert_uint_eq(options.config.nets[2].mtu, 100);
 	ck_assert_str_eq(options.console_file, "/x,y");
 	ck_assert(!options.console_stdio);
 	ck_assert_uint_eq(options.config.timeout_ms, 1500);
@@ -172,6 +177,10 @@ static const struct {
 	{"--net tap0,duplex=both", "duplex: 'both' is none of full, half"},
 	{"--net tap0,mrg_rxbuf=0", "mrg_rxbuf=0: must be on or off"},
 	{"--net tap0,csum=on,csum=off", "'csum' is given twice"},
+	{"--net fd=", "does not begin with a bare word"},
+	{"--net fd=x", "--net: fd: 'x' is not a number"},
+	{"--net fd=-1", "'-1'"},
+	{"--net tap0,fd=3", "unknown key 'fd'"},
 	{"--console tty", "'tty' is none of stdio, off, file:PATH"},
 	{"--console file:", "'file:'"},
 	{"--boot efi", "'efi' is none of auto, linux, pvh"},

@@ -466,6 +466,45 @@ START_TEST(receives)
 }
 END_TEST
 
+/* A tap that somebody else has attached. */
+static int attached(int flags)
+{
+	struct ifreq ifr = request("tap0", (short)flags);
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
+	return fd;
+}
+
+START_TEST(adopted)
+{
+	struct virtio_net_hdr_v1 header = {0};
+	struct iovec iov[] = {{&header, HEADER}, {frame, FRAME}};
+	FD_CLEANUP int sniffer = packet_socket();
+	int fd = attached(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+
+	ck_assert_msg(tap_adopt(fd, &backend, &err) == 0, "%s", err.text);
+	close(fd);
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 2), HEADER + FRAME);
+	wait_for(sniffer, POLLIN);
+	while (backend->ops->receive(backend, 0, iov, 2) > 0)
+		;
+	ck_assert_int_eq(backend->ops->receive(backend, 0, iov, 2), -EAGAIN);
+}
+END_TEST
+
+START_TEST(not_adopted)
+{
+	FD_CLEANUP int file = open("/dev/null", O_RDWR | O_CLOEXEC);
+	FD_CLEANUP int fd = attached(IFF_TAP | IFF_NO_PI);
+
+	ck_assert_int_eq(tap_adopt(file, &backend, NULL), -EBADFD);
+	ck_assert_int_eq(tap_adopt(fd, &backend, &err), -EBADFD);
+	ck_assert_ptr_nonnull(strstr(err.text, "tap0 must be attached with"));
+	ck_assert_ptr_null(backend);
+}
+END_TEST
+
 /* A driver gets nothing that the one before it, which accepted more, has left in the tap. */
 START_TEST(offloads_of_another_driver)
 {
@@ -659,6 +698,8 @@ int main(void)
 	tcase_add_test(tc, no_permission);
 	tcase_add_test(tc, interface_down);
 	tcase_add_test(tc, interface_up);
+	tcase_add_test(tc, adopted);
+	tcase_add_test(tc, not_adopted);
 	tcase_add_test(tc, header_size);
 	tcase_add_test(tc, offloads);
 	tcase_add_test(tc, sends);

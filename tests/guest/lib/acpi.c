@@ -64,7 +64,7 @@ static const struct acpi_header *checked(uint64_t address, const char *signature
 	return table;
 }
 
-static uint64_t read_field(const struct acpi_header *table, size_t offset, size_t size)
+uint64_t acpi_field(const struct acpi_header *table, size_t offset, size_t size)
 {
 	uint64_t value = 0;
 
@@ -84,7 +84,7 @@ static const struct acpi_header *find_listed(const char *signature)
 	if (root == NULL || (extended && !sums_to_zero(rsdp, rsdp->length)))
 		fatal("ACPI: bad RSDP or no XSDT where it says");
 	for (size_t at = sizeof(*root); at + entry_size <= root->length; at += entry_size) {
-		const struct acpi_header *table = checked(read_field(root, at, entry_size),
+		const struct acpi_header *table = checked(acpi_field(root, at, entry_size),
 							  signature);
 
 		if (table != NULL)
@@ -103,8 +103,8 @@ const struct acpi_header *acpi_find(const char *signature)
 	fadt = find_listed("FACP");
 	if (fadt == NULL)
 		return NULL;
-	dsdt = read_field(fadt, FADT_X_DSDT, 8);
-	return checked(dsdt != 0 ? dsdt : read_field(fadt, FADT_DSDT, 4), signature);
+	dsdt = acpi_field(fadt, FADT_X_DSDT, 8);
+	return checked(dsdt != 0 ? dsdt : acpi_field(fadt, FADT_DSDT, 4), signature);
 }
 
 const void *acpi_madt_entry(unsigned int type, size_t size, unsigned int index)

@@ -22,6 +22,9 @@ struct acpi_header { /* 5.2.6 */
 /* The table that the XSDT (or the RSDT, where there is no other) lists, or NULL. Or "DSDT". */
 const struct acpi_header *acpi_find(const char *signature);
 
+/* The little-endian field of @size bytes (8 at most) at @offset; 0 where the table ends before. */
+uint64_t acpi_field(const struct acpi_header *table, size_t offset, size_t size);
+
 /*
  * The @index-th structure of @type in the MADT (5.2.12), which must have @size bytes; NULL if
  * there are fewer.
@@ -76,6 +79,18 @@ struct acpi_device {
  * interpreted: the resources must follow the _HID as constants, as compilers of AML leave them.
  */
 bool acpi_device(const char *hid, unsigned int index, struct acpi_device *device);
+
+/*
+ * Of the first PCI host bridge in the DSDT: the first memory window of its _CRS below 4 GiB; and
+ * the GSI that its _PRT has for @pin (0: INTA) of @device, if it says so without a link device.
+ * False if there is none.
+ */
+struct acpi_window {
+	uint64_t base;
+	uint64_t size;
+};
+bool acpi_pci_window(struct acpi_window *window);
+bool acpi_pci_interrupt(unsigned int device, unsigned int pin, uint32_t *gsi);
 
 /* Generic Address Structure, 5.2.3.2. */
 struct acpi_address {

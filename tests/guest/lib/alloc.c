@@ -3,7 +3,7 @@
 #include "lib/string.h"
 
 /* Part of the image, so that no VMM puts anything else there. */
-static uint8_t pool[4 << 20] __attribute__((section(".noinit"), aligned(PAGE_SIZE)));
+static uint8_t pool[5 << 20] __attribute__((section(".noinit"), aligned(PAGE_SIZE)));
 static size_t used;
 
 void *alloc_pages(size_t size)

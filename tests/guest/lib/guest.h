@@ -3,6 +3,7 @@
 #ifndef GUEST_LIB_GUEST_H
 #define GUEST_LIB_GUEST_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,14 +28,26 @@ _Noreturn void guest_exit(int status);
 /* As printf(3): flags # 0, width, lengths l ll z, conversions d u x c s %. */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* The same into @text, cut off to @size bytes with the final NUL. */
+void format_text(char *text, size_t size, const char *format, va_list args);
+
 /* Print, and end the guest with STATUS_UNUSABLE. */
 _Noreturn void fatal(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* If not NULL, fatal() calls it with its text instead; it doesn't return. */
+extern void (*on_fatal)(const char *text);
 
 /*
  * Checks are told as in the Test Anything Protocol, numbered in the order in which they are made.
  * @what says what must be true, and where it is written. Returns @ok.
  */
 bool check(bool ok, const char *what, ...) __attribute__((format(printf, 2, 3)));
+
+/* A check that could not be made, and why. */
+void check_skipped(const char *why, const char *what, ...) __attribute__((format(printf, 2, 3)));
+
+/* How many there were so far. */
+unsigned int check_count(void);
 
 /* The plan, and the status that main() should return. */
 int check_done(void);

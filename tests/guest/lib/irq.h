@@ -20,6 +20,16 @@ enum irq_trigger {
 /* Route interrupt @gsi (ACPI's numbering) to this CPU. */
 struct irq irq_request(uint32_t gsi, enum irq_trigger trigger);
 
+/*
+ * The same for one that stays asserted until something was done about it: @acknowledge, which is
+ * called each time, in ring 0 with interrupts off.
+ */
+struct irq irq_request_level(uint32_t gsi, enum irq_trigger trigger,
+			     void (*acknowledge)(void *opaque), void *opaque);
+
+/* A message-signalled one: raised by writing *@data to *@address (PCI 3.0, 6.8). */
+struct irq irq_request_message(uint64_t *address, uint32_t *data);
+
 /* How often it came. */
 uint32_t irq_count(struct irq irq);
 

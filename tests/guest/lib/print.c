@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdarg.h>
-
 #include "lib/console.h"
 #include "lib/guest.h"
 #include "lib/string.h"
@@ -94,6 +92,17 @@ static void format_into(struct output *out, const char *format, va_list args)
 	}
 }
 
+void format_text(char *text, size_t size, const char *format, va_list args)
+{
+	struct output out = {.len = 0};
+
+	format_into(&out, format, args);
+	if (out.len > size - 1)
+		out.len = size - 1;
+	memcpy(text, out.text, out.len);
+	text[out.len] = '\0';
+}
+
 static void vprint(const char *format, va_list args)
 {
 	struct output out = {.len = 0};
@@ -111,15 +120,27 @@ void print(const char *format, ...)
 	va_end(args);
 }
 
+static void end_text(struct output *out)
+{
+	put(out, '\0');
+	out->text[sizeof(out->text) - 1] = '\0';
+}
+
+void (*on_fatal)(const char *text);
+
 void fatal(const char *format, ...)
 {
+	static struct output out;
 	va_list args;
 
-	print("fatal: ");
+	out.len = 0;
 	va_start(args, format);
-	vprint(format, args);
+	format_into(&out, format, args);
 	va_end(args);
-	print("\n");
+	end_text(&out);
+	if (on_fatal != NULL)
+		on_fatal(out.text);
+	print("fatal: %s\n", out.text);
 	guest_exit(STATUS_UNUSABLE);
 }
 
@@ -137,10 +158,27 @@ bool check(bool ok, const char *what, ...)
 	format_into(&out, what, args);
 	va_end(args);
 	/* One write each: other CPUs print as well. */
-	put(&out, '\0');
-	out.text[sizeof(out.text) - 1] = '\0';
+	end_text(&out);
 	print("%s %u - %s\n", ok ? "ok" : "not ok", checks, out.text);
 	return ok;
+}
+
+void check_skipped(const char *why, const char *what, ...)
+{
+	struct output out = {.len = 0};
+	va_list args;
+
+	checks++;
+	va_start(args, what);
+	format_into(&out, what, args);
+	va_end(args);
+	end_text(&out);
+	print("ok %u - %s # SKIP %s\n", checks, out.text, why);
+}
+
+unsigned int check_count(void)
+{
+	return checks;
 }
 
 int check_done(void)

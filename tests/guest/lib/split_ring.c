@@ -13,6 +13,7 @@ void split_ring_init(struct split_ring *ring, uint16_t size, bool event_index, b
 		.used = alloc_pages(sizeof(*ring->used) + size * sizeof(ring->used->ring[0]) + 2),
 		.size = size,
 		.event_index = event_index,
+		.free_last = (uint16_t)(size - 1),
 	};
 	ring->used_event = &ring->available->ring[size];
 	ring->avail_event = (volatile uint16_t *)&ring->used->ring[size];
@@ -78,7 +79,7 @@ static void add_indirect(struct virtqueue *queue, const struct segment *segments
 }
 
 static bool add(struct virtqueue *queue, const struct segment *segments, unsigned int n_out,
-		unsigned int n_in, void *token)
+		unsigned int n_in, uint16_t *id)
 {
 	struct split_ring *ring = &queue->split;
 	unsigned int n = n_out + n_in;
@@ -91,9 +92,8 @@ static bool add(struct virtqueue *queue, const struct segment *segments, unsigne
 		add_indirect(queue, segments, n_out, n);
 	else
 		add_chain(queue, segments, n_out, n);
-	queue->tokens[head] = token;
-	queue->statistics.added++;
 	ring->available->ring[ring->available_idx++ % ring->size] = head;
+	*id = head;
 	return true;
 }
 
@@ -116,16 +116,19 @@ static bool publish(struct virtqueue *queue)
 	return before != ring->available_idx && !(ring->used->flags & SPLIT_NO_NOTIFY);
 }
 
+/* Behind the other free ones: so with IN_ORDER descriptors are used in ring order (2.7.9). */
 static void free_chain(struct virtqueue *queue, uint16_t head)
 {
 	struct split_ring *ring = &queue->split;
 	uint16_t last = head;
 
-	queue->n_free++;
+	if (queue->n_free++ == 0)
+		ring->free = head;
+	else
+		ring->descriptors[ring->free_last].next = head;
 	for (; ring->descriptors[last].flags & SPLIT_NEXT; last = ring->descriptors[last].next)
 		queue->n_free++;
-	ring->descriptors[last].next = ring->free;
-	ring->free = head;
+	ring->free_last = last;
 }
 
 static bool pending(const struct virtqueue *queue)
@@ -133,30 +136,23 @@ static bool pending(const struct virtqueue *queue)
 	return queue->split.used->idx != queue->split.used_idx;
 }
 
-static bool take(struct virtqueue *queue, void **token, uint32_t *len)
+static void peek(const struct virtqueue *queue, uint32_t *id, uint32_t *len)
 {
-	struct split_ring *ring = &queue->split;
-	struct split_used_element element;
+	const struct split_ring *ring = &queue->split;
 	uint16_t used = (uint16_t)(ring->used->idx - ring->used_idx);
 
-	if (used == 0)
-		return false;
 	if (used > queue->statistics.added - queue->statistics.taken)
 		fatal("queue %u: used idx %u is ahead of what was made available", queue->index,
 		      ring->used->idx);
 	barrier_read(); /* the index before the ring */
-	element.id = ring->used->ring[ring->used_idx % ring->size].id;
-	element.len = ring->used->ring[ring->used_idx % ring->size].len;
-	if (element.id >= ring->size || queue->tokens[element.id] == NULL)
-		fatal("queue %u: buffer %u came back but is not with the device", queue->index,
-		      element.id);
-	*token = queue->tokens[element.id];
-	*len = element.len;
-	queue->tokens[element.id] = NULL;
-	free_chain(queue, (uint16_t)element.id);
-	ring->used_idx++;
-	queue->statistics.taken++;
-	return true;
+	*id = ring->used->ring[ring->used_idx % ring->size].id;
+	*len = ring->used->ring[ring->used_idx % ring->size].len;
+}
+
+static void release(struct virtqueue *queue, uint16_t id)
+{
+	free_chain(queue, id);
+	queue->split.used_idx++;
 }
 
 static void enable_interrupts(struct virtqueue *queue, bool on)
@@ -169,10 +165,18 @@ static void enable_interrupts(struct virtqueue *queue, bool on)
 	barrier_full(); /* the wish before the next look at the used ring */
 }
 
+/* 2.9: where the next head will be. */
+static uint16_t position(const struct virtqueue *queue)
+{
+	return queue->split.available_idx;
+}
+
 const struct ring_ops split_ring_ops = {
 	.add = add,
 	.publish = publish,
-	.take = take,
 	.pending = pending,
+	.peek = peek,
+	.release = release,
 	.enable_interrupts = enable_interrupts,
+	.position = position,
 };

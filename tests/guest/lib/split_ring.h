@@ -60,7 +60,8 @@ struct split_ring {
 	struct split_descriptor (*indirect)[SPLIT_INDIRECT_MAX]; /* by head; NULL: not negotiated */
 	uint16_t size;
 	bool event_index;
-	uint16_t free;		/* first of the free descriptors, which are chained by next */
+	uint16_t free; /* first of the free descriptors, which are chained by next */
+	uint16_t free_last;
 	uint16_t available_idx; /* including what is not published yet */
 	uint16_t used_idx;	/* of the next one to take */
 };

@@ -3,10 +3,21 @@
 
 #include "lib/guest.h"
 #include "lib/virtio_mmio.h"
+#include "lib/virtio_pci.h"
 
 bool virtio_find(enum virtio_device_id id, unsigned int index, struct virtio_device *device)
 {
-	return virtio_mmio_find(id, index, device);
+	if (arg_is("transport", "mmio"))
+		return virtio_mmio_find(id, index, device);
+	if (arg_is("transport", "pci"))
+		return virtio_pci_find(id, index, device);
+	return virtio_mmio_find(id, index, device) || virtio_pci_find(id, index, device);
+}
+
+void virtio_connect(struct virtio_device *device)
+{
+	device->transport->connect(device);
+	device->connected = true;
 }
 
 bool virtio_reset(struct virtio_device *device)
@@ -25,6 +36,8 @@ bool virtio_negotiate(struct virtio_device *device, uint64_t wanted)
 
 	if (!virtio_reset(device))
 		fatal("virtio: reset does not end");
+	if (device->connected)
+		transport->connect(device);
 	transport->set_status(device, status);
 	status |= VIRTIO_DRIVER;
 	transport->set_status(device, status);
@@ -34,6 +47,15 @@ bool virtio_negotiate(struct virtio_device *device, uint64_t wanted)
 	status |= VIRTIO_FEATURES_OK;
 	transport->set_status(device, status);
 	return transport->status(device) & VIRTIO_FEATURES_OK;
+}
+
+bool virtio_reset_queue(struct virtio_device *device, uint16_t queue)
+{
+	device->transport->reset_queue(device, queue);
+	for (deadline_t d = deadline(1000); device->transport->queue_resetting(device, queue);)
+		if (deadline_passed(d))
+			return false;
+	return true;
 }
 
 void virtio_driver_ok(struct virtio_device *device)

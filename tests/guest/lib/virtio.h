@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/irq.h"
+
 enum virtio_status { /* 2.1 */
 	VIRTIO_ACKNOWLEDGE = 1,
 	VIRTIO_DRIVER = 2,
@@ -25,6 +27,15 @@ enum virtio_feature_bit { /* 6 */
 	VIRTIO_F_INDIRECT_DESC = 28,
 	VIRTIO_F_EVENT_IDX = 29,
 	VIRTIO_F_VERSION_1 = 32,
+	VIRTIO_F_ACCESS_PLATFORM = 33,
+	VIRTIO_F_RING_PACKED = 34,
+	VIRTIO_F_IN_ORDER = 35,
+	VIRTIO_F_ORDER_PLATFORM = 36,
+	VIRTIO_F_SR_IOV = 37,
+	VIRTIO_F_NOTIFICATION_DATA = 38,
+	VIRTIO_F_NOTIF_CONFIG_DATA = 39,
+	VIRTIO_F_RING_RESET = 40,
+	VIRTIO_F_ADMIN_VQ = 41,
 };
 
 enum virtio_device_id { /* 5 */
@@ -46,28 +57,55 @@ struct virtio_queue_areas {
 };
 
 struct virtio_transport {
+	const char *name;
 	uint64_t (*offered)(struct virtio_device *device);
 	void (*accept)(struct virtio_device *device, uint64_t features);
 	uint8_t (*status)(struct virtio_device *device);
 	void (*set_status)(struct virtio_device *device, uint8_t status);
+	uint32_t (*config_generation)(struct virtio_device *device);
 	void (*read_config)(struct virtio_device *device, size_t offset, void *data, size_t len);
 	uint16_t (*queue_max)(struct virtio_device *device, uint16_t queue);
+	bool (*queue_enabled)(struct virtio_device *device, uint16_t queue);
 	void (*enable_queue)(struct virtio_device *device, uint16_t queue, uint16_t size,
 			     const struct virtio_queue_areas *areas);
-	void (*notify)(struct virtio_device *device, uint16_t queue);
-	/* Which interrupt causes are pending, VIRTIO_CAUSE_*; takes them away. */
+	/* RING_RESET (2.6.1): start it, and whether it still goes on. */
+	void (*reset_queue)(struct virtio_device *device, uint16_t queue);
+	bool (*queue_resetting)(struct virtio_device *device, uint16_t queue);
+	/* @data is @queue, and with NOTIFICATION_DATA more (2.9). */
+	void (*notify)(struct virtio_device *device, uint16_t queue, uint32_t data);
+	/*
+	 * Which interrupt causes are pending, VIRTIO_CAUSE_*; takes them away. With MSI-X, which
+	 * tells no cause of a queue's interrupt, always VIRTIO_CAUSE_USED.
+	 */
 	uint32_t (*take_causes)(struct virtio_device *device);
+	/* Have device->irq raised by all events; also after each reset. */
+	void (*connect)(struct virtio_device *device);
 };
+
+struct virtio_pci;
 
 struct virtio_device {
 	const struct virtio_transport *transport;
-	uintptr_t base;
-	uint32_t gsi;
 	uint64_t features; /* negotiated */
+
+	/* Interrupts, once virtio_connect() was called. */
+	bool connected;
+	struct irq irq;
+	uint32_t causes; /* which the interrupt handler took */
+
+	uintptr_t base;		/* MMIO */
+	uint32_t gsi;		/* MMIO */
+	struct virtio_pci *pci; /* PCI */
 };
 
-/* The @index-th device of type @id on any transport. False if there are fewer. */
+/*
+ * The @index-th device of type @id, on the transport that the parameter "transport" names (mmio or
+ * pci), else on any, MMIO first. False if there are fewer.
+ */
 bool virtio_find(enum virtio_device_id id, unsigned int index, struct virtio_device *device);
+
+/* Have interrupts in device->irq. On PCI by MSI-X, or with the parameter "msix=off" by INTx. */
+void virtio_connect(struct virtio_device *device);
 
 /* Write 0 to the status and wait until it reads 0 (2.4). False if it doesn't within a second. */
 bool virtio_reset(struct virtio_device *device);
@@ -77,6 +115,9 @@ bool virtio_reset(struct virtio_device *device);
  * False if the device refuses.
  */
 bool virtio_negotiate(struct virtio_device *device, uint64_t wanted);
+
+/* Reset a queue, RING_RESET being negotiated (2.6.1). False if it isn't done within a second. */
+bool virtio_reset_queue(struct virtio_device *device, uint16_t queue);
 
 /* Step 8: the queues are set up, go. */
 void virtio_driver_ok(struct virtio_device *device);

@@ -42,6 +42,11 @@ static void set_status(struct virtio_device *device, uint8_t value)
 	virtio_mmio_write(device, VIRTIO_MMIO_STATUS, value);
 }
 
+static uint32_t config_generation(struct virtio_device *device)
+{
+	return virtio_mmio_read(device, VIRTIO_MMIO_CONFIG_GENERATION);
+}
+
 /* 4.2.2.2: byte fields by bytes; the generation tells whether they belong together. */
 static void read_config(struct virtio_device *device, size_t offset, void *data, size_t len)
 {
@@ -51,19 +56,27 @@ static void read_config(struct virtio_device *device, size_t offset, void *data,
 	uint32_t generation;
 
 	do {
-		generation = virtio_mmio_read(device, VIRTIO_MMIO_CONFIG_GENERATION);
+		generation = config_generation(device);
 		if (len == 2)
 			*(uint16_t *)data = *(const volatile uint16_t *)config;
+		else if (len == 4)
+			*(uint32_t *)data = *(const volatile uint32_t *)config;
 		else
 			for (size_t i = 0; i < len; i++)
 				to[i] = config[i];
-	} while (virtio_mmio_read(device, VIRTIO_MMIO_CONFIG_GENERATION) != generation);
+	} while (config_generation(device) != generation);
 }
 
 static uint16_t queue_max(struct virtio_device *device, uint16_t queue)
 {
 	virtio_mmio_write(device, VIRTIO_MMIO_QUEUE_SEL, queue);
 	return (uint16_t)virtio_mmio_read(device, VIRTIO_MMIO_QUEUE_SIZE_MAX);
+}
+
+static bool queue_enabled(struct virtio_device *device, uint16_t queue)
+{
+	virtio_mmio_write(device, VIRTIO_MMIO_QUEUE_SEL, queue);
+	return virtio_mmio_read(device, VIRTIO_MMIO_QUEUE_READY) != 0;
 }
 
 static void write_address(struct virtio_device *device, unsigned int offset, uint64_t address)
@@ -76,8 +89,7 @@ static void write_address(struct virtio_device *device, unsigned int offset, uin
 static void enable_queue(struct virtio_device *device, uint16_t queue, uint16_t size,
 			 const struct virtio_queue_areas *areas)
 {
-	virtio_mmio_write(device, VIRTIO_MMIO_QUEUE_SEL, queue);
-	if (virtio_mmio_read(device, VIRTIO_MMIO_QUEUE_READY) != 0)
+	if (queue_enabled(device, queue))
 		fatal("virtio-mmio: queue %u is ready before it is set up", queue);
 	virtio_mmio_write(device, VIRTIO_MMIO_QUEUE_SIZE, size);
 	write_address(device, VIRTIO_MMIO_QUEUE_DESC_LOW, areas->descriptors);
@@ -86,9 +98,22 @@ static void enable_queue(struct virtio_device *device, uint16_t queue, uint16_t 
 	virtio_mmio_write(device, VIRTIO_MMIO_QUEUE_READY, 1);
 }
 
-static void notify(struct virtio_device *device, uint16_t queue)
+static void reset_queue(struct virtio_device *device, uint16_t queue)
 {
-	virtio_mmio_write(device, VIRTIO_MMIO_QUEUE_NOTIFY, queue);
+	virtio_mmio_write(device, VIRTIO_MMIO_QUEUE_SEL, queue);
+	virtio_mmio_write(device, VIRTIO_MMIO_QUEUE_RESET, 1);
+}
+
+static bool queue_resetting(struct virtio_device *device, uint16_t queue)
+{
+	virtio_mmio_write(device, VIRTIO_MMIO_QUEUE_SEL, queue);
+	return virtio_mmio_read(device, VIRTIO_MMIO_QUEUE_RESET) != 0;
+}
+
+static void notify(struct virtio_device *device, uint16_t queue, uint32_t data)
+{
+	(void)queue;
+	virtio_mmio_write(device, VIRTIO_MMIO_QUEUE_NOTIFY, data);
 }
 
 static uint32_t take_causes(struct virtio_device *device)
@@ -99,16 +124,28 @@ static uint32_t take_causes(struct virtio_device *device)
 	return causes;
 }
 
+static void connect(struct virtio_device *device)
+{
+	if (!device->connected)
+		device->irq = irq_request(device->gsi, IRQ_EDGE_HIGH);
+}
+
 static const struct virtio_transport mmio_transport = {
+	.name = "mmio",
 	.offered = offered,
 	.accept = accept,
 	.status = status,
 	.set_status = set_status,
+	.config_generation = config_generation,
 	.read_config = read_config,
 	.queue_max = queue_max,
+	.queue_enabled = queue_enabled,
 	.enable_queue = enable_queue,
+	.reset_queue = reset_queue,
+	.queue_resetting = queue_resetting,
 	.notify = notify,
 	.take_causes = take_causes,
+	.connect = connect,
 };
 
 bool virtio_mmio_find(enum virtio_device_id id, unsigned int index, struct virtio_device *device)

@@ -19,6 +19,10 @@ static uint64_t wanted_features(void)
 		{"mrg", {VIRTIO_NET_F_MRG_RXBUF, VIRTIO_NET_F_MRG_RXBUF}},
 		{"event_idx", {VIRTIO_F_EVENT_IDX, VIRTIO_F_EVENT_IDX}},
 		{"indirect", {VIRTIO_F_INDIRECT_DESC, VIRTIO_F_INDIRECT_DESC}},
+		{"packed", {VIRTIO_F_RING_PACKED, VIRTIO_F_RING_PACKED}},
+		{"in_order", {VIRTIO_F_IN_ORDER, VIRTIO_F_IN_ORDER}},
+		{"notification_data", {VIRTIO_F_NOTIFICATION_DATA, VIRTIO_F_NOTIFICATION_DATA}},
+		{"hash", {VIRTIO_NET_F_HASH_REPORT, VIRTIO_NET_F_CTRL_VQ}},
 		{"csum", {VIRTIO_NET_F_CSUM, VIRTIO_NET_F_GUEST_CSUM}},
 		{"tso", {VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_GUEST_TSO4}},
 	};
@@ -47,14 +51,20 @@ static void add_receive_buffer(struct net *net, void *buffer)
 /* 5.1.6.3.1: what the largest packet takes, unless buffers can be merged. */
 static void fill_receive_queue(struct net *net)
 {
-	uint32_t needed = sizeof(struct net_header) + 1514;
+	uint32_t needed = net->header_size + 1514;
 
 	if (virtio_has(&net->device, VIRTIO_NET_F_GUEST_TSO4))
-		needed = sizeof(struct net_header) + NET_PACKET_MAX;
+		needed = net->header_size + NET_PACKET_MAX;
 	net->buffer_size = (uint32_t)arg_number("rxbuf", may_merge(net) ? 2048 : needed);
 	for (uint32_t n = 0; n < net->receive.size && n * net->buffer_size < RECEIVE_MEMORY; n++)
 		add_receive_buffer(net, alloc_pages(net->buffer_size));
 	virtqueue_publish(&net->receive);
+}
+
+uint32_t net_header_size(const struct virtio_device *device)
+{
+	return virtio_has(device, VIRTIO_NET_F_HASH_REPORT) ? sizeof(struct net_header)
+							    : NET_HEADER_SIZE;
 }
 
 void net_init(struct net *net)
@@ -69,7 +79,8 @@ void net_init(struct net *net)
 	if (wanted & ~device->features)
 		fatal("virtio-net: does not offer features %#lx", wanted & ~device->features);
 	device->transport->read_config(device, VIRTIO_NET_CONFIG_MAC, net->mac, sizeof(net->mac));
-	net->irq = irq_request(device->gsi, IRQ_EDGE_HIGH);
+	net->header_size = net_header_size(device);
+	virtio_connect(device);
 	virtqueue_init(&net->receive, device, RECEIVE_QUEUE, 0);
 	virtqueue_init(&net->transmit, device, TRANSMIT_QUEUE, 0);
 	virtqueue_enable_interrupts(&net->receive, false);
@@ -82,7 +93,7 @@ bool net_send(struct net *net, struct net_packet *packet)
 {
 	struct segment segments[1 + NET_PARTS_MAX];
 
-	segments[0] = (struct segment){.data = &packet->header, .len = sizeof(packet->header)};
+	segments[0] = (struct segment){.data = &packet->header, .len = net->header_size};
 	memcpy(segments + 1, packet->parts, packet->n_parts * sizeof(segments[0]));
 	return virtqueue_add(&net->transmit, segments, 1 + packet->n_parts, 0, packet);
 }
@@ -115,7 +126,7 @@ static unsigned int count_buffers(const struct net *net, const struct net_header
 bool net_receive(struct net *net, struct net_packet *packet)
 {
 	unsigned int n = 1;
-	uint32_t skip = sizeof(packet->header);
+	uint32_t skip = net->header_size;
 
 	packet->len = 0;
 	for (unsigned int i = 0; i < n; i++) {
@@ -128,7 +139,7 @@ bool net_receive(struct net *net, struct net_packet *packet)
 			fatal("virtio-net: num_buffers is %u, but there are only %u", n, i);
 		}
 		if (i == 0) {
-			memcpy(&packet->header, buffer, sizeof(packet->header));
+			memcpy(&packet->header, buffer, net->header_size);
 			n = count_buffers(net, &packet->header);
 		}
 		if (len < skip || len > net->buffer_size || (i + 1 < n && len < net->buffer_size))
@@ -168,14 +179,14 @@ static bool take_causes(struct net *net)
 
 bool net_wait(struct net *net, unsigned int milliseconds)
 {
-	uint32_t seen = irq_count(net->irq);
+	uint32_t seen = irq_count(net->device.irq);
 	bool came = true;
 
 	virtqueue_enable_interrupts(&net->receive, true);
 	virtqueue_enable_interrupts(&net->transmit, true);
 	while (came && !virtqueue_pending(&net->receive) && !virtqueue_pending(&net->transmit)) {
-		came = irq_wait(net->irq, seen, milliseconds);
-		seen = irq_count(net->irq);
+		came = irq_wait(net->device.irq, seen, milliseconds);
+		seen = irq_count(net->device.irq);
 		if (came && take_causes(net))
 			break;
 	}

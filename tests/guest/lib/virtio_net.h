@@ -3,26 +3,58 @@
 #ifndef GUEST_LIB_VIRTIO_NET_H
 #define GUEST_LIB_VIRTIO_NET_H
 
-#include "lib/irq.h"
 #include "lib/virtio.h"
 #include "lib/virtqueue.h"
 
 enum virtio_net_feature_bit { /* 5.1.3 */
 	VIRTIO_NET_F_CSUM = 0,
 	VIRTIO_NET_F_GUEST_CSUM = 1,
+	VIRTIO_NET_F_CTRL_GUEST_OFFLOADS = 2,
 	VIRTIO_NET_F_MTU = 3,
 	VIRTIO_NET_F_MAC = 5,
 	VIRTIO_NET_F_GUEST_TSO4 = 7,
+	VIRTIO_NET_F_GUEST_TSO6 = 8,
+	VIRTIO_NET_F_GUEST_ECN = 9,
+	VIRTIO_NET_F_GUEST_UFO = 10,
 	VIRTIO_NET_F_HOST_TSO4 = 11,
+	VIRTIO_NET_F_HOST_TSO6 = 12,
+	VIRTIO_NET_F_HOST_ECN = 13,
+	VIRTIO_NET_F_HOST_UFO = 14,
 	VIRTIO_NET_F_MRG_RXBUF = 15,
 	VIRTIO_NET_F_STATUS = 16,
+	VIRTIO_NET_F_CTRL_VQ = 17,
+	VIRTIO_NET_F_CTRL_RX = 18,
+	VIRTIO_NET_F_CTRL_VLAN = 19,
+	VIRTIO_NET_F_CTRL_RX_EXTRA = 20,
+	VIRTIO_NET_F_GUEST_ANNOUNCE = 21,
+	VIRTIO_NET_F_MQ = 22,
+	VIRTIO_NET_F_CTRL_MAC_ADDR = 23,
+	VIRTIO_NET_F_HASH_TUNNEL = 51,
+	VIRTIO_NET_F_VQ_NOTF_COAL = 52,
+	VIRTIO_NET_F_NOTF_COAL = 53,
+	VIRTIO_NET_F_GUEST_USO4 = 54,
+	VIRTIO_NET_F_GUEST_USO6 = 55,
+	VIRTIO_NET_F_HOST_USO = 56,
+	VIRTIO_NET_F_HASH_REPORT = 57,
+	VIRTIO_NET_F_GUEST_HDRLEN = 59,
+	VIRTIO_NET_F_RSS = 60,
+	VIRTIO_NET_F_RSC_EXT = 61,
+	VIRTIO_NET_F_STANDBY = 62,
+	VIRTIO_NET_F_SPEED_DUPLEX = 63,
 };
 
-enum {
+enum { /* 5.1.4: offsets */
 	VIRTIO_NET_CONFIG_MAC = 0,
 	VIRTIO_NET_CONFIG_STATUS = 6,
+	VIRTIO_NET_CONFIG_MAX_PAIRS = 8,
 	VIRTIO_NET_CONFIG_MTU = 10,
+	VIRTIO_NET_CONFIG_SPEED = 12,
+	VIRTIO_NET_CONFIG_DUPLEX = 16,
+	VIRTIO_NET_CONFIG_RSS_MAX_KEY_SIZE = 17,
+	VIRTIO_NET_CONFIG_RSS_MAX_TABLE = 18,
+	VIRTIO_NET_CONFIG_HASH_TYPES = 20,
 	VIRTIO_NET_LINK_UP = 1,
+	VIRTIO_NET_ANNOUNCE = 2,
 };
 
 struct net_header { /* 5.1.6 */
@@ -33,14 +65,28 @@ struct net_header { /* 5.1.6 */
 	uint16_t csum_start;
 	uint16_t csum_offset;
 	uint16_t num_buffers;
+	uint32_t hash_value; /* with HASH_REPORT, as what follows */
+	uint16_t hash_report;
+	uint16_t reserved;
 };
 
-_Static_assert(sizeof(struct net_header) == 12, "virtio 1.3, 5.1.6");
+enum {
+	NET_HEADER_SIZE = 12, /* without HASH_REPORT */
+};
+
+_Static_assert(offsetof(struct net_header, hash_value) == NET_HEADER_SIZE, "virtio 1.3, 5.1.6");
+_Static_assert(sizeof(struct net_header) == 20, "virtio 1.3, 5.1.6");
 
 enum {
 	NET_NEEDS_CSUM = 1, /* flags */
 	NET_DATA_VALID = 2,
-	NET_GSO_TCPV4 = 1, /* gso_type */
+	NET_RSC_INFO = 4,
+	NET_GSO_NONE = 0, /* gso_type */
+	NET_GSO_TCPV4 = 1,
+	NET_GSO_UDP = 3,
+	NET_GSO_TCPV6 = 4,
+	NET_GSO_UDP_L4 = 5,
+	NET_GSO_ECN = 0x80,
 };
 
 enum {
@@ -64,19 +110,24 @@ struct net {
 	struct virtio_device device;
 	struct virtqueue receive;
 	struct virtqueue transmit;
-	struct irq irq;
 	unsigned int causes_taken, causes_missing; /* of interrupts: net_wait() */
 	uint8_t mac[6];
+	uint32_t header_size; /* 12 or 20 */
 	uint32_t buffer_size; /* of receive buffers, with the header */
 };
 
 /*
  * Find the first network device, negotiate what the command line asks for, fill the receive
- * queue, go. Parameters, all on or off: mrg, event_idx, indirect, csum, tso (host and guest,
- * wants csum). rxbuf: size of a receive buffer. num_buffers=any: it may be 0 where buffers can't be
- * merged, as QEMU leaves it. Ends the guest if something asked for isn't offered.
+ * queue, go. Parameters, all on or off: mrg, event_idx, indirect, packed, in_order,
+ * notification_data, hash (HASH_REPORT), csum, tso (host and guest, wants csum). rxbuf: size of a
+ * receive buffer. num_buffers=any: it may be 0 where buffers can't be merged, as QEMU leaves it.
+ * Ends the guest if something asked for isn't offered. Those of virtio_find() and virtio_connect()
+ * as well.
  */
 void net_init(struct net *net);
+
+/* What a header takes with the features that were negotiated: 12 or 20 bytes. */
+uint32_t net_header_size(const struct virtio_device *device);
 
 /* Queue @packet; net_flush() shows it to the device. False if the queue is full. */
 bool net_send(struct net *net, struct net_packet *packet);

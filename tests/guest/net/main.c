@@ -97,7 +97,7 @@ int main(void)
 	else
 		fatal("mode is none of reply, bounce, send, tso");
 	print("received %lu sent %lu noise %lu kicks %lu interrupts %u\n", counts.received,
-	      counts.sent, counts.noise, net.transmit.statistics.kicks, irq_count(net.irq));
+	      counts.sent, counts.noise, net.transmit.statistics.kicks, irq_count(net.device.irq));
 	check(counts.wrong == 0, "contents and order: %lu of %lu packets wrong", counts.wrong,
 	      counts.received);
 	return check_done();

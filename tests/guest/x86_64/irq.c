@@ -69,6 +69,22 @@ struct irq irq_request(uint32_t gsi, enum irq_trigger trigger)
 	return (struct irq){.vector = next_vector++};
 }
 
+struct irq irq_request_level(uint32_t gsi, enum irq_trigger trigger,
+			     void (*acknowledge)(void *opaque), void *opaque)
+{
+	trap_handlers[next_vector] = (struct trap_handler){acknowledge, opaque};
+	return irq_request(gsi, trigger);
+}
+
+/* Intel SDM volume 3, 11.11: fixed delivery, edge-triggered, to one local APIC. */
+struct irq irq_request_message(uint64_t *address, uint32_t *data)
+{
+	apic_init();
+	*address = 0xfee00000u | apic_id() << 12;
+	*data = next_vector;
+	return (struct irq){.vector = next_vector++};
+}
+
 uint32_t irq_count(struct irq irq)
 {
 	return trap_counts[irq.vector];

@@ -15,6 +15,7 @@ struct trap_frame {
 
 struct idt_gate idt[256];
 volatile uint32_t trap_counts[256];
+struct trap_handler trap_handlers[256];
 
 extern const uint8_t trap_stubs[256][16];
 extern const uint8_t ring0_gate[];
@@ -52,6 +53,8 @@ static uint64_t read_cr2(void)
 void trap(const struct trap_frame *frame)
 {
 	if (frame->vector >= VECTOR_FIRST_IRQ) {
+		if (trap_handlers[frame->vector].call != NULL)
+			trap_handlers[frame->vector].call(trap_handlers[frame->vector].opaque);
 		trap_counts[frame->vector]++;
 		if (frame->vector != VECTOR_SPURIOUS)
 			apic_end_of_interrupt();

@@ -18,6 +18,13 @@ enum {
 /* How often each vector was taken. */
 extern volatile uint32_t trap_counts[256];
 
+/* What is called at each interrupt, in ring 0, before it may come again. NULL: nothing. */
+struct trap_handler {
+	void (*call)(void *opaque);
+	void *opaque;
+};
+extern struct trap_handler trap_handlers[256];
+
 /* Fill the interrupt descriptor table, which cpu_init() loads. */
 void trap_init(void);
 

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The guest of xvmm selftest (tests/guest/selftest), an ELF file. GUEST is its path. */
+	.section .rodata
+	.globl	selftest_guest, selftest_guest_end
+	.hidden	selftest_guest, selftest_guest_end
+selftest_guest:
+	.incbin	GUEST
+selftest_guest_end:
+
+	.section .note.GNU-stack, "", @progbits
