@@ -35,7 +35,7 @@ const char options_help[] =
 	"                     needs it. fd=N instead of TAP: on an inherited descriptor, a tap or a\n"
 	"                     unix socket with one packet, virtio-net header first, per message\n"
 	"  --transport mmio|pci\n"
-	"                     how virtio devices are attached that don't say (default: mmio)\n"
+	"                     how virtio devices are attached that don't say (default: pci)\n"
 	"  --console stdio|off|file:PATH\n"
 	"                     where the guest's serial console (ttyS0) goes (default: stdio);\n"
 	"                     on a terminal C-a h tells the keys, C-a x quits\n"

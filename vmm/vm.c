@@ -418,6 +418,14 @@ static int add_to_pci(struct xvmm *vm, struct virtio_device *dev, struct error *
 	return ret;
 }
 
+static enum xvmm_transport net_transport(const struct xvmm_config *config,
+					 const struct xvmm_net *net)
+{
+	if (net->transport)
+		return net->transport;
+	return config->transport ? config->transport : XVMM_TRANSPORT_PCI;
+}
+
 static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
 	struct virtio_device *dev;
@@ -428,7 +436,7 @@ static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct er
 		return error_set(err, -ENOMEM, "out of memory");
 	for (unsigned int i = 0; i < config->n_nets && !ret; i++) {
 		const struct xvmm_net *net = &config->nets[i];
-		enum xvmm_transport transport = net->transport ? net->transport : config->transport;
+		enum xvmm_transport transport = net_transport(config, net);
 
 		ret = check_net(config, i, err);
 		if (!ret)

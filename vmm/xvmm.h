@@ -52,7 +52,7 @@ enum xvmm_log_level {
 
 /* How virtio devices are attached. */
 enum xvmm_transport {
-	XVMM_TRANSPORT_DEFAULT, /* of a device: as the VM has it; of the VM: MMIO */
+	XVMM_TRANSPORT_DEFAULT, /* of a device: as the VM has it; of the VM: PCI */
 	XVMM_TRANSPORT_MMIO,	/* virtio-mmio: up to 8 devices */
 	XVMM_TRANSPORT_PCI,	/* virtio-pci: up to 31 */
 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Packets between the guest "net" and a tap: every one arrives, once, in order, unchanged; for each
- * combination of ring features. XVMM and GUESTS are set as for the shell tests; with QEMU set to
- * tests/guest/run-qemu, that is tested instead, to know that test and guest are right.
+ * combination of ring features. XVMM and GUESTS are set as for the shell tests, NET_OPTIONS to keys
+ * of --net that the guest takes as parameters, too; with QEMU set to tests/guest/run-qemu, that is
+ * tested instead, to know that test and guest are right.
  */
 #include <arpa/inet.h>
 #include <check.h>
@@ -41,14 +42,10 @@ static uint8_t guest_mac[6];
 static void start_guest(const char *parameters, int combination)
 {
 	const char *qemu = getenv("QEMU");
-	const char *const xvmm_argv[] = {need_env("XVMM"),
-					 "--kernel",
-					 guest_path("net"),
-					 "--net",
-					 "tap0",
-					 "--cmdline",
-					 NULL,
-					 NULL};
+	const char *options = qemu ? "" : need_env("NET_OPTIONS");
+	char net[64];
+	const char *const xvmm_argv[] = {
+		need_env("XVMM"), "--kernel", guest_path("net"), "--net", net, "--cmdline", NULL};
 	const char *const qemu_argv[] = {
 		qemu,	   guest_path("net"),
 		"-netdev", "tap,id=net,ifname=tap0,script=no,downscript=no",
@@ -57,9 +54,13 @@ static void start_guest(const char *parameters, int combination)
 		NULL};
 	const char *argv[16] = {NULL};
 	char cmdline[256];
-	int len = snprintf(cmdline, sizeof(cmdline), "%s%s", parameters,
-			   qemu ? " num_buffers=any" : "");
+	int len = snprintf(cmdline, sizeof(cmdline), "%s%s %s", parameters,
+			   qemu ? " num_buffers=any" : "", options);
 	size_t n = 0;
+
+	for (char *comma = cmdline; (comma = strchr(comma, ',')) != NULL;)
+		*comma = ' ';
+	snprintf(net, sizeof(net), "tap0,%s", options);
 
 	for (int i = 0; i < N_SWITCHES; i++)
 		if (combination >> i & 1)
