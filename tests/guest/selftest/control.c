@@ -50,10 +50,12 @@ static const char *expect(uint8_t ack, uint8_t wanted)
 	return failed("the answer is %u, not %s", ack, names[wanted]);
 }
 
-static const char *command(uint8_t class, uint8_t number, const void *data, size_t len,
+static const char *command(unsigned int class, unsigned int number, const void *data, size_t len,
 			   uint8_t wanted)
 {
-	return expect(net_control(&net.control, class, number, data, len), wanted);
+	return expect(net_control(&net.control, (enum net_control_class) class,
+				  (enum net_control_command)number, data, len),
+		      wanted);
 }
 
 /* --- commands as such --- */
