@@ -150,8 +150,8 @@ for ((i = 0; i < 32; i++)); do
 	[ "$i" -gt 8 ] || mmio+=(--net "tapx$i")
 	pci+=(--net "tapx$i")
 done
-usage 'at most 8 on virtio-mmio' --kernel "$elf" "${mmio[@]}"
-usage 'at most 31 on virtio-pci' --kernel "$elf" --transport pci "${pci[@]}"
+usage 'at most 8 on virtio-mmio' --kernel "$elf" --transport mmio "${mmio[@]}"
+usage 'at most 31 on virtio-pci' --kernel "$elf" "${pci[@]}"
 for ((i = 0; i < 32; i++)); do
 	ip tuntap del "tapx$i" mode tap
 done

@@ -601,7 +601,8 @@ static const char *get_coalesce(uint16_t queue, struct net_coalesce_queue *value
 		uint16_t reserved;
 	} request = {queue, 0};
 	uint8_t ack = net_control_get(&net.control, NET_CTRL_NOTF_COAL, NET_CTRL_NOTF_COAL_VQ_GET,
-				      &request, sizeof(request), value, sizeof(*value));
+				      &request, sizeof(request), &value->coalesce,
+				      sizeof(value->coalesce));
 
 	return expect(ack, wanted);
 }
