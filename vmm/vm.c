@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A VM, put together from its parts: what the public API does. */
 #include <errno.h>
-#include <linux/virtio_config.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/timerfd.h>
 
 #include "arch/arch.h"
@@ -18,19 +16,16 @@
 #include "devices/pci.h"
 #include "devices/pvpanic.h"
 #include "devices/serial.h"
-#include "virtio/datapath_inprocess.h"
 #include "virtio/device.h"
-#include "virtio/fd.h"
 #include "virtio/mmio.h"
 #include "virtio/net.h"
 #include "virtio/net_features.h"
 #include "virtio/pci.h"
-#include "virtio/ring.h"
-#include "virtio/tap.h"
 #include "vmm/console.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/loop.h"
+#include "vmm/nic.h"
 #include "vmm/vcpu.h"
 #include "vmm/xvmm.h"
 
@@ -62,6 +57,8 @@ struct xvmm {
 	struct loop_watch resample; /* its descriptor, an eventfd, is owned */
 	struct pvpanic pvpanic;
 	struct debug_exit debug_exit;
+	struct virtio_device **nets; /* network devices, in the order given; their transports' */
+	unsigned int n_nets;
 	struct virtio_mmio **mmio_devices; /* on virtio-mmio; owned */
 	unsigned int n_mmio_devices;
 	bool has_pci;
@@ -263,109 +260,6 @@ static int add_exit_devices(struct xvmm *vm, struct error *err)
 	return ret;
 }
 
-/* A MAC address that is nobody's: locally administered, unicast. */
-static void random_mac(uint8_t mac[6])
-{
-	if (getrandom(mac, 6, 0) != 6)
-		memset(mac, 0x5a, 6);
-	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
-}
-
-/* What a device does not offer unless it is asked to. */
-static uint64_t net_features_off(enum xvmm_transport transport)
-{
-	uint64_t features = 1ULL << VIRTIO_F_RING_PACKED;
-
-	/* On virtio-mmio KVM has no doorbell for kicks that carry data. */
-	if (transport == XVMM_TRANSPORT_MMIO)
-		features |= 1ULL << VIRTIO_F_NOTIFICATION_DATA;
-	return features;
-}
-
-static const char *net_id(const struct xvmm_net *config, unsigned int index, char text[16])
-{
-	snprintf(text, 16, "net%u", index);
-	return config->id ? config->id : text;
-}
-
-static int check_net(const struct xvmm_config *config, unsigned int index, struct error *err)
-{
-	const struct xvmm_net *net = &config->nets[index];
-	unsigned int size = net->queue_size;
-	char text[16], other[16];
-	const char *id = net_id(net, index, text);
-
-	for (unsigned int i = 0; i < index; i++) {
-		if (strcmp(id, net_id(&config->nets[i], i, other)) == 0)
-			return error_usage(err, "two network devices have the id '%s'", id);
-	}
-	if (net->queues > VIRTIO_NET_PAIRS_MAX)
-		return error_usage(err, "%s: %u pairs of queues: at most %u", id, net->queues,
-				   VIRTIO_NET_PAIRS_MAX);
-	if (size > RING_SIZE_MAX)
-		return error_usage(err, "%s: queues of size %u: at most %u", id, size,
-				   RING_SIZE_MAX);
-	if (size & (size - 1) && !(net->features_on >> VIRTIO_F_RING_PACKED & 1))
-		return error_usage(err,
-				   "%s: queues of size %u: without packed=on a power of two is "
-				   "needed",
-				   id, size);
-	if (net->speed > INT32_MAX)
-		return error_usage(err, "%s: a speed of %u Mbit/s: at most %d", id, net->speed,
-				   INT32_MAX);
-	return 0;
-}
-
-static int create_backend(struct xvmm *vm, const struct xvmm_net *config, unsigned int queue_pairs,
-			  struct net_backend **backend, struct error *err)
-{
-	if (!config->has_fd)
-		return tap_create(config->tap, queue_pairs, &vm->log, backend, err);
-	if (queue_pairs > 1)
-		return error_usage(err, "descriptor %d: it has one queue, not %u", config->fd,
-				   queue_pairs);
-	if (fd_is_socket(config->fd))
-		return fd_backend_create(config->fd, backend, err);
-	return tap_adopt(config->fd, backend, err);
-}
-
-static int create_net(struct xvmm *vm, const struct xvmm_net *config, unsigned int index,
-		      enum xvmm_transport transport, struct virtio_device **dev, struct error *err)
-{
-	static const uint8_t no_mac[6];
-	struct inprocess_config inprocess = {
-		.queue_pairs = config->queues ? config->queues : 1,
-		.mem = &vm->mem,
-	};
-	struct virtio_net_options options = {
-		.mem = &vm->mem,
-		.loop = vm->loop,
-		.mtu = config->mtu,
-		.queue_size = (uint16_t)config->queue_size,
-		.speed = config->speed,
-		.half_duplex = config->half_duplex,
-		.disabled = config->features_off |
-			    (net_features_off(transport) & ~config->features_on),
-		.required = config->features_on,
-	};
-	struct datapath *datapath;
-	char id[16];
-	int ret;
-
-	options.id = net_id(config, index, id);
-	memcpy(options.mac, config->mac, sizeof(options.mac));
-	if (memcmp(options.mac, no_mac, sizeof(no_mac)) == 0)
-		random_mac(options.mac);
-	ret = create_backend(vm, config, inprocess.queue_pairs, &inprocess.backend, err);
-	if (ret)
-		return ret;
-	inprocess.name = id;
-	datapath = inprocess_create(&inprocess);
-	if (!datapath)
-		return error_set(err, -ENOMEM, "%s: out of memory", options.id);
-	return virtio_net_create(&options, datapath, &vm->log, dev, err);
-}
-
 static int add_to_mmio(struct xvmm *vm, struct virtio_device *dev, struct error *err)
 {
 	struct virtio_mmio **mmio = &vm->mmio_devices[vm->n_mmio_devices];
@@ -428,22 +322,26 @@ static enum xvmm_transport net_transport(const struct xvmm_config *config,
 
 static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
+	const struct nic_parts parts = {&vm->mem, vm->loop, &vm->log};
 	struct virtio_device *dev;
 	int ret = 0;
 
 	vm->mmio_devices = calloc(config->n_nets + 1, sizeof(struct virtio_mmio *));
-	if (!vm->mmio_devices)
+	vm->nets = calloc(config->n_nets + 1, sizeof(struct virtio_device *));
+	if (!vm->mmio_devices || !vm->nets)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (unsigned int i = 0; i < config->n_nets && !ret; i++) {
 		const struct xvmm_net *net = &config->nets[i];
 		enum xvmm_transport transport = net_transport(config, net);
 
-		ret = check_net(config, i, err);
+		ret = nic_check(config, i, err);
 		if (!ret)
-			ret = create_net(vm, net, i, transport, &dev, err);
+			ret = nic_create(&parts, net, i, transport, &dev, err);
 		if (!ret)
 			ret = transport == XVMM_TRANSPORT_PCI ? add_to_pci(vm, dev, err)
 							      : add_to_mmio(vm, dev, err);
+		if (!ret)
+			vm->nets[vm->n_nets++] = dev;
 	}
 	return ret;
 }
@@ -685,6 +583,32 @@ void xvmm_power_button(struct xvmm *vm)
 	acpi_pm_power_button(&vm->acpi_pm);
 }
 
+static struct virtio_device *find_net(const struct xvmm *vm, const char *id)
+{
+	for (unsigned int i = 0; i < vm->n_nets; i++) {
+		if (strcmp(vm->nets[i]->name, id) == 0)
+			return vm->nets[i];
+	}
+	return NULL;
+}
+
+int xvmm_net_set_link(struct xvmm *vm, const char *id, bool up)
+{
+	struct virtio_device *net = find_net(vm, id);
+
+	if (!net)
+		return -ENODEV;
+	virtio_net_set_link(net, up);
+	return 0;
+}
+
+int xvmm_net_announce(struct xvmm *vm, const char *id)
+{
+	struct virtio_device *net = find_net(vm, id);
+
+	return net ? virtio_net_announce(net) : -ENODEV;
+}
+
 void xvmm_destroy(struct xvmm *vm)
 {
 	if (!vm)
@@ -692,6 +616,7 @@ void xvmm_destroy(struct xvmm *vm)
 	for (unsigned int i = 0; i < vm->n_mmio_devices; i++)
 		virtio_mmio_destroy(vm->mmio_devices[i]);
 	free(vm->mmio_devices);
+	free(vm->nets);
 	for (unsigned int i = 0; i < PCI_SLOTS; i++)
 		virtio_pci_destroy(vm->pci_devices[i]);
 	if (vm->has_pci)

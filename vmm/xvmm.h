@@ -17,7 +17,8 @@
  * several VMs can live in one process. Errors are negative errno values with a text.
  *
  * Threads: xvmm_create(), xvmm_run() and xvmm_destroy() of one VM are for one thread at a time;
- * xvmm_stop() and xvmm_power_button() are for any thread and for signal handlers.
+ * xvmm_stop() and xvmm_power_button() are for any thread and for signal handlers; what says "any
+ * thread" is for those.
  */
 #ifndef XVMM_H
 #define XVMM_H
@@ -150,6 +151,18 @@ void xvmm_stop(struct xvmm *vm);
 
 /* Press the power button: a guest that listens shuts down. */
 void xvmm_power_button(struct xvmm *vm);
+
+/*
+ * Plug or unplug the cable of the network device @id; the guest sees its link go up or down.
+ * -ENODEV if there is no such device. Any thread.
+ */
+int xvmm_net_set_link(struct xvmm *vm, const char *id, bool up);
+
+/*
+ * Have the guest announce the network device @id to its network (gratuitous ARP), as after a move.
+ * -ENODEV; -EOPNOTSUPP if its driver doesn't run or can't. Any thread.
+ */
+int xvmm_net_announce(struct xvmm *vm, const char *id);
 
 /* Not while it runs. Accepts NULL. */
 void xvmm_destroy(struct xvmm *vm);

@@ -2,10 +2,12 @@
 /* libxvmm as an embedding program uses it: over and over, several VMs at once, stopped any time. */
 #include <check.h>
 #include <dirent.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/system/process.h"
@@ -197,6 +199,65 @@ START_TEST(power_button_ends_a_guest_that_listens)
 }
 END_TEST
 
+static void *run_to_end(void *opaque)
+{
+	struct xvmm_end *end = malloc(sizeof(*end));
+
+	*end = run(opaque);
+	return end;
+}
+
+/* Read the guest's console until it has said that. */
+static void wait_for_line(FILE *console, const char *text)
+{
+	char line[256];
+
+	do
+		ck_assert_msg(fgets(line, sizeof(line), console) != NULL,
+			      "the guest never said: %s", text);
+	while (!strstr(line, text));
+}
+
+START_TEST(link_and_announcement)
+{
+	struct xvmm_net net = {.has_fd = true, .id = "wan", .transport = (enum xvmm_transport)_i};
+	struct xvmm_config config = config_for("link", NULL);
+	int sockets[2], console[2];
+	struct xvmm_end *end;
+	struct xvmm *vm;
+	pthread_t thread;
+	FILE *in;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
+	ck_assert_int_eq(pipe(console), 0);
+	net.fd = sockets[0];
+	config.nets = &net;
+	config.n_nets = 1;
+	config.console = (struct xvmm_console){true, -1, console[1], false};
+	vm = create(&config);
+	ck_assert_int_eq(xvmm_net_set_link(vm, "lan", false), -ENODEV);
+	ck_assert_int_eq(xvmm_net_announce(vm, "lan"), -ENODEV);
+	ck_assert_int_eq(xvmm_net_announce(vm, "wan"), -EOPNOTSUPP);
+	pthread_create(&thread, NULL, run_to_end, vm);
+	in = fdopen(console[0], "r");
+	wait_for_line(in, "ready");
+	ck_assert_int_eq(xvmm_net_set_link(vm, "wan", false), 0);
+	wait_for_line(in, "down");
+	ck_assert_int_eq(xvmm_net_set_link(vm, "wan", true), 0);
+	wait_for_line(in, "up");
+	ck_assert_int_eq(xvmm_net_announce(vm, "wan"), 0);
+	pthread_join(thread, (void **)&end);
+	ck_assert_int_eq(end->reason, XVMM_DEBUG_EXIT);
+	ck_assert_int_eq(end->value, 0);
+	free(end);
+	xvmm_destroy(vm);
+	fclose(in);
+	close(console[1]);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+END_TEST
+
 START_TEST(wrong_configurations)
 {
 	const struct xvmm_net net = {.tap = "no-such-tap"};
@@ -241,6 +302,8 @@ int main(void)
 	tcase_add_test(tcase, stopped_while_its_console_is_full);
 	tcase_add_test(tcase, several_at_once);
 	tcase_add_test(tcase, power_button_ends_a_guest_that_listens);
+	tcase_add_loop_test(tcase, link_and_announcement, XVMM_TRANSPORT_MMIO,
+			    XVMM_TRANSPORT_PCI + 1);
 	tcase_add_test(tcase, wrong_configurations);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
