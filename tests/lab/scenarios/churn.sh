@@ -23,7 +23,7 @@ while [ "$(now_ms)" -lt "$end" ]; do
 	usleep "${moment}000"
 	if [ "$((ended % 2))" -eq 0 ]; then
 		while lab_running; do # two at once may count as one
-			kill -TERM "$LAB_PID"
+			kill -TERM "$LAB_PID" 2>/dev/null || break
 			usleep 50000
 		done
 	else

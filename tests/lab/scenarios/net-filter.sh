@@ -49,8 +49,10 @@ for transport in mmio pci; do
 		net_up
 		load llc stp garp mrp 8021q
 		stty -echo
+		mkdir -p /etc
+		echo root:x:0:0:root:/:/bin/sh >/etc/passwd
 		say ready
-		PS1= sh
+		while read -r line; do eval $line; done
 	' --net "tap0,transport=$transport"
 	guest_wait 'lab: ready' 60
 	ping -q -c 1 -W 5 10.0.2.2
@@ -65,7 +67,7 @@ for transport in mmio pci; do
 	arrive 10 'VLAN joined' vlan
 	in_guest '/usr/bin/ip link del eth0.5'
 	arrive 0 'VLAN left' vlan
-	in_guest '{ tcpdump -ni eth0 -c 10 dst 10.0.2.77 >/tmp/dump 2>/tmp/words & }'
+	in_guest '{ tcpdump -Z root -ni eth0 -c 10 dst 10.0.2.77 >/tmp/dump 2>/tmp/words & }'
 	in_guest 'until grep listening /tmp/words; do sleep 0.1; done'
 	arrive 10 'foreign address, promiscuous' foreign
 	in_guest 'wait; say dumped=$(grep -c 10.0.2.77 /tmp/dump)'
