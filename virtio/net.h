@@ -21,6 +21,7 @@ struct virtio_device;
 enum {
 	VIRTIO_NET_PAIRS_MAX = 16, /* pairs of queues; of a datapath with more, no more are used */
 	VIRTIO_NET_QUEUE_SIZE = 256, /* what is offered unless told otherwise */
+	VIRTIO_NET_ID_SIZE = 32,     /* of an id, with its end */
 };
 
 struct virtio_net_options {

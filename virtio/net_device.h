@@ -37,7 +37,7 @@ struct net_ctrl_state {
 struct net {
 	struct virtio_device dev;
 	struct datapath *datapath; /* owned */
-	char id[32];
+	char id[VIRTIO_NET_ID_SIZE];
 	unsigned int max_pairs; /* of queues, if MQ or RSS is negotiated */
 	uint16_t queue_size;
 	uint8_t mac[6]; /* before the driver sets another */

@@ -16,6 +16,10 @@
 #include "vmm/core/error.h"
 #include "vmm/xvmm.h"
 
+enum {
+	QUEUE_SIZE_MIN = 32,
+};
+
 /* A MAC address that is nobody's: locally administered, unicast. */
 static void random_mac(uint8_t mac[6])
 {
@@ -48,6 +52,9 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 	char text[NIC_ID_SIZE], other[NIC_ID_SIZE];
 	const char *id = nic_id(net, index, text);
 
+	if (strlen(id) >= VIRTIO_NET_ID_SIZE)
+		return error_usage(err, "the id '%s' has more than %d characters", id,
+				   VIRTIO_NET_ID_SIZE - 1);
 	for (unsigned int i = 0; i < index; i++) {
 		if (strcmp(id, nic_id(&config->nets[i], i, other)) == 0)
 			return error_usage(err, "two network devices have the id '%s'", id);
@@ -55,9 +62,11 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 	if (net->queues > VIRTIO_NET_PAIRS_MAX)
 		return error_usage(err, "%s: %u pairs of queues: at most %u", id, net->queues,
 				   VIRTIO_NET_PAIRS_MAX);
-	if (size > RING_SIZE_MAX)
-		return error_usage(err, "%s: queues of size %u: at most %u", id, size,
-				   RING_SIZE_MAX);
+	/* Linux stops a queue that has no room for a packet in 19 pieces, and a small one for ever.
+	 */
+	if (size && (size < QUEUE_SIZE_MIN || size > RING_SIZE_MAX))
+		return error_usage(err, "%s: queues of size %u: need %d to %d", id, size,
+				   QUEUE_SIZE_MIN, RING_SIZE_MAX);
 	if (size & (size - 1) && !(net->features_on >> VIRTIO_F_RING_PACKED & 1))
 		return error_usage(err,
 				   "%s: queues of size %u: without packed=on a power of two is "

@@ -190,7 +190,7 @@ static int parse_net_numbers(const struct spec *spec, struct xvmm_net *net, stru
 	if (!ret)
 		ret = net_number(spec, "queues", 1, 16, &queues, err);
 	if (!ret)
-		ret = net_number(spec, "queue_size", 1, 32768, &queue_size, err);
+		ret = net_number(spec, "queue_size", 32, 32768, &queue_size, err);
 	if (!ret)
 		ret = net_number(spec, "speed", 1, INT32_MAX, &speed, err);
 	net->mtu = (uint16_t)mtu;

@@ -68,12 +68,12 @@ struct xvmm_net {
 	 * virtio-net header of 12 bytes, little-endian. Copied: yours to close after xvmm_create().
 	 */
 	int fd;
-	const char *id; /* for messages; no two have the same; NULL: net0, net1, ... */
+	const char *id; /* up to 31 characters, no two the same; NULL: net0, net1, ... */
 	uint8_t mac[6]; /* all zero: a random one */
 	uint16_t mtu;	/* offered to the guest; 0: not offered */
 	enum xvmm_transport transport;
 	unsigned int queues;	 /* pairs of them, up to 16, on a multi_queue tap; 0: 1 */
-	unsigned int queue_size; /* descriptors of each at most, up to 32768; 0: 256 */
+	unsigned int queue_size; /* descriptors of each at most, 32 to 32768; 0: 256 */
 	uint32_t speed;		 /* told to the guest, in Mbit/s, up to 0x7fffffff; 0: unknown */
 	bool half_duplex;	 /* told to the guest */
 
@@ -110,7 +110,10 @@ struct xvmm_config {
 	struct xvmm_console console;
 	uint64_t timeout_ms; /* end the VM after so long; 0: never */
 
-	/* Messages of a running VM, one line without newline. Called from any thread. */
+	/*
+	 * Messages of a running VM, one line without newline. Called from any thread, with locks
+	 * held: it must not call the library, but for xvmm_stop().
+	 */
 	void (*log)(void *opaque, enum xvmm_log_level level, const char *text);
 	void *log_opaque;
 };

@@ -137,6 +137,8 @@ wrong 'tap missing' 'tap9.*ip tuntap add' --kernel "$elf" --net tap9
 wrong 'tun, not tap' 'tun0' --kernel "$elf" --net tun0
 wrong 'not a tap at all' 'lo' --kernel "$elf" --net lo
 usage "size 100: .*packed=on" --kernel "$elf" --net tap0,queue_size=100
+usage "queue_size.*32 to 32768" --kernel "$elf" --net tap0,queue_size=16
+usage 'more than 31 characters' --kernel "$elf" --net tap0,id=an-id-that-goes-on-and-on-and-on-x
 usage "host_tso4=on: it needs csum" --kernel "$elf" --net tap0,csum=off,host_tso4=on
 wrong 'several queues asked of one' 'mq=on: .*queues=' --kernel "$elf" --net tap0,mq=on
 usage "the id 'net1'" --kernel "$elf" --net tap0,id=net1 --net tap0

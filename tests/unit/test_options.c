@@ -171,7 +171,7 @@ static const struct {
 	{"--net tap0,transport=isa", "--net: transport: 'isa' is none of mmio, pci"},
 	{"--net tap0,queues=0", "--net: queues: '0' is not a number from 1 to 16"},
 	{"--net tap0,queues=17", "'17'"},
-	{"--net tap0,queue_size=0", "'0' is not a number from 1 to 32768"},
+	{"--net tap0,queue_size=0", "'0' is not a number from 32 to 32768"},
 	{"--net tap0,queue_size=32769", "'32769'"},
 	{"--net tap0,speed=2147483648", "'2147483648'"},
 	{"--net tap0,duplex=both", "duplex: 'both' is none of full, half"},
