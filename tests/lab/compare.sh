@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Compares ways to run the same guest, for the compare-* scenarios, which give exec_vmm NAME (starts
-# one of them, as exec) and call: compare REFERENCE OTHER...
+# one of them, as exec) and call: guest_has iperf3; compare REFERENCE OTHER...
 #
 # The machine is emulated and its absolute numbers mean little, so they take turns, all on the same
 # kernel, initramfs and tap, and medians are compared.
 
 rounds=5
 seconds=3
-guest_has iperf3
 # shellcheck disable=SC2034 # exec_vmm's
 guest=$(guest_cmdline 'net_up; say ready; iperf3 -s')
 

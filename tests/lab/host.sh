@@ -19,13 +19,23 @@ die() {
 	exit 1
 }
 
-check_packages() {
-	local package file missing=()
+# The parts that guests of the scenarios to run want (guest_has in lib.sh): sets lab_parts.
+find_parts() {
+	mapfile -t lab_parts < <(cd "$lab_source/scenarios" && cat "$@" | sed -n 's/^guest_has //p' | tr ' ' '\n' | sort -u)
+}
 
-	while read -r package file; do
+has_part() {
+	[[ " ${lab_parts[*]} " == *" $1 "* ]]
+}
+
+check_packages() {
+	local package file part missing=()
+
+	while read -r package file part; do
 		case $package in
 		'' | '#'*) continue ;;
 		esac
+		[[ ! $part ]] || has_part "$part" || continue
 		if [[ $file == /* ]]; then
 			[[ -e $file ]]
 		else
@@ -33,7 +43,7 @@ check_packages() {
 		fi || missing+=("$package")
 	done <"$lab_source/packages"
 	[[ ${#missing[@]} -eq 0 ]] ||
-		die "packages are missing; try: apt-get install -y --no-install-recommends ${missing[*]}"
+		die "packages are missing; try: tests/setup, or: apt-get install -y --no-install-recommends ${missing[*]}"
 }
 
 # Whether this machine's KVM can run Linux. It takes more than /dev/kvm: KVM's PVM
@@ -115,10 +125,9 @@ pack() {
 	(cd "$1" && find . -mindepth 1 -printf '%P\0' | cpio -0oL -H newc -R 0:0 --quiet)
 }
 
-# build_guest WORK: WORK/guest.cpio, small enough for a guest of 64 MiB, and what guest_has of
-# lib.sh appends to it, as a kernel allows: WORK/{iperf3,tools,kexec,dpdk}.cpio.
+# build_guest WORK: WORK/guest.cpio, small enough for a guest of 64 MiB.
 build_guest() {
-	local root=$1/guest pmd
+	local root=$1/guest
 
 	place "$lab_source/guest/init" "$root/init"
 	place "$lab_source/guest/lib.sh" "$root/lib.sh"
@@ -129,31 +138,39 @@ build_guest() {
 		virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net \
 		pvpanic pvpanic-mmio button evdev
 	pack "$root" >"$1/guest.cpio"
+}
 
-	root=$1/iperf3
-	place_program "$(type -P iperf3)" "$root/usr/bin/iperf3" "$root"
-	pack "$root" >"$1/iperf3.cpio"
+# build_part WORK PART: WORK/PART.cpio, for guest_has of lib.sh to append to the guest's, as a
+# kernel allows.
+build_part() {
+	local root=$1/$2 pmd
 
-	root=$1/tools
-	place_program "$(type -P ethtool)" "$root/usr/bin/ethtool" "$root"
-	place_program "$(type -P tcpdump)" "$root/usr/bin/tcpdump" "$root"
-	place_program "$(type -P ip)" "$root/usr/bin/ip" "$root"
-	place_modules "$root" llc stp garp mrp 8021q
-	pack "$root" >"$1/tools.cpio"
-
-	root=$1/kexec
-	place_program "$(type -P kexec)" "$root/usr/bin/kexec" "$root"
-	place "$lab_kernel/bzImage" "$root/boot/bzImage"
-	place "$1/guest.cpio" "$root/boot/guest.cpio"
-	pack "$root" >"$1/kexec.cpio"
-
-	root=$1/dpdk
-	place_program "$(type -P dpdk-testpmd)" "$root/usr/bin/dpdk-testpmd" "$root"
-	for pmd in mempool_ring net_virtio; do # the buses come with testpmd
-		place_program "$dpdk_pmds/librte_$pmd.so.23.0" "$root$dpdk_pmds/librte_$pmd.so.23.0" "$root"
-	done
-	place_modules "$root" uio uio_pci_generic
-	pack "$root" >"$1/dpdk.cpio"
+	case $2 in
+	iperf3)
+		place_program "$(type -P iperf3)" "$root/usr/bin/iperf3" "$root"
+		;;
+	tools)
+		place_program "$(type -P ethtool)" "$root/usr/bin/ethtool" "$root"
+		place_program "$(type -P tcpdump)" "$root/usr/bin/tcpdump" "$root"
+		place_program "$(type -P ip)" "$root/usr/bin/ip" "$root"
+		place_modules "$root" llc stp garp mrp 8021q
+		;;
+	kexec)
+		place_program "$(type -P kexec)" "$root/usr/bin/kexec" "$root"
+		place "$lab_kernel/bzImage" "$root/boot/bzImage"
+		place "$1/guest.cpio" "$root/boot/guest.cpio"
+		;;
+	dpdk)
+		place_program "$(type -P dpdk-testpmd)" "$root/usr/bin/dpdk-testpmd" "$root"
+		for pmd in mempool_ring net_virtio; do # the buses come with testpmd
+			place_program "$dpdk_pmds/librte_$pmd.so.23.0" \
+				"$root$dpdk_pmds/librte_$pmd.so.23.0" "$root"
+		done
+		place_modules "$root" uio uio_pci_generic
+		;;
+	*) die "guests have no part $2" ;;
+	esac
+	pack "$root" >"$1/$2.cpio"
 }
 
 # build_tree WORK: WORK/l1 is the root of L1, WORK/l1/lab what scenarios see as
@@ -162,7 +179,9 @@ build_tree() {
 	local root=$1/l1 lab=$1/l1/lab file
 
 	build_guest "$1"
-	for file in guest iperf3 tools kexec dpdk; do
+	place "$1/guest.cpio" "$lab/guest.cpio"
+	for file in "${lab_parts[@]}"; do
+		build_part "$1" "$file"
 		place "$1/$file.cpio" "$lab/$file.cpio"
 	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
@@ -246,9 +265,10 @@ parse_options() {
 	fi
 }
 
-# prepare: whatever it takes until guests can be started; sets lab_work, a
-# directory that the caller removes.
+# prepare SCENARIO-FILE...: whatever it takes until guests of these scenarios can be started; sets
+# lab_work, a directory that the caller removes.
 prepare() {
+	find_parts "$@"
 	check_packages
 	[[ -x $lab_xvmm ]] ||
 		die "no $(realpath -m "$lab_xvmm"); build it (cmake -B build && cmake --build build) or give --xvmm PATH"

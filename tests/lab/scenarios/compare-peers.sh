@@ -33,5 +33,6 @@ peers=
 [ -n "$peers" ] || lab_skip "neither XVMM_LAB_KVMTOOL nor XVMM_LAB_QEMU is set"
 
 tap_up tap0
+guest_has iperf3
 # shellcheck disable=SC2086 # names
 compare $peers mmio pci

@@ -16,4 +16,5 @@ exec_vmm() {
 }
 
 tap_up tap0
+guest_has iperf3
 compare mmio-split mmio-packed pci-split pci-packed
