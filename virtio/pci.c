@@ -64,6 +64,8 @@ struct virtio_pci {
 
 	/* Under the device's lock. */
 	struct pci_msix msix;
+	bool mastering;	     /* the guest's bus master bit, when last looked at */
+	bool withdrawn;	     /* it was cleared under running rings: see follow_bus_master() */
 	bool intx;	     /* KVM has the eventfds for the interrupt pin */
 	uint64_t *doorbells; /* where KVM signals each queue's kick; 0: nowhere */
 	uint32_t device_feature_select;
@@ -153,13 +155,33 @@ static void resample_ready(struct loop_watch *watch, uint32_t events)
 
 /* --- what follows from the state of function and device --- */
 
+/*
+ * Rings that lost memory to D3hot go on in D0: No_Soft_Reset promises that, and a driver that
+ * relies on it doesn't write the status again. Those that lost it to a cleared Bus Master bit wait
+ * for more than that bit: it is how one kernel quiets a device for the next (kexec), which sets the
+ * bit first and resets the device then; buffers in what has become its memory must not be filled in
+ * between. DRIVER_OK, written once more, says that the rings are still meant.
+ */
+static void follow_bus_master(struct virtio_pci *pci, bool may_master)
+{
+	bool mastering = pci_config_get(&pci->function, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+
+	if (pci->mastering && !mastering &&
+	    atomic_load(&pci->dev->status) & VIRTIO_CONFIG_S_DRIVER_OK)
+		pci->withdrawn = true;
+	pci->mastering = mastering;
+	if (may_master && !pci->withdrawn)
+		virtio_device_resume(pci->dev);
+	else
+		virtio_device_suspend(pci->dev);
+}
+
 static void update(struct virtio_pci *pci)
 {
 	struct pci_function_state state = pci_function_state(&pci->function);
 	bool intx;
 
-	if (!state.bus_master)
-		virtio_device_suspend(pci->dev);
+	follow_bus_master(pci, state.bus_master);
 	for (unsigned int i = 0; pci->vm && i < pci->dev->n_queues; i++)
 		sync_doorbell(pci, i, state.bar);
 	/* Before DRIVER_OK there is no interrupt (2.1.2), and most guests use MSI-X from then on.
@@ -177,6 +199,7 @@ static void update(struct virtio_pci *pci)
 static void reset(struct virtio_pci *pci)
 {
 	virtio_device_set_status(pci->dev, 0);
+	pci->withdrawn = false;
 	pci->device_feature_select = pci->driver_feature_select = pci->queue_select = 0;
 	/* 4.1.5.1.2.1: no event is mapped, and what has happened is over. */
 	for (unsigned int i = 0; i < n_events(pci); i++)
@@ -192,11 +215,9 @@ static void set_status(struct virtio_pci *pci, uint8_t status)
 		reset(pci);
 		return;
 	}
-	/* Queues can't be served without a bus master: the driver has to enable it first. */
-	if (!pci_function_state(&pci->function).bus_master)
-		status &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
-	if (status)
-		virtio_device_set_status(pci->dev, status);
+	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
+		pci->withdrawn = false;
+	virtio_device_set_status(pci->dev, status);
 	update(pci);
 }
 
@@ -641,6 +662,7 @@ static int create(struct virtio_pci *pci, const struct virtio_pci_place *place, 
 	if (ret < 0)
 		return error_set(err, ret, "%s: creating its interrupt: %s", pci->dev->name,
 				 strerror(-ret));
+	virtio_device_suspend(pci->dev); /* after power-on there is no bus master */
 	ret = pci_host_add(place->host, place->slot, &pci->function, place->gsi, err);
 	if (ret)
 		error_prefix(err, "%s: ", pci->dev->name);

@@ -67,7 +67,7 @@ static struct bus mmio, pio;
 static struct virtio_device dev;
 static struct virtio_pci *pci;
 static struct ring_state started_with[QUEUES];
-static unsigned int started, stopped, destroyed;
+static unsigned int prepared, started, stopped, destroyed;
 static char config[12];
 
 /* Where the structures are, found as a driver finds them. */
@@ -87,6 +87,7 @@ static bool validate(const struct virtio_device *d, uint64_t features)
 static int start(struct virtio_device *d)
 {
 	(void)d;
+	prepared++;
 	return 0;
 }
 
@@ -220,7 +221,7 @@ static void create(struct kvm_vm *vm)
 	};
 	struct virtio_pci_place place = {.host = &host, .slot = SLOT, .gsi = GSI, .vm = vm};
 
-	started = stopped = destroyed = 0;
+	prepared = started = stopped = destroyed = 0;
 	memcpy(config, "0123456789ab", sizeof(config));
 	memset(&mmio, 0, sizeof(mmio));
 	ck_assert_int_eq(pci_host_init(&host, &places, &mmio, &pio, NULL), 0);
@@ -657,29 +658,77 @@ static void set_power_state(unsigned int state)
 	set(ecam(at + PCI_PM_CTRL), state, 2);
 }
 
-/* Without a bus master, or in D3hot, the device touches no memory; then it goes on. */
-START_TEST(suspended)
+/* In D3hot the device touches no memory; in D0 it goes on, and no driver need write its status. */
+START_TEST(power_states)
 {
 	run(VERSION_1);
-	if (_i)
+	for (unsigned int i = 1; i <= 2; i++) {
 		set_power_state(3);
-	else
-		set_command(PCI_COMMAND_MEMORY);
-	ck_assert_uint_eq(stopped, QUEUES);
-	ck_assert_uint_eq(dev.status, READY);
-	if (!_i) {
-		set(common + DEVICE_STATUS, RUNNING, 1); /* too early */
-		set(common + DEVICE_STATUS, VIRTIO_CONFIG_S_DRIVER_OK, 1);
-		ck_assert_uint_eq(get(common + DEVICE_STATUS, 1), READY);
-	}
-	if (_i)
+		ck_assert_uint_eq(stopped, i * QUEUES);
+		ck_assert_uint_eq(dev.status, RUNNING);
 		set_power_state(0);
-	set_command(MASTER);
+		ck_assert_uint_eq(started, (i + 1) * QUEUES);
+		ck_assert_uint_eq(started_with[1].next_avail, i);
+		ck_assert_uint_eq(started_with[1].size, 128);
+	}
+	ck_assert_uint_eq(get(common + DEVICE_STATUS, 1), RUNNING);
+	ck_assert_uint_eq(prepared, 1);
+}
+END_TEST
+
+/*
+ * Bus mastering taken from running rings: they go on when it is back and the driver says DRIVER_OK
+ * once more, in whatever order and state of power.
+ */
+START_TEST(bus_master_off)
+{
+	run(VERSION_1);
+	if (_i & 1)
+		set_power_state(3);
+	set_command(PCI_COMMAND_MEMORY);
+	set_power_state(0);
+	ck_assert_uint_eq(stopped, QUEUES);
+	ck_assert_uint_eq(get(common + DEVICE_STATUS, 1), RUNNING);
+	if (_i & 2)
+		set(common + DEVICE_STATUS, RUNNING, 1);
 	ck_assert_uint_eq(started, QUEUES);
-	set(common + DEVICE_STATUS, RUNNING, 1);
+	set_command(MASTER);
+	if (!(_i & 2)) {
+		/* As when another kernel has taken over, just before it resets the device. */
+		set(common + DEVICE_STATUS, READY, 1);
+		set(notify, 0, 2);
+		ck_assert_uint_eq(started, QUEUES);
+		set(common + DEVICE_STATUS, RUNNING, 1);
+	}
 	ck_assert_uint_eq(started, 2 * QUEUES);
 	ck_assert_uint_eq(started_with[1].next_avail, 1);
-	ck_assert_uint_eq(started_with[1].size, 128);
+	ck_assert_uint_eq(prepared, 1);
+}
+END_TEST
+
+START_TEST(bus_master_off_then_reset)
+{
+	run(VERSION_1);
+	set_command(PCI_COMMAND_MEMORY);
+	set_command(MASTER);
+	set(common + DEVICE_STATUS, 0, 1);
+	ck_assert_uint_eq(started, QUEUES);
+	run(VERSION_1);
+	ck_assert_uint_eq(started, 2 * QUEUES);
+	ck_assert_uint_eq(started_with[1].next_avail, 0);
+}
+END_TEST
+
+/* The driver enables it after DRIVER_OK: that is late, but no reason to do nothing for ever. */
+START_TEST(bus_master_late)
+{
+	set_command(PCI_COMMAND_MEMORY);
+	run(VERSION_1);
+	ck_assert_uint_eq(prepared, 0);
+	ck_assert_uint_eq(started, 0);
+	set_command(MASTER);
+	ck_assert_uint_eq(prepared, 1);
+	ck_assert_uint_eq(started, QUEUES);
 }
 END_TEST
 
@@ -932,7 +981,10 @@ int main(void)
 	tcase_add_test(plain, widths);
 	tcase_add_test(plain, configuration_access);
 	tcase_add_test(plain, configuration_access_to_nowhere);
-	tcase_add_loop_test(plain, suspended, 0, 2);
+	tcase_add_test(plain, power_states);
+	tcase_add_loop_test(plain, bus_master_off, 0, 4);
+	tcase_add_test(plain, bus_master_off_then_reset);
+	tcase_add_test(plain, bus_master_late);
 	tcase_add_test(plain, memory_space_off);
 	tcase_add_test(plain, function_level_reset);
 	tcase_add_test(plain, many_vcpus);
