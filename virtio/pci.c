@@ -9,6 +9,7 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_pci.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -110,6 +111,17 @@ static unsigned int n_events(const struct virtio_pci *pci)
 	return EVENT_QUEUE + pci->dev->n_queues;
 }
 
+/* @ret: what KVM said to an interrupt. A driver that would never get it learns it otherwise. */
+static void check_interrupt(struct virtio_pci *pci, int ret)
+{
+	char why[96];
+
+	if (!ret)
+		return;
+	snprintf(why, sizeof(why), "KVM has no interrupt for it: %s", strerror(-ret));
+	virtio_device_break(pci->dev, why);
+}
+
 /* The pin is asserted while ISR is not 0. */
 static void assert_intx(struct virtio_pci *pci)
 {
@@ -127,8 +139,7 @@ static void bind_intx(struct virtio_pci *pci)
 	for (unsigned int i = 0; pci->vm && i < n_events(pci) && !ret; i++)
 		ret = kvm_vm_add_level_irqfd(pci->vm, pci->gsi, event_fd(pci, i), pci->resample.fd);
 	pci->intx = true;
-	if (ret)
-		virtio_device_break(pci->dev, "KVM has no interrupt for it");
+	check_interrupt(pci, ret);
 	assert_intx(pci);
 }
 
@@ -179,6 +190,7 @@ static void follow_bus_master(struct virtio_pci *pci, bool may_master)
 static void update(struct virtio_pci *pci)
 {
 	struct pci_function_state state = pci_function_state(&pci->function);
+	bool messages = pci_msix_enabled(&pci->msix);
 	bool intx;
 
 	follow_bus_master(pci, state.bus_master);
@@ -186,12 +198,12 @@ static void update(struct virtio_pci *pci)
 		sync_doorbell(pci, i, state.bar);
 	/* Before DRIVER_OK there is no interrupt (2.1.2), and most guests use MSI-X from then on.
 	 */
-	intx = state.intx && !pci_msix_enabled(&pci->msix) &&
+	intx = state.intx && !messages &&
 	       atomic_load(&pci->dev->status) & VIRTIO_CONFIG_S_DRIVER_OK;
 	/* An eventfd has one irqfd at a time. */
 	if (pci->intx && !intx)
 		unbind_intx(pci);
-	pci_msix_update(&pci->msix);
+	check_interrupt(pci, pci_msix_update(&pci->msix, messages));
 	if (!pci->intx && intx)
 		bind_intx(pci);
 }
@@ -504,7 +516,7 @@ static void write_bar(struct pci_function *function, uint64_t offset, const uint
 		write_notify(pci, in_page, len);
 		break;
 	case BAR_MSIX_TABLE:
-		pci_msix_write_table(&pci->msix, in_page, data, len);
+		check_interrupt(pci, pci_msix_write_table(&pci->msix, in_page, data, len));
 		break;
 	default: /* the configuration space of the devices that there are can only be read */
 		break;
