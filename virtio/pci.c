@@ -7,6 +7,7 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
+#include <linux/virtio_mmio.h>
 #include <linux/virtio_pci.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -150,6 +151,38 @@ static void unbind_intx(struct virtio_pci *pci)
 	pci->intx = false;
 }
 
+/*
+ * With messages, ISR gathers what they have long told. The pin is for what none has told: that is
+ * in the eventfds. A queue sets ISR and then signals: none may be in between, so they pause; they
+ * go on with the update that this is a part of.
+ */
+static void messages_to_pin(struct virtio_pci *pci)
+{
+	uint32_t untold = 0;
+
+	virtio_device_suspend(pci->dev);
+	pci_msix_update(&pci->msix, false); /* off: that can't fail */
+	for (unsigned int i = 0; i < n_events(pci); i++) {
+		if (fd_eventfd_drain(event_fd(pci, i)))
+			untold |= i == EVENT_CONFIG ? VIRTIO_MMIO_INT_CONFIG
+						    : VIRTIO_MMIO_INT_VRING;
+	}
+	atomic_store(&pci->dev->interrupt_status, untold);
+}
+
+/* With the pin, KVM takes what the eventfds hold; ISR has what the driver hasn't seen. */
+static void pin_to_messages(struct virtio_pci *pci)
+{
+	uint32_t untold = atomic_load(&pci->dev->interrupt_status);
+
+	if (untold & VIRTIO_MMIO_INT_CONFIG)
+		fd_eventfd_signal(pci->dev->config_call_fd);
+	for (unsigned int i = 0; untold & VIRTIO_MMIO_INT_VRING && i < pci->dev->n_queues; i++) {
+		if (pci->dev->queues[i].ready)
+			fd_eventfd_signal(pci->dev->queues[i].call_fd);
+	}
+}
+
 /* The guest has ended the interrupt, and KVM has deasserted the pin. */
 static void resample_ready(struct loop_watch *watch, uint32_t events)
 {
@@ -193,6 +226,8 @@ static void update(struct virtio_pci *pci)
 	bool messages = pci_msix_enabled(&pci->msix);
 	bool intx;
 
+	if (pci->msix.enabled && !messages)
+		messages_to_pin(pci);
 	follow_bus_master(pci, state.bus_master);
 	for (unsigned int i = 0; pci->vm && i < pci->dev->n_queues; i++)
 		sync_doorbell(pci, i, state.bar);
@@ -203,6 +238,8 @@ static void update(struct virtio_pci *pci)
 	/* An eventfd has one irqfd at a time. */
 	if (pci->intx && !intx)
 		unbind_intx(pci);
+	if (messages && !pci->msix.enabled)
+		pin_to_messages(pci);
 	check_interrupt(pci, pci_msix_update(&pci->msix, messages));
 	if (!pci->intx && intx)
 		bind_intx(pci);
@@ -216,9 +253,9 @@ static void reset(struct virtio_pci *pci)
 	/* 4.1.5.1.2.1: no event is mapped, and what has happened is over. */
 	for (unsigned int i = 0; i < n_events(pci); i++)
 		pci_msix_map(&pci->msix, i, VIRTIO_MSI_NO_VECTOR);
-	update(pci);
 	for (unsigned int i = 0; i < n_events(pci); i++)
 		fd_eventfd_drain(event_fd(pci, i));
+	update(pci);
 }
 
 static void set_status(struct virtio_pci *pci, uint8_t status)

@@ -929,6 +929,75 @@ START_TEST(pin)
 }
 END_TEST
 
+static void map_all(void)
+{
+	set(common + CONFIG_MSIX_VECTOR, 0, 2);
+	for (uint32_t i = 0; i < QUEUES; i++) {
+		set(common + QUEUE_SELECT, i, 2);
+		set(common + QUEUE_MSIX_VECTOR, i + 1, 2);
+	}
+}
+
+/* From messages to the pin: it tells what no message has told, and nothing else. */
+START_TEST(messages_to_pin)
+{
+	NEED_KVM();
+	run(VERSION_1);
+	map_all();
+	enable_msix();
+	interrupt(1);
+	virtio_device_config_changed(&dev);
+	irqchip_eventually(irqchip_take(&chip, 0x42));
+	irqchip_eventually(irqchip_take(&chip, 0x40));
+	set(ecam(msix + PCI_MSIX_FLAGS), 0, 2);
+	ck_assert(!irqchip_pin(&chip, GSI));
+	ck_assert_uint_eq(get(isr, 1), 0);
+	ck_assert_uint_eq(dev.status, RUNNING);
+	ck_assert_uint_eq(started - stopped, QUEUES);
+	enable_msix();
+	if (_i) {
+		set(table + 12, 1, 4);
+		virtio_device_config_changed(&dev);
+	} else {
+		set(table + 3 * 16 + 12, 1, 4);
+		interrupt(2);
+	}
+	set(ecam(msix + PCI_MSIX_FLAGS), 0, 2);
+	irqchip_eventually(irqchip_pin(&chip, GSI));
+	ck_assert_uint_eq(get(isr, 1), _i ? VIRTIO_PCI_ISR_CONFIG : 1);
+}
+END_TEST
+
+/* From the pin to messages: they tell what the driver has not read of ISR. */
+START_TEST(pin_to_messages)
+{
+	NEED_KVM();
+	run(VERSION_1);
+	map_all();
+	interrupt(1);
+	if (_i & 1)
+		virtio_device_config_changed(&dev);
+	irqchip_eventually(irqchip_pin(&chip, GSI));
+	if (_i & 2)
+		set_command(MASTER | PCI_COMMAND_INTX_DISABLE);
+	enable_msix();
+	irqchip_eventually(irqchip_take(&chip, 0x42));
+	if (_i & 1)
+		irqchip_eventually(irqchip_take(&chip, 0x40));
+	else
+		ck_assert(!irqchip_take(&chip, 0x40));
+	/* What was read is told no more. */
+	set(ecam(msix + PCI_MSIX_FLAGS), 0, 2);
+	set_command(MASTER);
+	interrupt(1);
+	get(isr, 1);
+	while (irqchip_take(&chip, 0x41) || irqchip_take(&chip, 0x42) || irqchip_take(&chip, 0x43))
+		;
+	enable_msix();
+	ck_assert(!irqchip_take(&chip, 0x42));
+}
+END_TEST
+
 static void *access_all(void *opaque)
 {
 	unsigned int seed = (unsigned int)(uintptr_t)opaque;
@@ -1024,6 +1093,8 @@ int main(void)
 	tcase_add_test(kvm, messages);
 	tcase_add_loop_test(kvm, no_messages, 0, 2);
 	tcase_add_test(kvm, pin);
+	tcase_add_loop_test(kvm, messages_to_pin, 0, 2);
+	tcase_add_loop_test(kvm, pin_to_messages, 0, 4);
 	tcase_add_test(kvm, many_vcpus);
 	suite_add_tcase(suite, kvm);
 	runner = srunner_create(suite);
