@@ -123,7 +123,10 @@ static void check_interrupt(struct virtio_pci *pci, int ret)
 	virtio_device_break(pci->dev, why);
 }
 
-/* The pin is asserted while ISR is not 0. */
+/*
+ * Assert the pin if ISR is not 0. It is deasserted at the guest's EOI, and not before, even if ISR
+ * was read; if it is not 0 by then (again, or still), resample_ready() asserts the pin again.
+ */
 static void assert_intx(struct virtio_pci *pci)
 {
 	if (pci->intx && atomic_load(&pci->dev->interrupt_status))
