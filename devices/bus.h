@@ -16,9 +16,10 @@ struct error;
 
 struct bus_ops {
 	/*
-	 * An access of @len bytes (1, 2, 4 or 8; it need not be aligned) at @offset from the start
-	 * of the device's range, wholly inside it. read() fills @data; what it leaves alone reads
-	 * as ones.
+	 * An access of @len bytes at @offset from the start of the device's range, wholly inside
+	 * it. @len is 1 to 8, and nothing is aligned: most are 1, 2, 4 or 8, but KVM also hands out
+	 * what an instruction accesses otherwise, or what a page's end has split. read() fills
+	 * @data; what it leaves alone reads as ones.
 	 */
 	void (*read)(void *device, uint64_t offset, uint8_t *data, unsigned int len);
 	void (*write)(void *device, uint64_t offset, const uint8_t *data, unsigned int len);

@@ -231,11 +231,20 @@ static struct pci_function *find_function(const struct pci_host *host, uint64_t 
 	return address >> 12 & 7 ? NULL : host->functions[address >> 15];
 }
 
+/*
+ * An access is answered if it is aligned, and then in dwords. A bus has other widths, too (see
+ * bus.h), PCI Express has not: aligned to themselves, they would leave a dword or the space.
+ */
+static bool is_aligned(uint64_t offset, unsigned int len)
+{
+	return !(len & (len - 1)) && offset % len == 0;
+}
+
 static void ecam_read(void *device, uint64_t offset, uint8_t *data, unsigned int len)
 {
 	struct pci_function *function = find_function(device, offset);
 
-	if (!function || offset % len)
+	if (!function || !is_aligned(offset, len))
 		return;
 	for (unsigned int i = 0; i < len; i += 4)
 		read_config(function, (offset + i) & 0xfff, data + i, len - i < 4 ? len - i : 4);
@@ -245,7 +254,7 @@ static void ecam_write(void *device, uint64_t offset, const uint8_t *data, unsig
 {
 	struct pci_function *function = find_function(device, offset);
 
-	if (!function || offset % len)
+	if (!function || !is_aligned(offset, len))
 		return;
 	for (unsigned int i = 0; i < len; i += 4)
 		write_config(function, (offset + i) & 0xfff, data + i, len - i < 4 ? len - i : 4);

@@ -37,7 +37,7 @@ enum {
 
 struct pci_function_ops {
 	/*
-	 * An access to the BAR, of 1, 2 or 4 bytes at any offset, wholly inside. read() fills
+	 * An access to the BAR, of 1 to 4 bytes at any offset, wholly inside. read() fills
 	 * @data; what it leaves alone reads as ones.
 	 */
 	void (*read_bar)(struct pci_function *function, uint64_t offset, uint8_t *data,

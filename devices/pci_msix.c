@@ -79,18 +79,22 @@ static void unbind(struct pci_msix *msix, struct pci_msix_event *event)
 	event->bound = 0;
 }
 
-static void bind(struct pci_msix *msix, struct pci_msix_event *event, uint32_t gsi)
+static int bind(struct pci_msix *msix, struct pci_msix_event *event, uint32_t gsi)
 {
+	int ret;
+
 	unbind(msix, event);
-	if (kvm_vm_add_irqfd(msix->vm, gsi, event->fd))
-		return; /* no memory: it goes on being pending, and is tried again */
+	ret = kvm_vm_add_irqfd(msix->vm, gsi, event->fd);
+	if (ret)
+		return ret;
 	event->bound = gsi;
 	/* KVM has sent what was pending, but has not taken it. What comes now it does take. */
 	fd_eventfd_drain(event->fd);
+	return 0;
 }
 
-/* Tell KVM of the vector's message, if it doesn't know it. False if it can't send it. */
-static bool route(struct pci_msix *msix, struct pci_msix_vector *vector)
+/* Tell KVM of the vector's message, if it doesn't know it. 0 or a negative errno. */
+static int route(struct pci_msix *msix, struct pci_msix_vector *vector)
 {
 	const struct kvm_msi_message message = {
 		.address = (uint64_t)vector->entry[ADDRESS_HIGH] << 32 | vector->entry[ADDRESS_LOW],
@@ -100,9 +104,9 @@ static bool route(struct pci_msix *msix, struct pci_msix_vector *vector)
 	int gsi = kvm_vm_set_msi(msix->vm, vector->gsi, &message);
 
 	if (gsi < 0)
-		return false;
+		return gsi;
 	vector->gsi = (uint32_t)gsi;
-	return true;
+	return 0;
 }
 
 static uint32_t control(const struct pci_msix *msix)
@@ -115,32 +119,58 @@ bool pci_msix_enabled(const struct pci_msix *msix)
 	return control(msix) & PCI_MSIX_FLAGS_ENABLE;
 }
 
-void pci_msix_update(struct pci_msix *msix)
+/* May messages be sent at all? */
+static bool is_on(const struct pci_msix *msix)
 {
-	bool on = (control(msix) & (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL)) ==
-			  PCI_MSIX_FLAGS_ENABLE &&
-		  pci_function_state(msix->function).bus_master;
+	return msix->vm && msix->enabled && !(control(msix) & PCI_MSIX_FLAGS_MASKALL) &&
+	       pci_function_state(msix->function).bus_master;
+}
 
-	for (unsigned int i = 0; msix->vm && i < msix->n_events; i++) {
-		struct pci_msix_event *event = &msix->events[i];
-		struct pci_msix_vector *vector = event->vector < msix->n_vectors
-							 ? &msix->vectors[event->vector]
-							 : NULL;
+static int sync_event(struct pci_msix *msix, struct pci_msix_event *event, bool on)
+{
+	struct pci_msix_vector *vector = event->vector < msix->n_vectors
+						 ? &msix->vectors[event->vector]
+						 : NULL;
+	int ret = 0;
 
-		if (!on || !vector || vector->entry[CONTROL] & PCI_MSIX_ENTRY_CTRL_MASKBIT ||
-		    !route(msix, vector))
-			unbind(msix, event);
-		else if (event->bound != vector->gsi)
-			bind(msix, event, vector->gsi);
+	if (on && vector && !(vector->entry[CONTROL] & PCI_MSIX_ENTRY_CTRL_MASKBIT)) {
+		ret = route(msix, vector);
+		if (!ret)
+			return event->bound == vector->gsi ? 0 : bind(msix, event, vector->gsi);
 	}
+	unbind(msix, event);
+	return ret;
+}
+
+static int sync_events(struct pci_msix *msix)
+{
+	bool on = is_on(msix);
+	int first = 0;
+
+	for (unsigned int i = 0; i < msix->n_events; i++) {
+		int ret = sync_event(msix, &msix->events[i], on);
+
+		if (!first)
+			first = ret;
+	}
+	return first;
+}
+
+int pci_msix_update(struct pci_msix *msix, bool enabled)
+{
+	msix->enabled = enabled;
+	return sync_events(msix);
 }
 
 /* --- what the guest does --- */
 
 void pci_msix_map(struct pci_msix *msix, unsigned int event, uint16_t vector)
 {
-	msix->events[event].vector = vector < msix->n_vectors ? vector : PCI_MSIX_NO_VECTOR;
-	pci_msix_update(msix);
+	struct pci_msix_event *mapped = &msix->events[event];
+
+	mapped->vector = vector < msix->n_vectors ? vector : PCI_MSIX_NO_VECTOR;
+	if (sync_event(msix, mapped, is_on(msix)))
+		mapped->vector = PCI_MSIX_NO_VECTOR;
 }
 
 uint16_t pci_msix_mapped(const struct pci_msix *msix, unsigned int event)
@@ -156,7 +186,7 @@ void pci_msix_reset(struct pci_msix *msix)
 		memset(msix->vectors[i].entry, 0, sizeof(msix->vectors[i].entry));
 		msix->vectors[i].entry[CONTROL] = PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	}
-	pci_msix_update(msix);
+	sync_events(msix); /* nothing is bound: it can't fail */
 }
 
 /* 6.8.2: tables are read and written by aligned dwords (or pairs of them); the rest is undefined.
@@ -180,20 +210,20 @@ void pci_msix_read_table(const struct pci_msix *msix, uint64_t offset, uint8_t *
 					.entry[offset % PCI_MSIX_ENTRY_SIZE / 4]);
 }
 
-void pci_msix_write_table(struct pci_msix *msix, uint64_t offset, const uint8_t *data,
-			  unsigned int len)
+int pci_msix_write_table(struct pci_msix *msix, uint64_t offset, const uint8_t *data,
+			 unsigned int len)
 {
 	uint64_t field = offset % PCI_MSIX_ENTRY_SIZE / 4;
 	uint32_t value;
 
 	if (!is_dword(offset, len, (uint64_t)msix->n_vectors * PCI_MSIX_ENTRY_SIZE))
-		return;
+		return 0;
 	memcpy(&value, data, sizeof(value));
 	value = le32toh(value);
 	if (field == CONTROL)
 		value &= PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	msix->vectors[offset / PCI_MSIX_ENTRY_SIZE].entry[field] = value;
-	pci_msix_update(msix);
+	return sync_events(msix);
 }
 
 static bool is_pending(const struct pci_msix_event *event)

@@ -35,6 +35,7 @@ struct pci_msix {
 	unsigned int n_vectors;
 	unsigned int n_events;
 	uint8_t capability;
+	bool enabled; /* as pci_msix_update() was told */
 };
 
 /*
@@ -50,24 +51,34 @@ void pci_msix_destroy(struct pci_msix *msix);
 /* The eventfd (borrowed) of event @event; at first. */
 void pci_msix_set_fd(struct pci_msix *msix, unsigned int event, int fd);
 
-/* The guest has switched from the interrupt pin to messages. */
+/* The guest has switched from the interrupt pin to messages. Any thread. */
 bool pci_msix_enabled(const struct pci_msix *msix);
 
-/* Map an event to a vector (what isn't one maps it to none); and which one it is. */
+/* Map an event to a vector, or to none: what isn't one, or KVM can't do; and which one it is. */
 void pci_msix_map(struct pci_msix *msix, unsigned int event, uint16_t vector);
 uint16_t pci_msix_mapped(const struct pci_msix *msix, unsigned int event);
 
-/* Look at the configuration space again: what is on, what is masked. */
-void pci_msix_update(struct pci_msix *msix);
+/*
+ * Look at the configuration space again: what is masked, whether messages may be sent. @enabled is
+ * what pci_msix_enabled() said: asked once, for who has eventfds bound to the pin must decide by
+ * the same answer. Until the next update MSI-X is as on or off as that, whatever the guest writes.
+ *
+ * 0, or a negative errno of KVM's (no memory, no such message): the event it happened to is pending
+ * until it can be sent, which is tried at each change; all others are as they should be.
+ */
+int pci_msix_update(struct pci_msix *msix, bool enabled);
 
 /* All vectors masked, no event mapped: as after power-on. */
 void pci_msix_reset(struct pci_msix *msix);
 
-/* Table and pending bits, at @offset from the beginning of each; any offset, @len up to 4. */
+/*
+ * Table and pending bits, at @offset from the beginning of each; any offset, @len up to 4. A write
+ * can fail as an update can.
+ */
 void pci_msix_read_table(const struct pci_msix *msix, uint64_t offset, uint8_t *data,
 			 unsigned int len);
-void pci_msix_write_table(struct pci_msix *msix, uint64_t offset, const uint8_t *data,
-			  unsigned int len);
+int pci_msix_write_table(struct pci_msix *msix, uint64_t offset, const uint8_t *data,
+			 unsigned int len);
 void pci_msix_read_pba(const struct pci_msix *msix, uint64_t offset, uint8_t *data,
 		       unsigned int len);
 

@@ -67,13 +67,26 @@ static void stop_queue(struct virtio_device *dev, unsigned int index)
 	queue->running = false;
 }
 
+static bool may_run(const struct virtio_device *dev)
+{
+	return has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK) &&
+	       !has_status(dev, VIRTIO_CONFIG_S_NEEDS_RESET) && !dev->suspended;
+}
+
+/* The driver is ready, or memory is back: what it has set up starts if both is so. */
 static void start(struct virtio_device *dev)
 {
-	int ret = dev->ops->start(dev);
+	int ret;
 
-	if (ret) {
-		virtio_device_break(dev, strerror(-ret));
+	if (!may_run(dev))
 		return;
+	if (!dev->started) {
+		dev->started = true;
+		ret = dev->ops->start(dev);
+		if (ret) {
+			virtio_device_break(dev, strerror(-ret));
+			return;
+		}
 	}
 	for (unsigned int i = 0; i < dev->n_queues; i++) {
 		if (dev->queues[i].ready)
@@ -103,6 +116,7 @@ static void reset(struct virtio_device *dev)
 	for (unsigned int i = 0; i < dev->n_queues; i++)
 		virtio_device_reset_queue(dev, i);
 	dev->accepted = 0;
+	dev->started = false;
 	negotiated(dev);
 	/* Nobody else writes these now: the queues' threads are gone. */
 	atomic_store(&dev->interrupt_status, 0);
@@ -113,7 +127,15 @@ void virtio_device_suspend(struct virtio_device *dev)
 {
 	for (unsigned int i = 0; i < dev->n_queues; i++)
 		stop_queue(dev, i);
-	atomic_fetch_and(&dev->status, (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK);
+	dev->suspended = true;
+}
+
+void virtio_device_resume(struct virtio_device *dev)
+{
+	if (!dev->suspended)
+		return;
+	dev->suspended = false;
+	start(dev);
 }
 
 void virtio_device_destroy(struct virtio_device *dev)
@@ -153,10 +175,10 @@ void virtio_device_set_status(struct virtio_device *dev, uint8_t status)
 		fresh &= (uint8_t)~VIRTIO_CONFIG_S_FEATURES_OK;
 	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK && !((old | fresh) & VIRTIO_CONFIG_S_FEATURES_OK))
 		fresh &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
-	old = atomic_fetch_or(&dev->status, fresh);
+	atomic_fetch_or(&dev->status, fresh);
 	if (fresh & VIRTIO_CONFIG_S_FEATURES_OK)
 		negotiated(dev);
-	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK && !(old & VIRTIO_CONFIG_S_NEEDS_RESET))
+	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK)
 		start(dev);
 }
 
@@ -182,8 +204,7 @@ void virtio_device_set_queue_ready(struct virtio_device *dev, unsigned int index
 	queue->ready = ready;
 	stop_queue(dev, index);
 	ring_state_rewind(&queue->ring, dev->accepted);
-	if (ready && has_status(dev, VIRTIO_CONFIG_S_DRIVER_OK) &&
-	    !has_status(dev, VIRTIO_CONFIG_S_NEEDS_RESET))
+	if (ready && may_run(dev))
 		start_queue(dev, index);
 }
 

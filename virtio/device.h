@@ -48,10 +48,16 @@ struct virtio_device_ops {
 	 */
 	void (*negotiated)(struct virtio_device *dev);
 
-	/* The driver is ready (DRIVER_OK): dev->accepted is final. 0 or a negative errno. */
+	/*
+	 * The driver is ready (DRIVER_OK): dev->accepted is final. Once until the next reset,
+	 * before any queue starts. 0 or a negative errno.
+	 */
 	int (*start)(struct virtio_device *dev);
 
-	/* Serve a queue from @queue->ring on; stop serving it, and leave there where it stands. */
+	/*
+	 * Serve a queue from @queue->ring on; stop serving it, and leave there where it stands.
+	 * Also around a suspension, of which neither the driver nor its settings know anything.
+	 */
 	int (*start_queue)(struct virtio_device *dev, unsigned int index);
 	void (*stop_queue)(struct virtio_device *dev, unsigned int index);
 
@@ -73,6 +79,8 @@ struct virtio_device {
 	uint64_t accepted;
 	struct virtio_queue *queues; /* owned */
 	unsigned int n_queues;
+	bool started;	/* ops->start was called */
+	bool suspended; /* no queue runs, whatever the status is */
 
 	/* Also written by datapaths' threads, without the lock. */
 	_Atomic uint8_t status;		   /* VIRTIO_CONFIG_S_* */
@@ -111,10 +119,13 @@ void virtio_device_set_queue_ready(struct virtio_device *dev, unsigned int index
 void virtio_device_reset_queue(struct virtio_device *dev, unsigned int index);
 
 /*
- * The transport takes memory away (bus mastering off, D3): queues stop where they are, and
- * DRIVER_OK is withdrawn. When the driver sets it again they go on. Nothing if they don't run.
+ * The transport takes memory away (bus mastering off, D3hot), and gives it back: queues stop where
+ * they are, and go on from there. Between the two, all but that is as ever: the status, what can be
+ * set up, notifications of configuration changes; what is to run runs when memory is back. A reset
+ * does not end a suspension. Nothing if it is so already.
  */
 void virtio_device_suspend(struct virtio_device *dev);
+void virtio_device_resume(struct virtio_device *dev);
 
 /* Read the configuration space; what is past its end reads as zero. */
 void virtio_device_read_config(struct virtio_device *dev, uint64_t offset, void *data, size_t len);

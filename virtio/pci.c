@@ -7,8 +7,10 @@
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
+#include <linux/virtio_mmio.h>
 #include <linux/virtio_pci.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -64,6 +66,8 @@ struct virtio_pci {
 
 	/* Under the device's lock. */
 	struct pci_msix msix;
+	bool mastering;	     /* the guest's bus master bit, when last looked at */
+	bool withdrawn;	     /* it was cleared under running rings: see follow_bus_master() */
 	bool intx;	     /* KVM has the eventfds for the interrupt pin */
 	uint64_t *doorbells; /* where KVM signals each queue's kick; 0: nowhere */
 	uint32_t device_feature_select;
@@ -108,7 +112,21 @@ static unsigned int n_events(const struct virtio_pci *pci)
 	return EVENT_QUEUE + pci->dev->n_queues;
 }
 
-/* The pin is asserted while ISR is not 0. */
+/* @ret: what KVM said to an interrupt. A driver that would never get it learns it otherwise. */
+static void check_interrupt(struct virtio_pci *pci, int ret)
+{
+	char why[96];
+
+	if (!ret)
+		return;
+	snprintf(why, sizeof(why), "KVM has no interrupt for it: %s", strerror(-ret));
+	virtio_device_break(pci->dev, why);
+}
+
+/*
+ * Assert the pin if ISR is not 0. It is deasserted at the guest's EOI, and not before, even if ISR
+ * was read; if it is not 0 by then (again, or still), resample_ready() asserts the pin again.
+ */
 static void assert_intx(struct virtio_pci *pci)
 {
 	if (pci->intx && atomic_load(&pci->dev->interrupt_status))
@@ -125,8 +143,7 @@ static void bind_intx(struct virtio_pci *pci)
 	for (unsigned int i = 0; pci->vm && i < n_events(pci) && !ret; i++)
 		ret = kvm_vm_add_level_irqfd(pci->vm, pci->gsi, event_fd(pci, i), pci->resample.fd);
 	pci->intx = true;
-	if (ret)
-		virtio_device_break(pci->dev, "KVM has no interrupt for it");
+	check_interrupt(pci, ret);
 	assert_intx(pci);
 }
 
@@ -135,6 +152,38 @@ static void unbind_intx(struct virtio_pci *pci)
 	for (unsigned int i = 0; pci->vm && i < n_events(pci); i++)
 		kvm_vm_remove_irqfd(pci->vm, pci->gsi, event_fd(pci, i));
 	pci->intx = false;
+}
+
+/*
+ * With messages, ISR gathers what they have long told. The pin is for what none has told: that is
+ * in the eventfds. A queue sets ISR and then signals: none may be in between, so they pause; they
+ * go on with the update that this is a part of.
+ */
+static void messages_to_pin(struct virtio_pci *pci)
+{
+	uint32_t untold = 0;
+
+	virtio_device_suspend(pci->dev);
+	pci_msix_update(&pci->msix, false); /* off: that can't fail */
+	for (unsigned int i = 0; i < n_events(pci); i++) {
+		if (fd_eventfd_drain(event_fd(pci, i)))
+			untold |= i == EVENT_CONFIG ? VIRTIO_MMIO_INT_CONFIG
+						    : VIRTIO_MMIO_INT_VRING;
+	}
+	atomic_store(&pci->dev->interrupt_status, untold);
+}
+
+/* With the pin, KVM takes what the eventfds hold; ISR has what the driver hasn't seen. */
+static void pin_to_messages(struct virtio_pci *pci)
+{
+	uint32_t untold = atomic_load(&pci->dev->interrupt_status);
+
+	if (untold & VIRTIO_MMIO_INT_CONFIG)
+		fd_eventfd_signal(pci->dev->config_call_fd);
+	for (unsigned int i = 0; untold & VIRTIO_MMIO_INT_VRING && i < pci->dev->n_queues; i++) {
+		if (pci->dev->queues[i].ready)
+			fd_eventfd_signal(pci->dev->queues[i].call_fd);
+	}
 }
 
 /* The guest has ended the interrupt, and KVM has deasserted the pin. */
@@ -153,23 +202,48 @@ static void resample_ready(struct loop_watch *watch, uint32_t events)
 
 /* --- what follows from the state of function and device --- */
 
+/*
+ * Rings that lost memory to D3hot go on in D0: No_Soft_Reset promises that, and a driver that
+ * relies on it doesn't write the status again. Those that lost it to a cleared Bus Master bit wait
+ * for more than that bit: it is how one kernel quiets a device for the next (kexec), which sets the
+ * bit first and resets the device then; buffers in what has become its memory must not be filled in
+ * between. DRIVER_OK, written once more, says that the rings are still meant.
+ */
+static void follow_bus_master(struct virtio_pci *pci, bool may_master)
+{
+	bool mastering = pci_config_get(&pci->function, PCI_COMMAND, 2) & PCI_COMMAND_MASTER;
+
+	if (pci->mastering && !mastering &&
+	    atomic_load(&pci->dev->status) & VIRTIO_CONFIG_S_DRIVER_OK)
+		pci->withdrawn = true;
+	pci->mastering = mastering;
+	if (may_master && !pci->withdrawn)
+		virtio_device_resume(pci->dev);
+	else
+		virtio_device_suspend(pci->dev);
+}
+
 static void update(struct virtio_pci *pci)
 {
 	struct pci_function_state state = pci_function_state(&pci->function);
+	bool messages = pci_msix_enabled(&pci->msix);
 	bool intx;
 
-	if (!state.bus_master)
-		virtio_device_suspend(pci->dev);
+	if (pci->msix.enabled && !messages)
+		messages_to_pin(pci);
+	follow_bus_master(pci, state.bus_master);
 	for (unsigned int i = 0; pci->vm && i < pci->dev->n_queues; i++)
 		sync_doorbell(pci, i, state.bar);
 	/* Before DRIVER_OK there is no interrupt (2.1.2), and most guests use MSI-X from then on.
 	 */
-	intx = state.intx && !pci_msix_enabled(&pci->msix) &&
+	intx = state.intx && !messages &&
 	       atomic_load(&pci->dev->status) & VIRTIO_CONFIG_S_DRIVER_OK;
 	/* An eventfd has one irqfd at a time. */
 	if (pci->intx && !intx)
 		unbind_intx(pci);
-	pci_msix_update(&pci->msix);
+	if (messages && !pci->msix.enabled)
+		pin_to_messages(pci);
+	check_interrupt(pci, pci_msix_update(&pci->msix, messages));
 	if (!pci->intx && intx)
 		bind_intx(pci);
 }
@@ -177,13 +251,14 @@ static void update(struct virtio_pci *pci)
 static void reset(struct virtio_pci *pci)
 {
 	virtio_device_set_status(pci->dev, 0);
+	pci->withdrawn = false;
 	pci->device_feature_select = pci->driver_feature_select = pci->queue_select = 0;
 	/* 4.1.5.1.2.1: no event is mapped, and what has happened is over. */
 	for (unsigned int i = 0; i < n_events(pci); i++)
 		pci_msix_map(&pci->msix, i, VIRTIO_MSI_NO_VECTOR);
-	update(pci);
 	for (unsigned int i = 0; i < n_events(pci); i++)
 		fd_eventfd_drain(event_fd(pci, i));
+	update(pci);
 }
 
 static void set_status(struct virtio_pci *pci, uint8_t status)
@@ -192,11 +267,9 @@ static void set_status(struct virtio_pci *pci, uint8_t status)
 		reset(pci);
 		return;
 	}
-	/* Queues can't be served without a bus master: the driver has to enable it first. */
-	if (!pci_function_state(&pci->function).bus_master)
-		status &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
-	if (status)
-		virtio_device_set_status(pci->dev, status);
+	if (status & VIRTIO_CONFIG_S_DRIVER_OK)
+		pci->withdrawn = false;
+	virtio_device_set_status(pci->dev, status);
 	update(pci);
 }
 
@@ -483,7 +556,7 @@ static void write_bar(struct pci_function *function, uint64_t offset, const uint
 		write_notify(pci, in_page, len);
 		break;
 	case BAR_MSIX_TABLE:
-		pci_msix_write_table(&pci->msix, in_page, data, len);
+		check_interrupt(pci, pci_msix_write_table(&pci->msix, in_page, data, len));
 		break;
 	default: /* the configuration space of the devices that there are can only be read */
 		break;
@@ -641,6 +714,7 @@ static int create(struct virtio_pci *pci, const struct virtio_pci_place *place, 
 	if (ret < 0)
 		return error_set(err, ret, "%s: creating its interrupt: %s", pci->dev->name,
 				 strerror(-ret));
+	virtio_device_suspend(pci->dev); /* after power-on there is no bus master */
 	ret = pci_host_add(place->host, place->slot, &pci->function, place->gsi, err);
 	if (ret)
 		error_prefix(err, "%s: ", pci->dev->name);

@@ -255,6 +255,25 @@ START_TEST(widths)
 }
 END_TEST
 
+/* KVM's instruction emulator has such: "ljmp m16:32" reads 6 bytes, a page's end splits any. */
+START_TEST(odd_widths)
+{
+	static const unsigned int lens[] = {3, 5, 6, 7};
+	uint8_t config[PCI_CONFIG_SIZE];
+
+	memcpy(config, probe.function.config, sizeof(config));
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		for (unsigned int at = 0; at <= PCI_CONFIG_SIZE; at++) {
+			ck_assert_uint_eq(read_bus(&mmio, ecam(SLOT, at), lens[i]),
+					  UINT64_MAX >> (64 - 8 * lens[i]));
+			write_bus(&mmio, ecam(SLOT, at), 0, lens[i]);
+			ck_assert_uint_eq(probe.written_len, 0);
+		}
+	}
+	ck_assert_mem_eq(probe.function.config, config, sizeof(config));
+}
+END_TEST
+
 START_TEST(ports)
 {
 	const uint32_t select = 0x80000000u | SLOT << 11;
@@ -577,6 +596,7 @@ int main(void)
 	tcase_add_test(tc, bridge);
 	tcase_add_test(tc, nobody_there);
 	tcase_add_test(tc, widths);
+	tcase_add_test(tc, odd_widths);
 	tcase_add_test(tc, ports);
 	tcase_add_test(tc, bar_sizing);
 	tcase_add_test(tc, bar_access);

@@ -35,6 +35,7 @@ static struct bus mmio, pio;
 static struct pci_function function;
 static struct pci_msix msix;
 static int fds[EVENTS];
+static int updated, table_written; /* what the last call returned */
 
 static void read_bar(struct pci_function *f, uint64_t offset, uint8_t *data, unsigned int len)
 {
@@ -50,7 +51,7 @@ static void write_bar(struct pci_function *f, uint64_t offset, const uint8_t *da
 {
 	(void)f;
 	if (offset >= TABLE && offset < PBA)
-		pci_msix_write_table(&msix, offset - TABLE, data, len);
+		table_written = pci_msix_write_table(&msix, offset - TABLE, data, len);
 }
 
 static void before_read(struct pci_function *f, unsigned int offset, unsigned int len)
@@ -63,7 +64,7 @@ static void before_read(struct pci_function *f, unsigned int offset, unsigned in
 static void written(struct pci_function *f, unsigned int offset, unsigned int len)
 {
 	before_read(f, offset, len);
-	pci_msix_update(&msix);
+	updated = pci_msix_update(&msix, pci_msix_enabled(&msix));
 }
 
 static const struct pci_function_ops ops = {.read_bar = read_bar,
@@ -352,6 +353,60 @@ START_TEST(withheld)
 }
 END_TEST
 
+/* Until it is told to look again, MSI-X is as on as it was: the pin may have the eventfds. */
+START_TEST(enabled_by_another_vcpu)
+{
+	struct kvm_vm *vm = &chip.vm;
+
+	NEED_KVM();
+	set_message(0, 0x50);
+	mask(0, false);
+	ck_assert_int_eq(kvm_vm_add_level_irqfd(vm, 11, fds[0], fds[1]), 0);
+	pci_config_set(&function, msix.capability + PCI_MSIX_FLAGS + 1, 1, ON);
+	pci_msix_map(&msix, 0, 0);
+	ck_assert_uint_eq(pci_msix_mapped(&msix, 0), 0);
+	set_message(0, 0x51);
+	ck_assert_int_eq(table_written, 0);
+	kvm_vm_remove_irqfd(vm, 11, fds[0]);
+	ck_assert_int_eq(pci_msix_update(&msix, true), 0);
+	fd_eventfd_signal(fds[0]);
+	irqchip_eventually(irqchip_take(&chip, 0x51));
+}
+END_TEST
+
+/* KVM refuses an eventfd: whoever can say so is told. */
+START_TEST(refused)
+{
+	int good = fds[0];
+
+	NEED_KVM();
+	set_message(0, 0x50);
+	set_message(1, 0x51);
+	mask(0, false);
+	mask(1, false);
+	pci_msix_set_fd(&msix, 0, -1);
+	pci_msix_map(&msix, 0, 0);
+	pci_msix_map(&msix, 1, 1);
+	set_control(ON);
+	ck_assert_int_lt(updated, 0);
+	/* The others don't suffer. */
+	fd_eventfd_signal(fds[1]);
+	irqchip_eventually(irqchip_take(&chip, 0x51));
+	mask(0, true);
+	ck_assert_int_eq(table_written, 0);
+	mask(0, false);
+	ck_assert_int_lt(table_written, 0);
+	/* virtio 4.1.5.1.2.1: what can't be mapped reads as mapped to none. */
+	pci_msix_map(&msix, 0, 1);
+	ck_assert_uint_eq(pci_msix_mapped(&msix, 0), PCI_MSIX_NO_VECTOR);
+	pci_msix_set_fd(&msix, 0, good);
+	pci_msix_map(&msix, 0, 0);
+	ck_assert_uint_eq(pci_msix_mapped(&msix, 0), 0);
+	fd_eventfd_signal(good);
+	irqchip_eventually(irqchip_take(&chip, 0x50));
+}
+END_TEST
+
 /* A message that changes while the vector may send; nobody should, but so it is. */
 START_TEST(rerouted)
 {
@@ -483,6 +538,8 @@ int main(void)
 	tcase_set_timeout(kvm, 60);
 	tcase_add_test(kvm, messages);
 	tcase_add_loop_test(kvm, withheld, 0, 5);
+	tcase_add_test(kvm, enabled_by_another_vcpu);
+	tcase_add_test(kvm, refused);
 	tcase_add_test(kvm, rerouted);
 	tcase_add_test(kvm, nothing_is_lost);
 	tcase_add_test(kvm, routes);

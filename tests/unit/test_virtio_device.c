@@ -147,6 +147,11 @@ static void run(void)
 	ck_assert_uint_eq(set_status(RUNNING), RUNNING);
 }
 
+static bool told(void)
+{
+	return fd_eventfd_drain(dev.config_call_fd) != 0;
+}
+
 START_TEST(initial_state)
 {
 	ck_assert_uint_eq(dev.status, 0);
@@ -421,32 +426,45 @@ START_TEST(suspend)
 	run();
 	virtio_device_suspend(&dev);
 	ck_assert_str_eq(calls, "s+0+2-0-2");
-	ck_assert_uint_eq(dev.status, RUNNING & ~DRIVER_OK);
 	ck_assert(dev.queues[0].ready && !dev.queues[0].running);
 	ck_assert_uint_eq(dev.accepted, VERSION_1);
 	virtio_device_suspend(&dev);
+	/* The driver need not know of it, and can't get round it. */
+	ck_assert_uint_eq(dev.status, RUNNING);
+	ck_assert_uint_eq(set_status(RUNNING), RUNNING);
 	ck_assert_str_eq(calls, "s+0+2-0-2");
 	/* Where they stopped they go on. */
-	ck_assert_uint_eq(set_status(RUNNING), RUNNING);
-	ck_assert_str_eq(calls, "s+0+2-0-2s+0+2");
+	virtio_device_resume(&dev);
+	ck_assert_str_eq(calls, "s+0+2-0-2+0+2");
 	ck_assert_uint_eq(started_with[0].next_avail, 77);
 	ck_assert_uint_eq(started_with[0].next_used, 76);
 	ck_assert_uint_eq(started_with[2].next_avail, 77);
-	/* A reset needs no resume before it. */
+	virtio_device_resume(&dev);
+	ck_assert_str_eq(calls, "s+0+2-0-2+0+2");
+	/* A reset needs no resume before it, nor is it one. */
 	virtio_device_suspend(&dev);
 	ck_assert_uint_eq(set_status(0), 0);
-	ck_assert_str_eq(calls, "s+0+2-0-2s+0+2-0-2");
+	ck_assert_str_eq(calls, "s+0+2-0-2+0+2-0-2");
+	virtio_device_set_queue_ready(&dev, 1, true);
+	run();
+	ck_assert_str_eq(calls, "s+0+2-0-2+0+2-0-2");
+	virtio_device_resume(&dev);
+	ck_assert_str_eq(calls, "s+0+2-0-2+0+2-0-2s+1");
 }
 END_TEST
 
+/* DRIVER_OK while the memory is away: the device starts as soon as it is there. */
 START_TEST(suspend_before_it_runs)
 {
 	virtio_device_suspend(&dev);
 	set_status(ACKNOWLEDGE | DRIVER);
-	virtio_device_suspend(&dev);
-	ck_assert_uint_eq(dev.status, ACKNOWLEDGE | DRIVER);
 	virtio_device_set_queue_ready(&dev, 1, true);
+	virtio_device_resume(&dev);
+	ck_assert_str_eq(calls, "");
+	virtio_device_suspend(&dev);
 	run();
+	ck_assert_str_eq(calls, "");
+	virtio_device_resume(&dev);
 	ck_assert_str_eq(calls, "s+1");
 }
 END_TEST
@@ -460,8 +478,9 @@ START_TEST(queue_enabled_while_suspended)
 	virtio_device_set_queue_ready(&dev, 1, true);
 	virtio_device_reset_queue(&dev, 0);
 	ck_assert_str_eq(calls, "s+0-0");
-	set_status(RUNNING);
-	ck_assert_str_eq(calls, "s+0-0s+1");
+	virtio_device_resume(&dev);
+	ck_assert_str_eq(calls, "s+0-0+1");
+	ck_assert_uint_eq(started_with[1].next_avail, 0);
 }
 END_TEST
 
@@ -471,9 +490,25 @@ START_TEST(broken_while_suspended)
 	run();
 	virtio_device_suspend(&dev);
 	virtio_device_break(&dev, "why");
-	set_status(RUNNING);
+	ck_assert(told());
+	virtio_device_resume(&dev);
 	ck_assert_str_eq(calls, "s+0-0");
-	ck_assert(dev.status & NEEDS_RESET);
+	ck_assert_uint_eq(dev.status, RUNNING | NEEDS_RESET);
+}
+END_TEST
+
+START_TEST(start_fails_late)
+{
+	start_result = -EBADFD;
+	virtio_device_suspend(&dev);
+	virtio_device_set_queue_ready(&dev, 0, true);
+	run();
+	virtio_device_resume(&dev);
+	ck_assert_str_eq(calls, "s");
+	ck_assert_uint_eq(dev.status, RUNNING | NEEDS_RESET);
+	virtio_device_suspend(&dev);
+	virtio_device_resume(&dev);
+	ck_assert_str_eq(calls, "s");
 }
 END_TEST
 
@@ -487,11 +522,6 @@ START_TEST(queue_disabled_before_it_ran)
 END_TEST
 
 /* --- errors --- */
-
-static bool told(void)
-{
-	return fd_eventfd_drain(dev.config_call_fd) != 0;
-}
 
 START_TEST(needs_reset)
 {
@@ -662,6 +692,7 @@ int main(void)
 	tcase_add_test(tc, suspend_before_it_runs);
 	tcase_add_test(tc, queue_enabled_while_suspended);
 	tcase_add_test(tc, broken_while_suspended);
+	tcase_add_test(tc, start_fails_late);
 	tcase_add_test(tc, needs_reset);
 	tcase_add_test(tc, broken_before_it_runs);
 	tcase_add_test(tc, start_fails);

@@ -1487,7 +1487,7 @@ START_TEST(suspend)
 	ck_assert_uint_eq(send(6, 1, BYTES(4, 0, 0, 0, 5, 0, 0, 0)), VIRTIO_NET_OK);
 	virtio_device_suspend(dev);
 	ck_assert(!fake_runs(&fake));
-	virtio_device_set_status(dev, RUNNING);
+	virtio_device_resume(dev);
 	turn();
 	ck_assert_uint_eq(fake.told.pairs, 3);
 	ck_assert_uint_eq(fake.told.rss.table_size, 4);

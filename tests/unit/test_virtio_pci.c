@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "devices/bus.h"
 #include "devices/pci.h"
@@ -67,7 +69,7 @@ static struct bus mmio, pio;
 static struct virtio_device dev;
 static struct virtio_pci *pci;
 static struct ring_state started_with[QUEUES];
-static unsigned int started, stopped, destroyed;
+static unsigned int prepared, started, stopped, destroyed;
 static char config[12];
 
 /* Where the structures are, found as a driver finds them. */
@@ -87,6 +89,7 @@ static bool validate(const struct virtio_device *d, uint64_t features)
 static int start(struct virtio_device *d)
 {
 	(void)d;
+	prepared++;
 	return 0;
 }
 
@@ -220,7 +223,7 @@ static void create(struct kvm_vm *vm)
 	};
 	struct virtio_pci_place place = {.host = &host, .slot = SLOT, .gsi = GSI, .vm = vm};
 
-	started = stopped = destroyed = 0;
+	prepared = started = stopped = destroyed = 0;
 	memcpy(config, "0123456789ab", sizeof(config));
 	memset(&mmio, 0, sizeof(mmio));
 	ck_assert_int_eq(pci_host_init(&host, &places, &mmio, &pio, NULL), 0);
@@ -657,29 +660,77 @@ static void set_power_state(unsigned int state)
 	set(ecam(at + PCI_PM_CTRL), state, 2);
 }
 
-/* Without a bus master, or in D3hot, the device touches no memory; then it goes on. */
-START_TEST(suspended)
+/* In D3hot the device touches no memory; in D0 it goes on, and no driver need write its status. */
+START_TEST(power_states)
 {
 	run(VERSION_1);
-	if (_i)
+	for (unsigned int i = 1; i <= 2; i++) {
 		set_power_state(3);
-	else
-		set_command(PCI_COMMAND_MEMORY);
-	ck_assert_uint_eq(stopped, QUEUES);
-	ck_assert_uint_eq(dev.status, READY);
-	if (!_i) {
-		set(common + DEVICE_STATUS, RUNNING, 1); /* too early */
-		set(common + DEVICE_STATUS, VIRTIO_CONFIG_S_DRIVER_OK, 1);
-		ck_assert_uint_eq(get(common + DEVICE_STATUS, 1), READY);
-	}
-	if (_i)
+		ck_assert_uint_eq(stopped, i * QUEUES);
+		ck_assert_uint_eq(dev.status, RUNNING);
 		set_power_state(0);
-	set_command(MASTER);
+		ck_assert_uint_eq(started, (i + 1) * QUEUES);
+		ck_assert_uint_eq(started_with[1].next_avail, i);
+		ck_assert_uint_eq(started_with[1].size, 128);
+	}
+	ck_assert_uint_eq(get(common + DEVICE_STATUS, 1), RUNNING);
+	ck_assert_uint_eq(prepared, 1);
+}
+END_TEST
+
+/*
+ * Bus mastering taken from running rings: they go on when it is back and the driver says DRIVER_OK
+ * once more, in whatever order and state of power.
+ */
+START_TEST(bus_master_off)
+{
+	run(VERSION_1);
+	if (_i & 1)
+		set_power_state(3);
+	set_command(PCI_COMMAND_MEMORY);
+	set_power_state(0);
+	ck_assert_uint_eq(stopped, QUEUES);
+	ck_assert_uint_eq(get(common + DEVICE_STATUS, 1), RUNNING);
+	if (_i & 2)
+		set(common + DEVICE_STATUS, RUNNING, 1);
 	ck_assert_uint_eq(started, QUEUES);
-	set(common + DEVICE_STATUS, RUNNING, 1);
+	set_command(MASTER);
+	if (!(_i & 2)) {
+		/* As when another kernel has taken over, just before it resets the device. */
+		set(common + DEVICE_STATUS, READY, 1);
+		set(notify, 0, 2);
+		ck_assert_uint_eq(started, QUEUES);
+		set(common + DEVICE_STATUS, RUNNING, 1);
+	}
 	ck_assert_uint_eq(started, 2 * QUEUES);
 	ck_assert_uint_eq(started_with[1].next_avail, 1);
-	ck_assert_uint_eq(started_with[1].size, 128);
+	ck_assert_uint_eq(prepared, 1);
+}
+END_TEST
+
+START_TEST(bus_master_off_then_reset)
+{
+	run(VERSION_1);
+	set_command(PCI_COMMAND_MEMORY);
+	set_command(MASTER);
+	set(common + DEVICE_STATUS, 0, 1);
+	ck_assert_uint_eq(started, QUEUES);
+	run(VERSION_1);
+	ck_assert_uint_eq(started, 2 * QUEUES);
+	ck_assert_uint_eq(started_with[1].next_avail, 0);
+}
+END_TEST
+
+/* The driver enables it after DRIVER_OK: that is late, but no reason to do nothing for ever. */
+START_TEST(bus_master_late)
+{
+	set_command(PCI_COMMAND_MEMORY);
+	run(VERSION_1);
+	ck_assert_uint_eq(prepared, 0);
+	ck_assert_uint_eq(started, 0);
+	set_command(MASTER);
+	ck_assert_uint_eq(prepared, 1);
+	ck_assert_uint_eq(started, QUEUES);
 }
 END_TEST
 
@@ -816,6 +867,32 @@ START_TEST(messages)
 }
 END_TEST
 
+/* KVM takes no interrupt for an event: silence would leave the driver waiting. */
+START_TEST(no_messages)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	NEED_KVM();
+	run(VERSION_1);
+	set(common + CONFIG_MSIX_VECTOR, 0, 2);
+	set(common + QUEUE_SELECT, 1, 2);
+	set(common + QUEUE_MSIX_VECTOR, 1, 2);
+	if (_i) {
+		enable_msix();
+		set(table + 16 + 12, 1, 4);
+	}
+	ck_assert_int_ge(dup3(null, dev.queues[1].call_fd, O_CLOEXEC), 0);
+	ck_assert_uint_eq(get(common + DEVICE_STATUS, 1), RUNNING);
+	if (_i)
+		set(table + 16 + 12, 0, 4);
+	else
+		enable_msix();
+	ck_assert_uint_eq(get(common + DEVICE_STATUS, 1), RUNNING | VIRTIO_CONFIG_S_NEEDS_RESET);
+	irqchip_eventually(irqchip_take(&chip, 0x40));
+	close(null);
+}
+END_TEST
+
 START_TEST(pin)
 {
 	NEED_KVM();
@@ -849,6 +926,75 @@ START_TEST(pin)
 	irqchip_eventually(irqchip_pin(&chip, GSI));
 	set(common + DEVICE_STATUS, 0, 1);
 	ck_assert(!irqchip_pin(&chip, GSI));
+}
+END_TEST
+
+static void map_all(void)
+{
+	set(common + CONFIG_MSIX_VECTOR, 0, 2);
+	for (uint32_t i = 0; i < QUEUES; i++) {
+		set(common + QUEUE_SELECT, i, 2);
+		set(common + QUEUE_MSIX_VECTOR, i + 1, 2);
+	}
+}
+
+/* From messages to the pin: it tells what no message has told, and nothing else. */
+START_TEST(messages_to_pin)
+{
+	NEED_KVM();
+	run(VERSION_1);
+	map_all();
+	enable_msix();
+	interrupt(1);
+	virtio_device_config_changed(&dev);
+	irqchip_eventually(irqchip_take(&chip, 0x42));
+	irqchip_eventually(irqchip_take(&chip, 0x40));
+	set(ecam(msix + PCI_MSIX_FLAGS), 0, 2);
+	ck_assert(!irqchip_pin(&chip, GSI));
+	ck_assert_uint_eq(get(isr, 1), 0);
+	ck_assert_uint_eq(dev.status, RUNNING);
+	ck_assert_uint_eq(started - stopped, QUEUES);
+	enable_msix();
+	if (_i) {
+		set(table + 12, 1, 4);
+		virtio_device_config_changed(&dev);
+	} else {
+		set(table + 3 * 16 + 12, 1, 4);
+		interrupt(2);
+	}
+	set(ecam(msix + PCI_MSIX_FLAGS), 0, 2);
+	irqchip_eventually(irqchip_pin(&chip, GSI));
+	ck_assert_uint_eq(get(isr, 1), _i ? VIRTIO_PCI_ISR_CONFIG : 1);
+}
+END_TEST
+
+/* From the pin to messages: they tell what the driver has not read of ISR. */
+START_TEST(pin_to_messages)
+{
+	NEED_KVM();
+	run(VERSION_1);
+	map_all();
+	interrupt(1);
+	if (_i & 1)
+		virtio_device_config_changed(&dev);
+	irqchip_eventually(irqchip_pin(&chip, GSI));
+	if (_i & 2)
+		set_command(MASTER | PCI_COMMAND_INTX_DISABLE);
+	enable_msix();
+	irqchip_eventually(irqchip_take(&chip, 0x42));
+	if (_i & 1)
+		irqchip_eventually(irqchip_take(&chip, 0x40));
+	else
+		ck_assert(!irqchip_take(&chip, 0x40));
+	/* What was read is told no more. */
+	set(ecam(msix + PCI_MSIX_FLAGS), 0, 2);
+	set_command(MASTER);
+	interrupt(1);
+	get(isr, 1);
+	while (irqchip_take(&chip, 0x41) || irqchip_take(&chip, 0x42) || irqchip_take(&chip, 0x43))
+		;
+	enable_msix();
+	ck_assert(!irqchip_take(&chip, 0x42));
 }
 END_TEST
 
@@ -932,7 +1078,10 @@ int main(void)
 	tcase_add_test(plain, widths);
 	tcase_add_test(plain, configuration_access);
 	tcase_add_test(plain, configuration_access_to_nowhere);
-	tcase_add_loop_test(plain, suspended, 0, 2);
+	tcase_add_test(plain, power_states);
+	tcase_add_loop_test(plain, bus_master_off, 0, 4);
+	tcase_add_test(plain, bus_master_off_then_reset);
+	tcase_add_test(plain, bus_master_late);
 	tcase_add_test(plain, memory_space_off);
 	tcase_add_test(plain, function_level_reset);
 	tcase_add_test(plain, many_vcpus);
@@ -942,7 +1091,10 @@ int main(void)
 	tcase_set_timeout(kvm, 60);
 	tcase_add_test(kvm, doorbells_follow);
 	tcase_add_test(kvm, messages);
+	tcase_add_loop_test(kvm, no_messages, 0, 2);
 	tcase_add_test(kvm, pin);
+	tcase_add_loop_test(kvm, messages_to_pin, 0, 2);
+	tcase_add_loop_test(kvm, pin_to_messages, 0, 4);
 	tcase_add_test(kvm, many_vcpus);
 	suite_add_tcase(suite, kvm);
 	runner = srunner_create(suite);
