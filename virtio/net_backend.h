@@ -52,9 +52,9 @@ struct net_backend_ops {
 			   unsigned int n);
 
 	/*
-	 * Send one packet, header first, in at most IOV_MAX pieces. Never waits. Negative errno:
-	 * -EAGAIN if there is no room now, any other if the packet can't be sent at all. One thread
-	 * a queue and direction.
+	 * Send one packet, header first, in at most IOV_MAX - 1 pieces: one is left for a header of
+	 * the backend's own. Never waits. Negative errno: -EAGAIN if there is no room now, any
+	 * other if the packet can't be sent at all. One thread a queue and direction.
 	 */
 	ssize_t (*send)(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
 			unsigned int n);

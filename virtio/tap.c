@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -184,11 +185,44 @@ static ssize_t tap_receive(struct net_backend *backend, unsigned int queue, cons
 	return ret < 0 ? -errno : ret;
 }
 
+/*
+ * The kernel refuses a packet with an hdr_len that is too small or beyond its end; but that is a
+ * hint, not to be relied on (5.1.6.2.2), and 0 is none. -EINVAL if the packet was refused for
+ * another reason.
+ */
+static ssize_t send_without_hdr_len(const struct tap *tap, unsigned int queue,
+				    const struct iovec *iov, unsigned int n)
+{
+	struct virtio_net_hdr_v1_hash header;
+	struct iovec pieces[IOV_MAX];
+	ssize_t ret;
+
+	pieces[0] = (struct iovec){&header, 0};
+	/* Of each piece what is left after the driver's header, if only 0 bytes. */
+	for (unsigned int i = 0; i < n; i++) {
+		size_t missing = (size_t)tap->header_size - pieces[0].iov_len;
+		size_t part = iov[i].iov_len < missing ? iov[i].iov_len : missing;
+		uint8_t *from = iov[i].iov_base;
+
+		memcpy((uint8_t *)&header + pieces[0].iov_len, from, part);
+		pieces[0].iov_len += part;
+		pieces[i + 1] = (struct iovec){from + part, iov[i].iov_len - part};
+	}
+	if (pieces[0].iov_len < (size_t)tap->header_size || !header.hdr.hdr_len)
+		return -EINVAL;
+	header.hdr.hdr_len = 0;
+	ret = writev(tap->fds[queue], pieces, (int)n + 1);
+	return ret < 0 ? -errno : ret;
+}
+
 static ssize_t tap_send(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
 			unsigned int n)
 {
-	ssize_t ret = writev(((struct tap *)backend)->fds[queue], iov, (int)n);
+	const struct tap *tap = (const struct tap *)backend;
+	ssize_t ret = writev(tap->fds[queue], iov, (int)n);
 
+	if (ret < 0 && errno == EINVAL)
+		return send_without_hdr_len(tap, queue, iov, n);
 	return ret < 0 ? -errno : ret;
 }
 

@@ -4,8 +4,10 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/ethtool.h>
 #include <linux/if_ether.h>
@@ -421,6 +423,81 @@ START_TEST(sends)
 }
 END_TEST
 
+/* 5.1.6.2.2: a hint. The kernel refuses one that can't be; the packet goes none the less. */
+static const uint16_t hdr_lens[] = {0, 1, ETH_HLEN - 1, ETH_HLEN, FRAME, FRAME + 1, UINT16_MAX};
+
+START_TEST(sends_with_any_hdr_len)
+{
+	FD_CLEANUP int fd = packet_socket();
+	struct virtio_net_hdr_v1_hash header = {.hdr.hdr_len = htole16(hdr_lens[_i])};
+	uint8_t packet[sizeof(header) + FRAME], got[2 * FRAME];
+	const uint64_t features[] = {0, BIT(VIRTIO_NET_F_HASH_REPORT)};
+
+	create();
+	for (size_t i = 0; i < 2; i++) {
+		const size_t size = i ? sizeof(header) : HEADER;
+		const struct iovec whole[] = {{packet, size + FRAME}};
+		const struct iovec apart[] = {{packet, size}, {packet + size, FRAME}};
+		/* The header ends within a piece. */
+		const struct iovec pieces[] = {{packet, 5},
+					       {packet + 5, 0},
+					       {packet + 5, size + 10},
+					       {packet + size + 15, FRAME - 15}};
+
+		ck_assert_int_eq(backend->ops->set_features(backend, features[i]), 0);
+		memcpy(packet, &header, size);
+		memcpy(packet + size, frame, FRAME);
+		ck_assert_int_eq(backend->ops->send(backend, 0, whole, 1), (ssize_t)size + FRAME);
+		ck_assert_int_eq(backend->ops->send(backend, 0, apart, 2), (ssize_t)size + FRAME);
+		ck_assert_int_eq(backend->ops->send(backend, 0, pieces, 4), (ssize_t)size + FRAME);
+		for (int sent = 0; sent < 3; sent++) {
+			wait_for(fd, POLLIN);
+			ck_assert_int_eq(read(fd, got, sizeof(got)), FRAME);
+			ck_assert_mem_eq(got, frame, FRAME);
+		}
+		/* It is the driver's memory. */
+		ck_assert_mem_eq(packet, &header, size);
+	}
+}
+END_TEST
+
+/* As many pieces as a backend is given, in a system call that takes IOV_MAX. */
+START_TEST(sends_many_pieces_with_bad_hdr_len)
+{
+	FD_CLEANUP int fd = packet_socket();
+	const struct virtio_net_hdr_v1 header = {.hdr_len = UINT16_MAX};
+	uint8_t packet[HEADER + IOV_MAX], got[2 * IOV_MAX];
+	struct iovec iov[IOV_MAX - 1];
+
+	create();
+	memcpy(packet, &header, HEADER);
+	memset(packet + HEADER, 0x5a, IOV_MAX);
+	memcpy(packet + HEADER, frame, FRAME);
+	iov[0] = (struct iovec){packet, HEADER + 1};
+	for (int i = 1; i < IOV_MAX - 1; i++)
+		iov[i] = (struct iovec){packet + HEADER + i, 1};
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, IOV_MAX - 1), HEADER + IOV_MAX - 1);
+	wait_for(fd, POLLIN);
+	ck_assert_int_eq(read(fd, got, sizeof(got)), IOV_MAX - 1);
+	ck_assert_mem_eq(got, packet + HEADER, IOV_MAX - 1);
+}
+END_TEST
+
+/* Too short for a header in front of it, or wrong in other ways. */
+START_TEST(does_not_send)
+{
+	struct virtio_net_hdr_v1 header = {.hdr_len = 1};
+	const struct iovec iov[] = {{&header, HEADER}, {frame, ETH_HLEN - 1}, {frame, FRAME}};
+
+	create();
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 1), -EINVAL);
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 2), -EINVAL);
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov + 1, 1), -EINVAL);
+	header.gso_type = 0x7f;
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 3), -EINVAL);
+}
+END_TEST
+
 static bool is_ours(const uint8_t *ethernet)
 {
 	return ethernet[12] == ETHERTYPE >> 8 && ethernet[13] == (ETHERTYPE & 0xff);
@@ -703,6 +780,9 @@ int main(void)
 	tcase_add_test(tc, header_size);
 	tcase_add_test(tc, offloads);
 	tcase_add_test(tc, sends);
+	tcase_add_loop_test(tc, sends_with_any_hdr_len, 0, 7);
+	tcase_add_test(tc, sends_many_pieces_with_bad_hdr_len);
+	tcase_add_test(tc, does_not_send);
 	tcase_add_test(tc, receives);
 	tcase_add_test(tc, offloads_of_another_driver);
 	tcase_add_test(tc, nothing_to_receive);
