@@ -45,8 +45,8 @@ struct net_backend_ops {
 
 	/*
 	 * Take one packet, header first. Never waits. Its length, cut to what @iov (at most IOV_MAX
-	 * pieces) holds; -EAGAIN if there is none; or another negative errno. One thread a queue
-	 * and direction.
+	 * pieces) holds; less than a header, but not 0, if it was dropped and another may wait;
+	 * -EAGAIN if there is none; or another negative errno. One thread a queue and direction.
 	 */
 	ssize_t (*receive)(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
 			   unsigned int n);

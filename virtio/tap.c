@@ -78,13 +78,25 @@ static uint64_t tap_features(const struct net_backend *backend)
 	return features;
 }
 
-/* What waits in the tap was for the driver before; this one may not understand it. */
-static void drain(const struct tap *tap)
+static ssize_t tap_receive(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
+			   unsigned int n)
 {
-	uint8_t start[sizeof(struct virtio_net_hdr_v1_hash)]; /* the rest of a packet is cut off */
+	ssize_t ret = readv(((struct tap *)backend)->fds[queue], iov, (int)n);
+
+	/* A packet that no header can describe. The kernel has freed it; others may wait. */
+	if (ret < 0 && errno == EINVAL)
+		return 1;
+	return ret < 0 ? -errno : ret;
+}
+
+/* What waits in the tap was for the driver before; this one may not understand it. */
+static void drain(struct tap *tap)
+{
+	struct virtio_net_hdr_v1_hash start; /* the rest of a packet is cut off */
+	const struct iovec iov = {&start, sizeof(start)};
 
 	for (unsigned int i = 0; i < tap->n_queues; i++) {
-		for (int n = 0; n < DRAIN_MAX && read(tap->fds[i], start, sizeof(start)) > 0; n++)
+		for (int n = 0; n < DRAIN_MAX && tap_receive(&tap->backend, i, &iov, 1) > 0; n++)
 			;
 	}
 }
@@ -175,14 +187,6 @@ static int tap_set_queues(struct net_backend *backend, unsigned int n)
 static int tap_fd(const struct net_backend *backend, unsigned int queue)
 {
 	return ((const struct tap *)backend)->fds[queue];
-}
-
-static ssize_t tap_receive(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
-			   unsigned int n)
-{
-	ssize_t ret = readv(((struct tap *)backend)->fds[queue], iov, (int)n);
-
-	return ret < 0 ? -errno : ret;
 }
 
 /*

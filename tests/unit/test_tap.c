@@ -710,6 +710,26 @@ START_TEST(receives_with_a_longer_header)
 }
 END_TEST
 
+/* What the tap can't pass on, here for lack of room for its header: dropped, and no end. */
+START_TEST(drops_what_it_cannot_pass_on)
+{
+	FD_CLEANUP int fd = packet_socket();
+	struct virtio_net_hdr_v1 header;
+	uint8_t got[2 * FRAME];
+	struct iovec iov[] = {{&header, HEADER}, {got, sizeof(got)}}, small = {&header, HEADER - 1};
+	ssize_t ret;
+
+	create();
+	pass_frame(fd, iov, 2, got);
+	ck_assert_int_eq(write(fd, frame, FRAME), FRAME);
+	ck_assert_int_eq(backend->ops->receive(backend, 0, &small, 1), 1);
+	do
+		ret = backend->ops->receive(backend, 0, &small, 1);
+	while (ret == 1);
+	ck_assert_int_eq(ret, -EAGAIN);
+}
+END_TEST
+
 START_TEST(nothing_to_receive)
 {
 	struct virtio_net_hdr_v1 header;
@@ -785,6 +805,7 @@ int main(void)
 	tcase_add_test(tc, does_not_send);
 	tcase_add_test(tc, receives);
 	tcase_add_test(tc, offloads_of_another_driver);
+	tcase_add_test(tc, drops_what_it_cannot_pass_on);
 	tcase_add_test(tc, nothing_to_receive);
 	tcase_add_test(tc, several_queues);
 	tcase_add_test(tc, one_queue_of_many);
