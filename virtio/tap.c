@@ -388,12 +388,22 @@ static struct tap *allocate(unsigned int queue_pairs)
 	return tap;
 }
 
+/* With a limit, as its opener may have set, EPOLLOUT doesn't always follow EAGAIN. */
+static int unlimit_send_buffer(const struct tap *tap)
+{
+	int size = INT_MAX;
+
+	return ioctl(tap->fds[0], TUNSETSNDBUF, &size) < 0 ? -errno : 0;
+}
+
 /* All queues of @tap are attached, or that failed with @ret: a backend, or nothing is left. */
 static int finish(struct tap *tap, const char *name, int ret, struct net_backend **backend,
 		  struct error *err)
 {
 	if (!ret && set_header_size(tap, sizeof(struct virtio_net_hdr_v1)) < 0)
 		ret = error_errno(err, "%s: setting the size of the virtio-net header", name);
+	if (!ret && unlimit_send_buffer(tap) < 0)
+		ret = error_errno(err, "%s: setting the size of the send buffer", name);
 	if (ret) {
 		tap_destroy(&tap->backend);
 		return ret;

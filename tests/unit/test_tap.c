@@ -570,6 +570,19 @@ START_TEST(adopted)
 }
 END_TEST
 
+/* Whatever it was limited to by who opened it. */
+START_TEST(send_buffer)
+{
+	FD_CLEANUP int fd = attached(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+	int size;
+
+	ck_assert_int_eq(ioctl(fd, TUNSETSNDBUF, &(int){1}), 0);
+	ck_assert_msg(tap_adopt(fd, &backend, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(ioctl(fd, TUNGETSNDBUF, &size), 0);
+	ck_assert_int_eq(size, INT_MAX);
+}
+END_TEST
+
 START_TEST(not_adopted)
 {
 	FD_CLEANUP int file = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -796,6 +809,7 @@ int main(void)
 	tcase_add_test(tc, interface_down);
 	tcase_add_test(tc, interface_up);
 	tcase_add_test(tc, adopted);
+	tcase_add_test(tc, send_buffer);
 	tcase_add_test(tc, not_adopted);
 	tcase_add_test(tc, header_size);
 	tcase_add_test(tc, offloads);
