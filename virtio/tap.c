@@ -308,6 +308,17 @@ static int explain_attach(const char *name, unsigned int queue_pairs, const stru
 	}
 }
 
+/* The kernel wants to hear which kind of tap it is; tap_info_get() may not have found that out. */
+static int set_interface(int fd, struct ifreq *ifr)
+{
+	int ret = ioctl(fd, TUNSETIFF, ifr);
+
+	if (ret == 0 || errno != EINVAL || ifr->ifr_flags & IFF_MULTI_QUEUE)
+		return ret;
+	ifr->ifr_flags |= IFF_MULTI_QUEUE;
+	return ioctl(fd, TUNSETIFF, ifr);
+}
+
 /* Attach one more queue to the existing tap that @ifr names. */
 static int attach(struct tap *tap, struct ifreq *ifr, unsigned int queue_pairs,
 		  const struct tap_info *info, struct error *err)
@@ -317,7 +328,7 @@ static int attach(struct tap *tap, struct ifreq *ifr, unsigned int queue_pairs,
 	if (fd < 0)
 		return fd;
 	tap->fds[tap->n_queues++] = fd;
-	if (ioctl(fd, TUNSETIFF, ifr) < 0)
+	if (set_interface(fd, ifr) < 0)
 		return explain_attach(ifr->ifr_name, queue_pairs, info, err);
 	tap->attached++;
 	return 0;

@@ -10,20 +10,24 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <linux/ethtool.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -275,6 +279,58 @@ START_TEST(interface_up)
 {
 	create();
 	ck_assert_str_eq(message, "");
+}
+END_TEST
+
+/* Let socket() fail with EPERM for netlink, as where xvmm is confined. */
+static void deny_netlink(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+/* Without being told it finds out which kind of tap it is. */
+START_TEST(without_netlink)
+{
+	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	deny_netlink();
+	assert_error("tap9", -ENODEV,
+		     "tap9: no such network interface; try: ip tuntap add tap9 mode tap && "
+		     "ip link set tap9 up");
+	assert_error("lo", -EINVAL, "lo: it is not a tap device");
+	for (unsigned int n = 1; n <= 2; n++) {
+		if (tap_create("many0", n, &logger, &backend, &err))
+			ck_abort_msg("%u queues: %s", n, err.text);
+		backend->ops->destroy(backend);
+		backend = NULL;
+	}
+	create();
+}
+END_TEST
+
+/* No descriptor is left, which isn't that the interface is missing. */
+START_TEST(no_descriptors)
+{
+	struct rlimit before, none;
+	int ret;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){0, before.rlim_max};
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ret = tap_create("tap0", 1, &logger, &backend, &err);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(ret, -EMFILE);
+	ck_assert_ptr_nonnull(strstr(err.text, "Too many open files"));
 }
 END_TEST
 
@@ -808,6 +864,8 @@ int main(void)
 	tcase_add_test(tc, no_permission);
 	tcase_add_test(tc, interface_down);
 	tcase_add_test(tc, interface_up);
+	tcase_add_test(tc, without_netlink);
+	tcase_add_test(tc, no_descriptors);
 	tcase_add_test(tc, adopted);
 	tcase_add_test(tc, send_buffer);
 	tcase_add_test(tc, not_adopted);
