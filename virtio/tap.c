@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/if_ether.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "virtio/defs.h"
@@ -25,7 +28,7 @@
 #endif
 
 enum {
-	/* Packets that may wait in a queue: more than anyone has set tx_queue_len to. */
+	/* So many packets are taken to wait in a queue whose length can't be found out. */
 	DRAIN_MAX = 65536,
 };
 
@@ -89,15 +92,38 @@ static ssize_t tap_receive(struct net_backend *backend, unsigned int queue, cons
 	return ret < 0 ? -errno : ret;
 }
 
-/* What waits in the tap was for the driver before; this one may not understand it. */
+/*
+ * How many packets can wait in a queue of @tap: its tx_queue_len. It can be asked for by name only,
+ * which is another's if @tap was adopted from another network namespace: their addresses differ.
+ */
+static unsigned int queue_length(const struct tap *tap)
+{
+	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ours, named;
+
+	if (fd < 0 || ioctl(tap->fds[0], TUNGETIFF, &named) < 0 ||
+	    ioctl(tap->fds[0], SIOCGIFHWADDR, &ours) < 0 || ioctl(fd, SIOCGIFHWADDR, &named) < 0 ||
+	    memcmp(ours.ifr_hwaddr.sa_data, named.ifr_hwaddr.sa_data, ETH_ALEN) != 0 ||
+	    ioctl(fd, SIOCGIFTXQLEN, &named) < 0)
+		return DRAIN_MAX;
+	return (unsigned int)named.ifr_qlen;
+}
+
+/*
+ * What waits in the tap was for the driver before; this one may not understand it. What comes
+ * meanwhile may be lost, but doesn't keep us here.
+ */
 static void drain(struct tap *tap)
 {
 	struct virtio_net_hdr_v1_hash start; /* the rest of a packet is cut off */
 	const struct iovec iov = {&start, sizeof(start)};
+	const unsigned int length = queue_length(tap);
 
 	for (unsigned int i = 0; i < tap->n_queues; i++) {
-		for (int n = 0; n < DRAIN_MAX && tap_receive(&tap->backend, i, &iov, 1) > 0; n++)
-			;
+		for (unsigned int n = 0; n < length; n++) {
+			if (tap_receive(&tap->backend, i, &iov, 1) <= 0)
+				break;
+		}
 	}
 }
 

@@ -690,6 +690,69 @@ START_TEST(offloads_of_another_driver)
 }
 END_TEST
 
+static void set_queue_length(int length)
+{
+	struct ifreq ifr = request("tap0", 0);
+	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	ifr.ifr_qlen = length;
+	ck_assert_int_eq(ioctl(fd, SIOCSIFTXQLEN, &ifr), 0);
+}
+
+/* So many packets wait for a driver that accepts what the next one doesn't. */
+static void fill_queue(int fd, int n)
+{
+	struct virtio_net_hdr_v1 header;
+	uint8_t got[2 * FRAME];
+	struct iovec iov[] = {{&header, HEADER}, {got, sizeof(got)}};
+
+	ck_assert_int_eq(backend->ops->set_features(backend, BIT(VIRTIO_NET_F_GUEST_CSUM)), 0);
+	pass_frame(fd, iov, 2, got);
+	for (int i = 0; i < n; i++)
+		ck_assert_int_eq(write(fd, frame, ETH_HLEN), ETH_HLEN);
+}
+
+static void assert_no_frame(void)
+{
+	struct virtio_net_hdr_v1 header;
+	uint8_t got[2 * FRAME];
+	struct iovec iov[] = {{&header, HEADER}, {got, sizeof(got)}};
+
+	/* The kernel may send something of its own. */
+	while (backend->ops->receive(backend, 0, iov, 2) > 0)
+		ck_assert(!is_ours(got));
+}
+
+/* However many may wait. */
+START_TEST(drains_a_long_queue)
+{
+	FD_CLEANUP int fd = packet_socket();
+
+	create();
+	set_queue_length(70000);
+	fill_queue(fd, 70000);
+	ck_assert_int_eq(backend->ops->set_features(backend, 0), 0);
+	assert_no_frame();
+}
+END_TEST
+
+/* There is another of that name where we are. */
+START_TEST(drains_a_tap_of_another_namespace)
+{
+	FD_CLEANUP int namespace = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	FD_CLEANUP int fd = packet_socket();
+
+	create();
+	fill_queue(fd, 100);
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	ck_assert_int_eq(make("tap0", IFF_TAP, -1), 0);
+	set_queue_length(10);
+	ck_assert_int_eq(backend->ops->set_features(backend, 0), 0);
+	assert_no_frame();
+	ck_assert_int_eq(setns(namespace, CLONE_NEWNET), 0);
+}
+END_TEST
+
 /* Have frames sent until one comes; the queue that it comes by. */
 static unsigned int queue_of_frame(int fd, unsigned int queues)
 {
@@ -877,6 +940,8 @@ int main(void)
 	tcase_add_test(tc, does_not_send);
 	tcase_add_test(tc, receives);
 	tcase_add_test(tc, offloads_of_another_driver);
+	tcase_add_test(tc, drains_a_long_queue);
+	tcase_add_test(tc, drains_a_tap_of_another_namespace);
 	tcase_add_test(tc, drops_what_it_cannot_pass_on);
 	tcase_add_test(tc, nothing_to_receive);
 	tcase_add_test(tc, several_queues);
