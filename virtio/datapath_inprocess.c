@@ -64,7 +64,7 @@ static int allocate(struct ring_worker *worker, uint16_t size)
 		if (!worker->iovs)
 			return -ENOMEM;
 	}
-	if (inprocess_receives(worker) ? dp->queue_pairs > 1 : size > IOV_MAX) {
+	if (inprocess_receives(worker) ? dp->queue_pairs > 1 : size >= IOV_MAX) {
 		worker->packet = malloc(NET_PACKET_MAX + 1);
 		if (!worker->packet)
 			return -ENOMEM;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_net.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,7 +17,7 @@
 struct fd_backend {
 	struct net_backend backend;
 	int fd;		   /* owned */
-	bool datagrams;	   /* else an empty message is the end of the connection */
+	bool datagrams;	   /* else the peer can leave */
 	uint64_t features; /* which the driver accepted; fixed while packets move */
 };
 
@@ -83,6 +84,14 @@ static bool may_pass(const struct virtio_net_hdr_v1 *header, uint64_t features)
 	return false;
 }
 
+/* recvmsg() gave 0: whether that is the end, or an empty message. */
+static bool peer_gone(int fd)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLRDHUP};
+
+	return poll(&pfd, 1, 0) > 0 && pfd.revents & (POLLRDHUP | POLLHUP);
+}
+
 static ssize_t backend_receive(struct net_backend *backend, unsigned int queue,
 			       const struct iovec *iov, unsigned int n)
 {
@@ -93,9 +102,12 @@ static ssize_t backend_receive(struct net_backend *backend, unsigned int queue,
 
 	(void)queue;
 	len = recvmsg(self->fd, &message, MSG_DONTWAIT);
+	/* Told once, when the peer leaves without having read all: packets may wait behind it. */
+	if (len < 0 && errno == ECONNRESET)
+		return 1;
 	if (len < 0)
 		return -errno;
-	if (len == 0 && !self->datagrams)
+	if (len == 0 && !self->datagrams && peer_gone(self->fd))
 		return -EPIPE;
 	/* Shorter than any packet: that is how one is dropped, and the next one asked for. */
 	if ((size_t)len < sizeof(header))

@@ -178,7 +178,7 @@ static bool send_packet(struct ring_worker *worker, const struct ring_chain *cha
 	/* Too short for a header, or refused by the backend: the packet is lost, as on a wire. */
 	if (chain->out_len < worker->dp->format.header_size)
 		return true;
-	if (n > IOV_MAX) {
+	if (n >= IOV_MAX) {
 		if (chain->out_len > NET_PACKET_MAX)
 			return true;
 		iov_gather(worker->packet, iovs, 0, chain->out_len);

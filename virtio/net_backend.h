@@ -45,16 +45,16 @@ struct net_backend_ops {
 
 	/*
 	 * Take one packet, header first. Never waits. Its length, cut to what @iov (at most IOV_MAX
-	 * pieces) holds; -EAGAIN if there is none; or another negative errno. One thread a queue
-	 * and direction.
+	 * pieces) holds; less than a header, but not 0, if it was dropped and another may wait;
+	 * -EAGAIN if there is none; or another negative errno. One thread a queue and direction.
 	 */
 	ssize_t (*receive)(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
 			   unsigned int n);
 
 	/*
-	 * Send one packet, header first, in at most IOV_MAX pieces. Never waits. Negative errno:
-	 * -EAGAIN if there is no room now, any other if the packet can't be sent at all. One thread
-	 * a queue and direction.
+	 * Send one packet, header first, in at most IOV_MAX - 1 pieces: one is left for a header of
+	 * the backend's own. Never waits. Negative errno: -EAGAIN if there is no room now, any
+	 * other if the packet can't be sent at all. One thread a queue and direction.
 	 */
 	ssize_t (*send)(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
 			unsigned int n);

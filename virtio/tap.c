@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/if_ether.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "virtio/defs.h"
@@ -24,7 +28,7 @@
 #endif
 
 enum {
-	/* Packets that may wait in a queue: more than anyone has set tx_queue_len to. */
+	/* So many packets are taken to wait in a queue whose length can't be found out. */
 	DRAIN_MAX = 65536,
 };
 
@@ -77,14 +81,49 @@ static uint64_t tap_features(const struct net_backend *backend)
 	return features;
 }
 
-/* What waits in the tap was for the driver before; this one may not understand it. */
-static void drain(const struct tap *tap)
+static ssize_t tap_receive(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
+			   unsigned int n)
 {
-	uint8_t start[sizeof(struct virtio_net_hdr_v1_hash)]; /* the rest of a packet is cut off */
+	ssize_t ret = readv(((struct tap *)backend)->fds[queue], iov, (int)n);
+
+	/* A packet that no header can describe. The kernel has freed it; others may wait. */
+	if (ret < 0 && errno == EINVAL)
+		return 1;
+	return ret < 0 ? -errno : ret;
+}
+
+/*
+ * How many packets can wait in a queue of @tap: its tx_queue_len. It can be asked for by name only,
+ * which is another's if @tap was adopted from another network namespace: their addresses differ.
+ */
+static unsigned int queue_length(const struct tap *tap)
+{
+	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ours, named;
+
+	if (fd < 0 || ioctl(tap->fds[0], TUNGETIFF, &named) < 0 ||
+	    ioctl(tap->fds[0], SIOCGIFHWADDR, &ours) < 0 || ioctl(fd, SIOCGIFHWADDR, &named) < 0 ||
+	    memcmp(ours.ifr_hwaddr.sa_data, named.ifr_hwaddr.sa_data, ETH_ALEN) != 0 ||
+	    ioctl(fd, SIOCGIFTXQLEN, &named) < 0)
+		return DRAIN_MAX;
+	return (unsigned int)named.ifr_qlen;
+}
+
+/*
+ * What waits in the tap was for the driver before; this one may not understand it. What comes
+ * meanwhile may be lost, but doesn't keep us here.
+ */
+static void drain(struct tap *tap)
+{
+	struct virtio_net_hdr_v1_hash start; /* the rest of a packet is cut off */
+	const struct iovec iov = {&start, sizeof(start)};
+	const unsigned int length = queue_length(tap);
 
 	for (unsigned int i = 0; i < tap->n_queues; i++) {
-		for (int n = 0; n < DRAIN_MAX && read(tap->fds[i], start, sizeof(start)) > 0; n++)
-			;
+		for (unsigned int n = 0; n < length; n++) {
+			if (tap_receive(&tap->backend, i, &iov, 1) <= 0)
+				break;
+		}
 	}
 }
 
@@ -176,19 +215,44 @@ static int tap_fd(const struct net_backend *backend, unsigned int queue)
 	return ((const struct tap *)backend)->fds[queue];
 }
 
-static ssize_t tap_receive(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
-			   unsigned int n)
+/*
+ * The kernel refuses a packet with an hdr_len that is too small or beyond its end; but that is a
+ * hint, not to be relied on (5.1.6.2.2), and 0 is none. -EINVAL if the packet was refused for
+ * another reason.
+ */
+static ssize_t send_without_hdr_len(const struct tap *tap, unsigned int queue,
+				    const struct iovec *iov, unsigned int n)
 {
-	ssize_t ret = readv(((struct tap *)backend)->fds[queue], iov, (int)n);
+	struct virtio_net_hdr_v1_hash header;
+	struct iovec pieces[IOV_MAX];
+	ssize_t ret;
 
+	pieces[0] = (struct iovec){&header, 0};
+	/* Of each piece what is left after the driver's header, if only 0 bytes. */
+	for (unsigned int i = 0; i < n; i++) {
+		size_t missing = (size_t)tap->header_size - pieces[0].iov_len;
+		size_t part = iov[i].iov_len < missing ? iov[i].iov_len : missing;
+		uint8_t *from = iov[i].iov_base;
+
+		memcpy((uint8_t *)&header + pieces[0].iov_len, from, part);
+		pieces[0].iov_len += part;
+		pieces[i + 1] = (struct iovec){from + part, iov[i].iov_len - part};
+	}
+	if (pieces[0].iov_len < (size_t)tap->header_size || !header.hdr.hdr_len)
+		return -EINVAL;
+	header.hdr.hdr_len = 0;
+	ret = writev(tap->fds[queue], pieces, (int)n + 1);
 	return ret < 0 ? -errno : ret;
 }
 
 static ssize_t tap_send(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
 			unsigned int n)
 {
-	ssize_t ret = writev(((struct tap *)backend)->fds[queue], iov, (int)n);
+	const struct tap *tap = (const struct tap *)backend;
+	ssize_t ret = writev(tap->fds[queue], iov, (int)n);
 
+	if (ret < 0 && errno == EINVAL)
+		return send_without_hdr_len(tap, queue, iov, n);
 	return ret < 0 ? -errno : ret;
 }
 
@@ -270,6 +334,17 @@ static int explain_attach(const char *name, unsigned int queue_pairs, const stru
 	}
 }
 
+/* The kernel wants to hear which kind of tap it is; tap_info_get() may not have found that out. */
+static int set_interface(int fd, struct ifreq *ifr)
+{
+	int ret = ioctl(fd, TUNSETIFF, ifr);
+
+	if (ret == 0 || errno != EINVAL || ifr->ifr_flags & IFF_MULTI_QUEUE)
+		return ret;
+	ifr->ifr_flags |= IFF_MULTI_QUEUE;
+	return ioctl(fd, TUNSETIFF, ifr);
+}
+
 /* Attach one more queue to the existing tap that @ifr names. */
 static int attach(struct tap *tap, struct ifreq *ifr, unsigned int queue_pairs,
 		  const struct tap_info *info, struct error *err)
@@ -279,7 +354,7 @@ static int attach(struct tap *tap, struct ifreq *ifr, unsigned int queue_pairs,
 	if (fd < 0)
 		return fd;
 	tap->fds[tap->n_queues++] = fd;
-	if (ioctl(fd, TUNSETIFF, ifr) < 0)
+	if (set_interface(fd, ifr) < 0)
 		return explain_attach(ifr->ifr_name, queue_pairs, info, err);
 	tap->attached++;
 	return 0;
@@ -350,12 +425,22 @@ static struct tap *allocate(unsigned int queue_pairs)
 	return tap;
 }
 
+/* With a limit, as its opener may have set, EPOLLOUT doesn't always follow EAGAIN. */
+static int unlimit_send_buffer(const struct tap *tap)
+{
+	int size = INT_MAX;
+
+	return ioctl(tap->fds[0], TUNSETSNDBUF, &size) < 0 ? -errno : 0;
+}
+
 /* All queues of @tap are attached, or that failed with @ret: a backend, or nothing is left. */
 static int finish(struct tap *tap, const char *name, int ret, struct net_backend **backend,
 		  struct error *err)
 {
 	if (!ret && set_header_size(tap, sizeof(struct virtio_net_hdr_v1)) < 0)
 		ret = error_errno(err, "%s: setting the size of the virtio-net header", name);
+	if (!ret && unlimit_send_buffer(tap) < 0)
+		ret = error_errno(err, "%s: setting the size of the send buffer", name);
 	if (ret) {
 		tap_destroy(&tap->backend);
 		return ret;

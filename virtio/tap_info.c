@@ -106,7 +106,7 @@ int tap_info_get(const char *name, struct tap_info *info)
 
 	*info = (struct tap_info){0};
 	if (!request.link.ifi_index)
-		return -ENODEV;
+		return -errno;
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (fd < 0 || send(fd, &request, sizeof(request), 0) < 0)
 		return -errno;

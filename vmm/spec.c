@@ -128,19 +128,23 @@ int spec_size(const char *option, const char *text, uint64_t *bytes, struct erro
 	return 0;
 }
 
+/* Six times two hex digits, with colons between. */
+static bool parse_mac(const char *text, uint8_t mac[6])
+{
+	for (int i = 0; i < 6; i++, text += 3) {
+		if (!isxdigit((unsigned char)text[0]) || !isxdigit((unsigned char)text[1]) ||
+		    text[2] != (i < 5 ? ':' : '\0'))
+			return false;
+		mac[i] = (uint8_t)strtoul(text, NULL, 16);
+	}
+	return true;
+}
+
 int spec_mac(const char *option, const char *text, uint8_t mac[6], struct error *err)
 {
-	unsigned int bytes[6];
-	int len = 0;
-
-	if (strlen(text) != 17 ||
-	    sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &bytes[0], &bytes[1], &bytes[2], &bytes[3],
-		   &bytes[4], &bytes[5], &len) != 6 ||
-	    len != 17)
+	if (!parse_mac(text, mac))
 		return error_usage(err, "%s: '%s' is not a MAC address like 02:00:00:00:00:01",
 				   option, text);
-	for (int i = 0; i < 6; i++)
-		mac[i] = (uint8_t)bytes[i];
 	if (mac[0] & 1)
 		return error_usage(err,
 				   "%s: '%s' is a multicast address; the first byte must be even",

@@ -148,6 +148,19 @@ START_TEST(short_message)
 }
 END_TEST
 
+/* No more than that: it isn't the end of the connection. */
+START_TEST(empty_message)
+{
+	struct packet got;
+
+	ck_assert_int_eq(send(ends[1], "", 0, 0), 0);
+	put(0, 0);
+	ck_assert_int_eq(receive(&got), 1);
+	ck_assert_int_eq(receive(&got), sizeof(got));
+	ck_assert_int_eq(receive(&got), -EAGAIN);
+}
+END_TEST
+
 START_TEST(no_room)
 {
 	struct packet packet = {.header.flags = 0};
@@ -170,6 +183,22 @@ START_TEST(peer_gone)
 	ends[1] = -1;
 	ck_assert_int_eq(receive(&packet), -EPIPE);
 	ck_assert_int_eq(backend->ops->send(backend, 0, &iov, 1), -EPIPE);
+}
+END_TEST
+
+/* What the peer sent before it left still comes, though it hasn't read all of ours. */
+START_TEST(peer_gone_with_packets_between)
+{
+	struct packet packet = {.header.flags = 0};
+	const struct iovec iov = {&packet, sizeof(packet)};
+
+	ck_assert_int_eq(backend->ops->send(backend, 0, &iov, 1), sizeof(packet));
+	put(0, 0);
+	close(ends[1]);
+	ends[1] = -1;
+	ck_assert_int_eq(receive(&packet), 1); /* that is the kernel's ECONNRESET */
+	ck_assert_int_eq(receive(&packet), sizeof(packet));
+	ck_assert_int_eq(receive(&packet), -EPIPE);
 }
 END_TEST
 
@@ -215,8 +244,10 @@ static Suite *make_suite(void)
 	tcase_add_test(pair, receives);
 	tcase_add_test(pair, offloads_that_were_not_accepted);
 	tcase_add_test(pair, short_message);
+	tcase_add_test(pair, empty_message);
 	tcase_add_test(pair, no_room);
 	tcase_add_test(pair, peer_gone);
+	tcase_add_test(pair, peer_gone_with_packets_between);
 	suite_add_tcase(suite, pair);
 	tcase_add_test(others, datagrams);
 	tcase_add_test(others, refused);

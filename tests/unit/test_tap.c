@@ -4,24 +4,30 @@
 
 #include <arpa/inet.h>
 #include <check.h>
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/ethtool.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -276,6 +282,58 @@ START_TEST(interface_up)
 }
 END_TEST
 
+/* Let socket() fail with EPERM for netlink, as where xvmm is confined. */
+static void deny_netlink(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_NETLINK, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = {sizeof(filter) / sizeof(filter[0]), filter};
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+}
+
+/* Without being told it finds out which kind of tap it is. */
+START_TEST(without_netlink)
+{
+	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	deny_netlink();
+	assert_error("tap9", -ENODEV,
+		     "tap9: no such network interface; try: ip tuntap add tap9 mode tap && "
+		     "ip link set tap9 up");
+	assert_error("lo", -EINVAL, "lo: it is not a tap device");
+	for (unsigned int n = 1; n <= 2; n++) {
+		if (tap_create("many0", n, &logger, &backend, &err))
+			ck_abort_msg("%u queues: %s", n, err.text);
+		backend->ops->destroy(backend);
+		backend = NULL;
+	}
+	create();
+}
+END_TEST
+
+/* No descriptor is left, which isn't that the interface is missing. */
+START_TEST(no_descriptors)
+{
+	struct rlimit before, none;
+	int ret;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){0, before.rlim_max};
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ret = tap_create("tap0", 1, &logger, &backend, &err);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(ret, -EMFILE);
+	ck_assert_ptr_nonnull(strstr(err.text, "Too many open files"));
+}
+END_TEST
+
 /* --- what it is set to --- */
 
 static const char *tap_name = "tap0";
@@ -421,6 +479,81 @@ START_TEST(sends)
 }
 END_TEST
 
+/* 5.1.6.2.2: a hint. The kernel refuses one that can't be; the packet goes none the less. */
+static const uint16_t hdr_lens[] = {0, 1, ETH_HLEN - 1, ETH_HLEN, FRAME, FRAME + 1, UINT16_MAX};
+
+START_TEST(sends_with_any_hdr_len)
+{
+	FD_CLEANUP int fd = packet_socket();
+	struct virtio_net_hdr_v1_hash header = {.hdr.hdr_len = htole16(hdr_lens[_i])};
+	uint8_t packet[sizeof(header) + FRAME], got[2 * FRAME];
+	const uint64_t features[] = {0, BIT(VIRTIO_NET_F_HASH_REPORT)};
+
+	create();
+	for (size_t i = 0; i < 2; i++) {
+		const size_t size = i ? sizeof(header) : HEADER;
+		const struct iovec whole[] = {{packet, size + FRAME}};
+		const struct iovec apart[] = {{packet, size}, {packet + size, FRAME}};
+		/* The header ends within a piece. */
+		const struct iovec pieces[] = {{packet, 5},
+					       {packet + 5, 0},
+					       {packet + 5, size + 10},
+					       {packet + size + 15, FRAME - 15}};
+
+		ck_assert_int_eq(backend->ops->set_features(backend, features[i]), 0);
+		memcpy(packet, &header, size);
+		memcpy(packet + size, frame, FRAME);
+		ck_assert_int_eq(backend->ops->send(backend, 0, whole, 1), (ssize_t)size + FRAME);
+		ck_assert_int_eq(backend->ops->send(backend, 0, apart, 2), (ssize_t)size + FRAME);
+		ck_assert_int_eq(backend->ops->send(backend, 0, pieces, 4), (ssize_t)size + FRAME);
+		for (int sent = 0; sent < 3; sent++) {
+			wait_for(fd, POLLIN);
+			ck_assert_int_eq(read(fd, got, sizeof(got)), FRAME);
+			ck_assert_mem_eq(got, frame, FRAME);
+		}
+		/* It is the driver's memory. */
+		ck_assert_mem_eq(packet, &header, size);
+	}
+}
+END_TEST
+
+/* As many pieces as a backend is given, in a system call that takes IOV_MAX. */
+START_TEST(sends_many_pieces_with_bad_hdr_len)
+{
+	FD_CLEANUP int fd = packet_socket();
+	const struct virtio_net_hdr_v1 header = {.hdr_len = UINT16_MAX};
+	uint8_t packet[HEADER + IOV_MAX], got[2 * IOV_MAX];
+	struct iovec iov[IOV_MAX - 1];
+
+	create();
+	memcpy(packet, &header, HEADER);
+	memset(packet + HEADER, 0x5a, IOV_MAX);
+	memcpy(packet + HEADER, frame, FRAME);
+	iov[0] = (struct iovec){packet, HEADER + 1};
+	for (int i = 1; i < IOV_MAX - 1; i++)
+		iov[i] = (struct iovec){packet + HEADER + i, 1};
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, IOV_MAX - 1), HEADER + IOV_MAX - 1);
+	wait_for(fd, POLLIN);
+	ck_assert_int_eq(read(fd, got, sizeof(got)), IOV_MAX - 1);
+	ck_assert_mem_eq(got, packet + HEADER, IOV_MAX - 1);
+}
+END_TEST
+
+/* Too short for a header in front of it, or wrong in other ways. */
+START_TEST(does_not_send)
+{
+	struct virtio_net_hdr_v1 header = {.hdr_len = 1};
+	const struct iovec iov[] = {{&header, HEADER}, {frame, ETH_HLEN - 1}, {frame, FRAME}};
+
+	create();
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 1), -EINVAL);
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 2), -EINVAL);
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov + 1, 1), -EINVAL);
+	header.gso_type = 0x7f;
+	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 3), -EINVAL);
+}
+END_TEST
+
 static bool is_ours(const uint8_t *ethernet)
 {
 	return ethernet[12] == ETHERTYPE >> 8 && ethernet[13] == (ETHERTYPE & 0xff);
@@ -493,6 +626,19 @@ START_TEST(adopted)
 }
 END_TEST
 
+/* Whatever it was limited to by who opened it. */
+START_TEST(send_buffer)
+{
+	FD_CLEANUP int fd = attached(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+	int size;
+
+	ck_assert_int_eq(ioctl(fd, TUNSETSNDBUF, &(int){1}), 0);
+	ck_assert_msg(tap_adopt(fd, &backend, &err) == 0, "%s", err.text);
+	ck_assert_int_eq(ioctl(fd, TUNGETSNDBUF, &size), 0);
+	ck_assert_int_eq(size, INT_MAX);
+}
+END_TEST
+
 START_TEST(not_adopted)
 {
 	FD_CLEANUP int file = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -541,6 +687,69 @@ START_TEST(offloads_of_another_driver)
 		ck_assert_int_gt(backend->ops->receive(backend, 0, in, 2), 0);
 	while (!is_ours(got));
 	ck_assert_uint_eq(header.flags, 0);
+}
+END_TEST
+
+static void set_queue_length(int length)
+{
+	struct ifreq ifr = request("tap0", 0);
+	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	ifr.ifr_qlen = length;
+	ck_assert_int_eq(ioctl(fd, SIOCSIFTXQLEN, &ifr), 0);
+}
+
+/* So many packets wait for a driver that accepts what the next one doesn't. */
+static void fill_queue(int fd, int n)
+{
+	struct virtio_net_hdr_v1 header;
+	uint8_t got[2 * FRAME];
+	struct iovec iov[] = {{&header, HEADER}, {got, sizeof(got)}};
+
+	ck_assert_int_eq(backend->ops->set_features(backend, BIT(VIRTIO_NET_F_GUEST_CSUM)), 0);
+	pass_frame(fd, iov, 2, got);
+	for (int i = 0; i < n; i++)
+		ck_assert_int_eq(write(fd, frame, ETH_HLEN), ETH_HLEN);
+}
+
+static void assert_no_frame(void)
+{
+	struct virtio_net_hdr_v1 header;
+	uint8_t got[2 * FRAME];
+	struct iovec iov[] = {{&header, HEADER}, {got, sizeof(got)}};
+
+	/* The kernel may send something of its own. */
+	while (backend->ops->receive(backend, 0, iov, 2) > 0)
+		ck_assert(!is_ours(got));
+}
+
+/* However many may wait. */
+START_TEST(drains_a_long_queue)
+{
+	FD_CLEANUP int fd = packet_socket();
+
+	create();
+	set_queue_length(70000);
+	fill_queue(fd, 70000);
+	ck_assert_int_eq(backend->ops->set_features(backend, 0), 0);
+	assert_no_frame();
+}
+END_TEST
+
+/* There is another of that name where we are. */
+START_TEST(drains_a_tap_of_another_namespace)
+{
+	FD_CLEANUP int namespace = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	FD_CLEANUP int fd = packet_socket();
+
+	create();
+	fill_queue(fd, 100);
+	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
+	ck_assert_int_eq(make("tap0", IFF_TAP, -1), 0);
+	set_queue_length(10);
+	ck_assert_int_eq(backend->ops->set_features(backend, 0), 0);
+	assert_no_frame();
+	ck_assert_int_eq(setns(namespace, CLONE_NEWNET), 0);
 }
 END_TEST
 
@@ -633,6 +842,26 @@ START_TEST(receives_with_a_longer_header)
 }
 END_TEST
 
+/* What the tap can't pass on, here for lack of room for its header: dropped, and no end. */
+START_TEST(drops_what_it_cannot_pass_on)
+{
+	FD_CLEANUP int fd = packet_socket();
+	struct virtio_net_hdr_v1 header;
+	uint8_t got[2 * FRAME];
+	struct iovec iov[] = {{&header, HEADER}, {got, sizeof(got)}}, small = {&header, HEADER - 1};
+	ssize_t ret;
+
+	create();
+	pass_frame(fd, iov, 2, got);
+	ck_assert_int_eq(write(fd, frame, FRAME), FRAME);
+	ck_assert_int_eq(backend->ops->receive(backend, 0, &small, 1), 1);
+	do
+		ret = backend->ops->receive(backend, 0, &small, 1);
+	while (ret == 1);
+	ck_assert_int_eq(ret, -EAGAIN);
+}
+END_TEST
+
 START_TEST(nothing_to_receive)
 {
 	struct virtio_net_hdr_v1 header;
@@ -698,13 +927,22 @@ int main(void)
 	tcase_add_test(tc, no_permission);
 	tcase_add_test(tc, interface_down);
 	tcase_add_test(tc, interface_up);
+	tcase_add_test(tc, without_netlink);
+	tcase_add_test(tc, no_descriptors);
 	tcase_add_test(tc, adopted);
+	tcase_add_test(tc, send_buffer);
 	tcase_add_test(tc, not_adopted);
 	tcase_add_test(tc, header_size);
 	tcase_add_test(tc, offloads);
 	tcase_add_test(tc, sends);
+	tcase_add_loop_test(tc, sends_with_any_hdr_len, 0, 7);
+	tcase_add_test(tc, sends_many_pieces_with_bad_hdr_len);
+	tcase_add_test(tc, does_not_send);
 	tcase_add_test(tc, receives);
 	tcase_add_test(tc, offloads_of_another_driver);
+	tcase_add_test(tc, drains_a_long_queue);
+	tcase_add_test(tc, drains_a_tap_of_another_namespace);
+	tcase_add_test(tc, drops_what_it_cannot_pass_on);
 	tcase_add_test(tc, nothing_to_receive);
 	tcase_add_test(tc, several_queues);
 	tcase_add_test(tc, one_queue_of_many);
