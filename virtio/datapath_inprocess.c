@@ -237,6 +237,7 @@ static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 	if (ret)
 		return ret;
 	dp->features = features;
+	dp->link_up = true;
 	dp->filters = false;
 	dp->steers = false;
 	dp->reports = accepted(dp, VIRTIO_NET_F_HASH_REPORT);
@@ -267,6 +268,18 @@ static void settings_end(struct inprocess *dp)
 		pthread_rwlock_unlock(&dp->workers[i].settings);
 	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++)
 		inprocess_ring_wake(&dp->workers[i]);
+}
+
+static int inprocess_set_link(struct datapath *datapath, bool up)
+{
+	struct inprocess *dp = (struct inprocess *)datapath;
+
+	settings_begin(dp);
+	dp->link_up = up;
+	for (unsigned int pair = 0; !up && pair < dp->queue_pairs; pair++)
+		forget_pending(dp, pair);
+	settings_end(dp);
+	return 0;
 }
 
 static int inprocess_set_filter(struct datapath *datapath, const struct net_filter *filter)
@@ -379,6 +392,7 @@ static const struct datapath_ops inprocess_ops = {
 	.set_features = inprocess_set_features,
 	.start_ring = inprocess_start_ring,
 	.stop_ring = inprocess_stop_ring,
+	.set_link = inprocess_set_link,
 	.set_filter = inprocess_set_filter,
 	.set_queue_pairs = inprocess_set_queue_pairs,
 	.set_rss = inprocess_set_rss,

@@ -176,7 +176,7 @@ static bool send_packet(struct ring_worker *worker, const struct ring_chain *cha
 	unsigned int n = chain->n_out;
 
 	/* Too short for a header, or refused by the backend: the packet is lost, as on a wire. */
-	if (chain->out_len < worker->dp->format.header_size)
+	if (!worker->dp->link_up || chain->out_len < worker->dp->format.header_size)
 		return true;
 	if (n > IOV_MAX) {
 		if (chain->out_len > NET_PACKET_MAX)
@@ -304,6 +304,20 @@ static enum progress receive(struct ring_worker *worker)
 	return UNFINISHED;
 }
 
+/* The link is down: what comes is lost, whether there are buffers for it or not. */
+static enum progress discard(const struct ring_worker *worker)
+{
+	struct net_backend *backend = worker->dp->backend;
+	struct virtio_net_hdr_v1_hash header; /* no backend needs more room */
+	struct iovec iov = {&header, sizeof(header)};
+
+	for (int i = 0; i < BATCH && !stopping(worker); i++) {
+		if (backend->ops->receive(backend, worker->index / 2, &iov, 1) <= 0)
+			return NEEDS_BACKEND;
+	}
+	return UNFINISHED;
+}
+
 /* --- receive-side scaling --- */
 
 static void tell_broken(struct ring_worker *worker)
@@ -400,6 +414,8 @@ static enum progress work(struct ring_worker *worker)
 		return transmit(worker);
 	if (worker->index / 2 >= dp->receiving)
 		return NEEDS_BACKEND;
+	if (!dp->link_up)
+		return discard(worker);
 	return dp->steers ? receive_and_steer(worker) : receive(worker);
 }
 

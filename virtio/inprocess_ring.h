@@ -76,9 +76,10 @@ struct inprocess {
 	 * written while all are.
 	 */
 	unsigned int receiving; /* how many pairs receive */
-	bool filters;		/* some packets are not wanted */
-	bool steers;		/* packets may be for other rings */
-	bool reports;		/* the header has a hash */
+	bool link_up;
+	bool filters; /* some packets are not wanted */
+	bool steers;  /* packets may be for other rings */
+	bool reports; /* the header has a hash */
 	struct net_window_format format;
 	struct net_filter filter;
 	struct net_rss rss;

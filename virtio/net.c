@@ -86,6 +86,14 @@ static void net_read_config(struct virtio_device *dev, size_t offset, void *data
 	pthread_mutex_unlock(&net->config_lock);
 }
 
+/* Let the datapath know what the link is like: it begins with the link up. */
+static int apply_link(const struct net *net)
+{
+	struct datapath *dp = net->datapath;
+
+	return dp->ops->set_link ? dp->ops->set_link(dp, net->link_up) : 0;
+}
+
 void virtio_net_set_link(struct virtio_device *dev, bool up)
 {
 	struct net *net = (struct net *)dev;
@@ -93,8 +101,7 @@ void virtio_net_set_link(struct virtio_device *dev, bool up)
 	pthread_mutex_lock(&dev->lock);
 	if (net->link_up != up) {
 		net->link_up = up;
-		if (atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK &&
-		    net_ctrl_apply_filter(net))
+		if (atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK && apply_link(net))
 			log_warning(dev->log, "%s: the datapath does not take the link's state",
 				    dev->name);
 		set_status(net, up ? VIRTIO_NET_S_LINK_UP : 0, up ? 0 : VIRTIO_NET_S_LINK_UP, true);
@@ -254,6 +261,8 @@ static int net_start(struct virtio_device *dev)
 	struct net *net = (struct net *)dev;
 	int ret = net->datapath->ops->set_features(net->datapath, dev->accepted);
 
+	if (!ret && !net->link_up)
+		ret = apply_link(net);
 	return ret ? ret : net_ctrl_apply(net);
 }
 

@@ -83,22 +83,9 @@ static bool take_le64(struct command *cmd, uint64_t *to)
 
 static int apply_filter(const struct net *net, const struct net_filter *filter)
 {
-	static const struct net_filter nothing = {
-		.active = true,
-		.nouni = true,
-		.nomulti = true,
-		.nobcast = true,
-	};
 	struct datapath *dp = net->datapath;
 
-	if (!dp->ops->set_filter)
-		return 0;
-	return dp->ops->set_filter(dp, net->link_up ? filter : &nothing);
-}
-
-int net_ctrl_apply_filter(struct net *net)
-{
-	return apply_filter(net, &net->ctrl.filter);
+	return dp->ops->set_filter ? dp->ops->set_filter(dp, filter) : 0;
 }
 
 static bool set_filter(struct net *net, const struct net_filter *filter)
@@ -505,8 +492,8 @@ int net_ctrl_apply(struct net *net)
 	int ret = 0;
 
 	/* A datapath begins with no filter, one pair, no RSS, all offloads and no coalescing. */
-	if (ctrl->filter.active || ctrl->filter.vlan_active || !net->link_up)
-		ret = net_ctrl_apply_filter(net);
+	if (ctrl->filter.active || ctrl->filter.vlan_active)
+		ret = apply_filter(net, &ctrl->filter);
 	if (!ret && ctrl->pairs != 1)
 		ret = apply_pairs(net, ctrl->pairs);
 	if (!ret && (ctrl->rss.table_size || ctrl->rss.hash_types))

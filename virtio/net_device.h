@@ -107,9 +107,6 @@ void net_ctrl_reset(struct net *net);
  */
 int net_ctrl_apply(struct net *net);
 
-/* Let the datapath filter by what the driver has commanded and by whether the link is up. */
-int net_ctrl_apply_filter(struct net *net);
-
 /* A queue of packets is about to be served (again): it interrupts as its direction does. */
 void net_ctrl_queue_starts(struct net *net, unsigned int index);
 

@@ -1466,6 +1466,72 @@ START_TEST(switches_offloads)
 }
 END_TEST
 
+/* While the link is down packets are lost in both directions; buffers or not. */
+START_TEST(link_down_receives_nothing)
+{
+	uint32_t len;
+
+	start_rx(MRG_RXBUF, 64);
+	buffer_at(0, 0, 20);
+	expose(RX);
+	write_frame(0, 1, 0);
+	wait_received(fake.wire); /* and waits for buffers */
+	ck_assert_int_eq(dp->ops->set_link(dp, false), 0);
+	for (int i = 0; i < 200; i++)
+		write_frame(0, 2, 0);
+	wait_received(fake.wire);
+	for (uint16_t i = 1; i < 5; i++)
+		buffer_at(i, i * 1000ULL, 1000);
+	expose(RX);
+	write_frame(0, 3, 0);
+	wait_received(fake.wire);
+	assert_idle();
+	if (_i) {
+		ck_assert_int_eq(dp->ops->set_link(dp, true), 0);
+	} else {
+		/* For the next driver it is up until told otherwise. */
+		ring_stop(RX);
+		start_rx(MRG_RXBUF, 64);
+		for (uint16_t i = 0; i < 2; i++)
+			buffer_at(i, i * 1000ULL, i ? 1000 : 20);
+		expose(RX);
+	}
+	write_frame(0, 4, 0);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(((uint8_t *)data(RX, 0))[HEADER + 5], 4);
+	ck_assert_uint_eq(next_used(RX, &len), 1);
+	ring_stop(RX);
+}
+END_TEST
+
+START_TEST(link_down_sends_nothing)
+{
+	const int small = 4096;
+	uint32_t len, sends;
+
+	ck_assert_int_eq(setsockopt(fake.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	start_tx(0, 256);
+	fill_wire(256);
+	/* What waits for room is lost, too. */
+	ck_assert_int_eq(dp->ops->set_link(dp, false), 0);
+	sends = fake.sends;
+	for (uint32_t i = 0; i < 256; i++)
+		ck_assert_uint_eq(next_used(TX, &len), i);
+	send_numbered(0, 1000);
+	expose(TX);
+	ck_assert_uint_eq(next_used(TX, &len), 0);
+	ck_assert_uint_eq(fake.sends, sends);
+	ck_assert_int_eq(dp->ops->set_link(dp, true), 0);
+	while (!quiet(fake.wire, 0))
+		ck_assert_uint_lt(wire_number(), 256);
+	send_numbered(1, 1001);
+	expose(TX);
+	ck_assert_uint_eq(wire_number(), 1001);
+	next_used(TX, &len);
+	ring_stop(TX);
+}
+END_TEST
+
 /* --- several pairs of rings --- */
 
 static void start_four(uint64_t accepted, uint16_t size)
@@ -1581,6 +1647,11 @@ START_TEST(steers_by_hash)
 	ck_assert_uint_eq(next_used(6, &len), next[6]);
 	/* The filter counts here, too. */
 	ck_assert_int_eq(dp->ops->set_filter(dp, &to_us), 0);
+	/* And the link. */
+	ck_assert_int_eq(dp->ops->set_link(dp, false), 0);
+	write_frame(0, 1, 5);
+	wait_received(fake.wires[0]);
+	ck_assert_int_eq(dp->ops->set_link(dp, true), 0);
 	while (ring_of(++port) != ring_of(5))
 		;
 	write_frame(0, 2, port);
@@ -2267,6 +2338,8 @@ int main(void)
 	tcase_add_test(settings, reports_hashes);
 	tcase_add_test(settings, hash_makes_the_header_longer);
 	tcase_add_test(settings, switches_offloads);
+	tcase_add_loop_test(settings, link_down_receives_nothing, 0, 2);
+	tcase_add_test(settings, link_down_sends_nothing);
 	tcase_add_test(settings, interrupts_after_packets);
 	tcase_add_loop_test(settings, interrupts_after_time, 0, 2);
 	tcase_add_loop_test(settings, coalescing_changes, 0, 4);
