@@ -40,7 +40,10 @@ struct datapath_ops {
 	/* How many pairs of rings it can serve at the same time. NULL: one. */
 	unsigned int (*max_queue_pairs)(const struct datapath *dp);
 
-	/* What the driver accepted; before the first ring starts. 0 or a negative errno. */
+	/*
+	 * What the driver accepted; before the first ring starts. 0, or a negative errno if no
+	 * packet can be moved like that: rings can be started then, but only with the link down.
+	 */
 	int (*set_features)(struct datapath *dp, uint64_t features);
 
 	/*

@@ -230,13 +230,11 @@ static int set_receiving(struct inprocess *dp, unsigned int n)
 static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 {
 	struct inprocess *dp = (struct inprocess *)datapath;
-	int ret = dp->backend->ops->set_features(dp->backend, features);
+	int ret;
 
-	if (!ret)
-		ret = set_receiving(dp, 1);
-	if (ret)
-		return ret;
+	/* Rings are the driver's, whatever the backend says. */
 	dp->features = features;
+	dp->receiving = 1;
 	dp->link_up = true;
 	dp->filters = false;
 	dp->steers = false;
@@ -252,7 +250,8 @@ static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 		dp->workers[i].coalescing = (struct coalescing){0};
 	for (unsigned int pair = 0; pair < dp->queue_pairs; pair++)
 		forget_pending(dp, pair);
-	return 0;
+	ret = dp->backend->ops->set_features(dp->backend, features);
+	return ret ? ret : set_receiving(dp, 1);
 }
 
 /* Between these two no thread handles a packet; after them each looks at what has changed. */

@@ -86,12 +86,24 @@ static void net_read_config(struct virtio_device *dev, size_t offset, void *data
 	pthread_mutex_unlock(&net->config_lock);
 }
 
-/* Let the datapath know what the link is like: it begins with the link up. */
+static bool link_is_up(const struct net *net)
+{
+	return net->link_up && !net->failed;
+}
+
+static void set_link_status(struct net *net, bool tell)
+{
+	bool up = link_is_up(net);
+
+	set_status(net, up ? VIRTIO_NET_S_LINK_UP : 0, up ? 0 : VIRTIO_NET_S_LINK_UP, tell);
+}
+
+/* Let the datapath know what the link is like. */
 static int apply_link(const struct net *net)
 {
 	struct datapath *dp = net->datapath;
 
-	return dp->ops->set_link ? dp->ops->set_link(dp, net->link_up) : 0;
+	return dp->ops->set_link ? dp->ops->set_link(dp, link_is_up(net)) : 0;
 }
 
 void virtio_net_set_link(struct virtio_device *dev, bool up)
@@ -104,7 +116,7 @@ void virtio_net_set_link(struct virtio_device *dev, bool up)
 		if (atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK && apply_link(net))
 			log_warning(dev->log, "%s: the datapath does not take the link's state",
 				    dev->name);
-		set_status(net, up ? VIRTIO_NET_S_LINK_UP : 0, up ? 0 : VIRTIO_NET_S_LINK_UP, true);
+		set_link_status(net, true);
 	}
 	pthread_mutex_unlock(&dev->lock);
 }
@@ -254,6 +266,27 @@ static void net_negotiated(struct virtio_device *dev)
 	net_ctrl_reset(net);
 	net_set_mac(net, net->mac);
 	net_clear_announce(net);
+	net->failed = false;
+	set_link_status(net, false);
+}
+
+/*
+ * No packet can pass, but all else goes on: Linux waits for the answer to a command for ever, with
+ * a lock held that all its network devices need.
+ */
+static int start_failed(struct net *net, int code)
+{
+	if (!net->datapath->ops->set_link)
+		return code;
+	if (!net->failed_told)
+		log_warning(net->dev.log,
+			    "%s: its backend fails: %s; the link is down until the guest resets "
+			    "the device",
+			    net->id, strerror(-code));
+	net->failed_told = true;
+	net->failed = true;
+	set_link_status(net, true);
+	return apply_link(net);
 }
 
 static int net_start(struct virtio_device *dev)
@@ -261,9 +294,12 @@ static int net_start(struct virtio_device *dev)
 	struct net *net = (struct net *)dev;
 	int ret = net->datapath->ops->set_features(net->datapath, dev->accepted);
 
+	/* A datapath begins with the link up. */
 	if (!ret && !net->link_up)
 		ret = apply_link(net);
-	return ret ? ret : net_ctrl_apply(net);
+	if (!ret)
+		ret = net_ctrl_apply(net);
+	return ret ? start_failed(net, ret) : 0;
 }
 
 static int net_start_queue(struct virtio_device *dev, unsigned int index)

@@ -40,8 +40,10 @@ struct net {
 	char id[32];
 	unsigned int max_pairs; /* of queues, if MQ or RSS is negotiated */
 	uint16_t queue_size;
-	uint8_t mac[6]; /* before the driver sets another */
-	bool link_up;
+	uint8_t mac[6];	  /* before the driver sets another */
+	bool link_up;	  /* as virtio_net_set_link() has it */
+	bool failed;	  /* the datapath can't move packets for this driver: as if it were down */
+	bool failed_told; /* the log has it */
 
 	/*
 	 * Little-endian, as the driver reads it. A reader holds the lock for one access, a writer

@@ -1532,6 +1532,44 @@ START_TEST(link_down_sends_nothing)
 }
 END_TEST
 
+/* A backend that doesn't work any more: rings are served all the same, as the driver knows them. */
+START_TEST(backend_refuses_features)
+{
+	struct vring_desc *table = memory_translate(&mem, gpa(TABLES_AT), 4096);
+	uint32_t len;
+
+	accept_features(0);
+	features = INDIRECT;
+	fake.refuses = -EBADFD;
+	ck_assert_int_eq(dp->ops->set_features(dp, features), -EBADFD);
+	ck_assert_int_eq(dp->ops->set_link(dp, false), 0);
+	atomic_store(&fake.receive_error, -EBADFD);
+	for (int ring = RX; ring <= TX; ring++) {
+		ring_init(ring, 8, 0);
+		ring_begin(ring);
+	}
+	buffer_at(0, 0, 1000);
+	expose(RX);
+	driver_fill_desc(&table[0], data_at(TX, 0), 100, 0, 0);
+	driver_fill_desc(&rings[TX].desc[4], TABLES_AT, 16, VRING_DESC_F_INDIRECT, 0);
+	driver_add(&rings[TX], 4);
+	expose(TX);
+	ck_assert_uint_eq(next_used(TX, &len), 4);
+	ck_assert_ptr_null(atomic_load(&broken[TX]));
+	ck_assert_uint_eq(fake.sends, 0);
+	assert_idle();
+	ring_stop(RX);
+	ring_stop(TX);
+	fake.refuses = 0;
+	atomic_store(&fake.receive_error, 0);
+	start_tx(0, 8);
+	send_numbered(0, 7);
+	expose(TX);
+	ck_assert_uint_eq(wire_number(), 7);
+	ring_stop(TX);
+}
+END_TEST
+
 /* --- several pairs of rings --- */
 
 static void start_four(uint64_t accepted, uint16_t size)
@@ -2340,6 +2378,7 @@ int main(void)
 	tcase_add_test(settings, switches_offloads);
 	tcase_add_loop_test(settings, link_down_receives_nothing, 0, 2);
 	tcase_add_test(settings, link_down_sends_nothing);
+	tcase_add_test(settings, backend_refuses_features);
 	tcase_add_test(settings, interrupts_after_packets);
 	tcase_add_loop_test(settings, interrupts_after_time, 0, 2);
 	tcase_add_loop_test(settings, coalescing_changes, 0, 4);

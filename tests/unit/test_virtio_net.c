@@ -1281,6 +1281,48 @@ START_TEST(link_state)
 }
 END_TEST
 
+/* The device goes on without its backend: a driver must not wait for its control queue in vain. */
+START_TEST(backend_fails)
+{
+	if (_i)
+		fake.failing = 1; /* the filter */
+	else
+		fake.set_features_result = -EBADFD;
+	run(own | everything | controls);
+	ck_assert_uint_eq(dev->status, RUNNING);
+	ck_assert_ptr_nonnull(strstr(message, "net0: "));
+	ck_assert_ptr_nonnull(strstr(message, strerror(_i ? EIO : EBADFD)));
+	ck_assert_uint_eq(config_status(), 0);
+	ck_assert_uint_eq(fd_eventfd_drain(dev->config_call_fd), 1);
+	ck_assert(fake.told.link_down);
+	enable_queue(0);
+	ck_assert(fake.running[0]);
+	ck_assert_uint_eq(send(0, 0, BYTES(0)), VIRTIO_NET_OK);
+	/* The cable doesn't help. */
+	virtio_net_set_link(dev, false);
+	virtio_net_set_link(dev, true);
+	ck_assert(fake.told.link_down);
+	ck_assert_uint_eq(config_status(), 0);
+	ck_assert_uint_eq(fd_eventfd_drain(dev->config_call_fd), 0);
+	/* The same again: the log has it. */
+	message[0] = '\0';
+	fake.failing += _i ? fake.calls : 0;
+	negotiate(own | everything | controls);
+	ck_assert_uint_eq(dev->status, RUNNING);
+	ck_assert(fake.told.link_down);
+	ck_assert_str_eq(message, "");
+	/* The next driver may be luckier. */
+	fake.set_features_result = 0;
+	fd_eventfd_drain(dev->config_call_fd);
+	virtio_device_set_status(dev, 0);
+	ck_assert_uint_eq(config_status(), VIRTIO_NET_S_LINK_UP);
+	negotiate(own | everything | controls);
+	ck_assert_uint_eq(config_status(), VIRTIO_NET_S_LINK_UP);
+	ck_assert_uint_eq(fd_eventfd_drain(dev->config_call_fd), 0);
+	ck_assert(!fake.told.link_down);
+}
+END_TEST
+
 START_TEST(link_without_datapath)
 {
 	create();
@@ -1576,6 +1618,7 @@ int main(void)
 	tcase_add_test(tc, coalescing_of_control_queue);
 	tcase_add_test(tc, announce);
 	tcase_add_test(tc, link_state);
+	tcase_add_loop_test(tc, backend_fails, 0, 2);
 	tcase_add_test(tc, link_without_datapath);
 	tcase_add_test(tc, interrupts);
 	tcase_add_test(tc, commands_before_start);
