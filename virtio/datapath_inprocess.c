@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/if_ether.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <stdio.h>
@@ -246,6 +247,9 @@ static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 		.merge = accepted(dp, VIRTIO_NET_F_MRG_RXBUF),
 		.csum = accepted(dp, VIRTIO_NET_F_GUEST_CSUM),
 	};
+	dp->within_mtu = accepted(dp, VIRTIO_NET_F_MTU)
+				 ? dp->format.header_size + ETH_HLEN + dp->mtu
+				 : SIZE_MAX;
 	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++)
 		dp->workers[i].coalescing = (struct coalescing){0};
 	for (unsigned int pair = 0; pair < dp->queue_pairs; pair++)
@@ -429,6 +433,7 @@ struct datapath *inprocess_create(const struct inprocess_config *config)
 	dp->datapath.ops = &inprocess_ops;
 	snprintf(dp->name, sizeof(dp->name), "%s", config->name);
 	dp->mem = config->mem;
+	dp->mtu = config->mtu;
 	dp->backend = config->backend;
 	dp->workers = workers;
 	dp->queue_pairs = config->queue_pairs;

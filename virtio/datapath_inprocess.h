@@ -24,6 +24,7 @@ struct inprocess_config {
 	unsigned int queue_pairs;	/* of the device and of the backend, at most the above */
 	const struct guest_memory *mem; /* outlives the datapath */
 	struct net_backend *backend;	/* taken over, also on failure */
+	uint16_t mtu;			/* the device's, if it offers VIRTIO_NET_F_MTU */
 };
 
 /* NULL if there is no memory. */

@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/if_ether.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_net.h>
 #include <string.h>
@@ -20,6 +21,7 @@ enum {
 	 * their chance.
 	 */
 	BATCH = 64,
+	VLAN_TAG = 4, /* bytes */
 	NS_PER_US = 1000,
 	NS_PER_S = 1000000000,
 };
@@ -250,6 +252,27 @@ static bool inspect(const struct inprocess *dp, const struct iovec *iovs, size_t
 	return true;
 }
 
+/*
+ * 5.1.4.1: the driver has agreed on an MTU, and gets no packet that is larger; but one that was
+ * not segmented yet may be.
+ */
+static bool exceeds_mtu(const struct inprocess *dp, const struct iovec *iovs, size_t len)
+{
+	struct virtio_net_hdr_v1 header;
+	uint8_t type[2];
+
+	if (len <= dp->within_mtu)
+		return false;
+	iov_gather(&header, iovs, 0, sizeof(header));
+	if ((header.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) != VIRTIO_NET_HDR_GSO_NONE)
+		return false;
+	/* A VLAN tag belongs to the Ethernet header. */
+	iov_gather(type, iovs, dp->format.header_size + offsetof(struct ethhdr, h_proto),
+		   sizeof(type));
+	return len > dp->within_mtu + VLAN_TAG || type[0] != ETH_P_8021Q >> 8 ||
+	       type[1] != (ETH_P_8021Q & 0xff);
+}
+
 /* The filter may have changed while the packet waited. */
 static void place_pending(struct ring_worker *worker)
 {
@@ -295,6 +318,8 @@ static enum progress receive(struct ring_worker *worker)
 			return NEEDS_BACKEND;
 		if ((size_t)len < dp->format.header_size || len > NET_PACKET_MAX)
 			continue; /* No packet is like that. */
+		if (exceeds_mtu(dp, iovs, (size_t)len))
+			continue;
 		if ((dp->filters || dp->reports) && !inspect(dp, iovs, (size_t)len))
 			continue; /* The next one goes into the same buffers. */
 		net_window_place(window, &worker->ring, (size_t)len, direct);
@@ -377,7 +402,8 @@ static enum progress receive_and_steer(struct ring_worker *worker)
 			progress = NEEDS_BACKEND;
 			break;
 		}
-		if ((size_t)len < header || len > NET_PACKET_MAX)
+		if ((size_t)len < header || len > NET_PACKET_MAX ||
+		    exceeds_mtu(dp, &iov, (size_t)len))
 			continue;
 		if (dp->filters && !net_filter_accepts(&dp->filter, frame, (size_t)len - header))
 			continue;

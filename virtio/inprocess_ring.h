@@ -69,7 +69,9 @@ struct inprocess {
 	struct net_backend *backend; /* owned */
 	struct ring_worker *workers;
 	unsigned int queue_pairs;
+	uint16_t mtu;
 	uint64_t features; /* accepted; fixed while a ring runs */
+	size_t within_mtu; /* packets of this length, with headers, always are; fixed, too */
 
 	/*
 	 * The settings: a thread reads them while its own worker's settings are held, and they are

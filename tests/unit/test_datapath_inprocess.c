@@ -48,6 +48,7 @@ enum {
 	HEADER = sizeof(struct virtio_net_hdr_v1),
 	/* virtio 1.3, 5.1.6.3: the largest packet that a driver must be ready for. */
 	LARGEST = HEADER + 14 + 40 + 65535,
+	MTU = 1400,
 	PATIENCE_MS = 20000, /* a wake-up that takes longer is lost */
 };
 
@@ -178,7 +179,7 @@ static void setup_pairs(unsigned int pairs)
 {
 	static const struct memory_range range = {0, MEMORY};
 	static const struct memory_config config;
-	struct inprocess_config dp_config = {"test", pairs, &mem, &fake.backend};
+	struct inprocess_config dp_config = {"test", pairs, &mem, &fake.backend, MTU};
 	int fds[2];
 
 	ck_assert_int_eq(memory_create(&mem, &range, 1, &config, NULL), 0);
@@ -1709,6 +1710,53 @@ START_TEST(steers_by_hash)
 }
 END_TEST
 
+/* 5.1.4.1: nothing larger than the MTU, but what is to be cut yet; if the driver wants that. */
+START_TEST(keeps_to_the_mtu)
+{
+	static const struct {
+		uint8_t gso;
+		bool tagged;
+		uint16_t len;
+		bool passes;
+	} frames[] = {
+		{VIRTIO_NET_HDR_GSO_NONE, false, MTU + 14, true},
+		{VIRTIO_NET_HDR_GSO_NONE, false, MTU + 15, false},
+		{VIRTIO_NET_HDR_GSO_ECN, false, MTU + 15, false},
+		{VIRTIO_NET_HDR_GSO_TCPV4, false, 9000, true},
+		{VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN, false, 9000, true},
+		{VIRTIO_NET_HDR_GSO_NONE, true, MTU + 18, true},
+		{VIRTIO_NET_HDR_GSO_NONE, true, MTU + 19, false},
+		{VIRTIO_NET_HDR_GSO_NONE, false, 60, true},
+	};
+	const size_t header = _i & 1 ? 20 : HEADER;
+	uint32_t len, id = 0;
+
+	start_four((_i & 1 ? HASH_REPORT : 0) | (_i & 4 ? 0 : 1ULL << VIRTIO_NET_F_MTU), 64);
+	if (_i & 2)
+		ck_assert_int_eq(dp->ops->set_rss(dp, &steering), 0);
+	for (int ring = 0; ring < RINGS; ring += 2) {
+		for (uint16_t i = 0; i < 8; i++) {
+			driver_fill_desc(&rings[ring].desc[i], data_at(ring, i * 10000ULL), 10000,
+					 VRING_DESC_F_WRITE, 0);
+			driver_add(&rings[ring], i);
+		}
+		expose(ring);
+	}
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+		memset(packet, 0, header + 14);
+		packet[1] = frames[i].gso;
+		packet[header + 12] = frames[i].tagged ? 0x81 : 0;
+		wire_write(packet, header + frames[i].len);
+		if (!frames[i].passes && !(_i & 4))
+			continue;
+		/* Without a hash it is the last ring's. */
+		ck_assert_uint_eq(next_used(_i & 2 ? 6 : RX, &len), id++);
+		ck_assert_uint_eq(len, header + frames[i].len);
+	}
+	stop_four();
+}
+END_TEST
+
 START_TEST(refuses_wrong_tables)
 {
 	struct net_rss rss = steering;
@@ -2384,6 +2432,7 @@ int main(void)
 	tcase_add_loop_test(settings, coalescing_changes, 0, 4);
 	tcase_add_test(many, uses_as_many_pairs_as_it_is_told);
 	tcase_add_loop_test(many, steers_by_hash, 0, 2);
+	tcase_add_loop_test(many, keeps_to_the_mtu, 0, 6);
 	tcase_add_test(many, refuses_wrong_tables);
 	tcase_add_loop_test(many, steering_goes_past_a_full_ring, 0, 3);
 	tcase_add_test(many, coalesces_steered_packets);
