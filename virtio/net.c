@@ -20,8 +20,6 @@
 
 enum {
 	CONTROL_QUEUE_SIZE = 64,
-	/* Commands that are served before the loop's other descriptors get their turn. */
-	CONTROL_BATCH = 16,
 };
 
 _Static_assert(offsetof(struct virtio_net_config, status) == 6, "5.1.4");
@@ -162,6 +160,10 @@ static uint32_t execute(struct net *net, const struct ring_chain *chain, const s
 	return (uint32_t)reply.len;
 }
 
+/*
+ * One command: its way through the host's kernel may take long, and the loop's other descriptors
+ * wait.
+ */
 static void serve_control(struct net *net)
 {
 	struct virtio_device *dev = &net->dev;
@@ -169,21 +171,18 @@ static void serve_control(struct net *net)
 	struct iovec iov[CONTROL_QUEUE_SIZE];
 	struct ring_chain chain;
 	char text[128];
+	int ret;
 
 	fd_eventfd_drain(net->control->kick_fd);
-	for (unsigned int i = 0; i < CONTROL_BATCH; i++) {
-		int ret = ring_pop(ring, &chain, iov, CONTROL_QUEUE_SIZE);
-
-		if (ret < 0) {
-			snprintf(text, sizeof(text), "control ring: %s", ring->broken);
-			virtio_device_break(dev, text);
-			return;
-		}
-		if (ret == 0) {
-			if (!ring_enable_kicks(ring))
-				return;
-			continue;
-		}
+	ret = ring_pop(ring, &chain, iov, CONTROL_QUEUE_SIZE);
+	if (ret < 0) {
+		snprintf(text, sizeof(text), "control ring: %s", ring->broken);
+		virtio_device_break(dev, text);
+		return;
+	}
+	if (ret == 0 && !ring_enable_kicks(ring))
+		return;
+	if (ret > 0) {
 		ring_push(ring, &chain, execute(net, &chain, iov));
 		if (ring_publish(ring)) {
 			atomic_fetch_or(&dev->interrupt_status, VIRTIO_MMIO_INT_VRING);
