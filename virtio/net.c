@@ -136,7 +136,6 @@ int virtio_net_announce(struct virtio_device *dev)
 
 /* --- the control queue --- */
 
-/* Copy @len bytes out of, or into, the front of @iov, which is that long. */
 /* Carry out the command in @chain; returns how many bytes were written into it. */
 static uint32_t execute(struct net *net, const struct ring_chain *chain, const struct iovec *iov)
 {
