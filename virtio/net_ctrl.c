@@ -286,7 +286,8 @@ static bool rss_config(struct net *net, struct command *cmd)
 	if (!take_le16(cmd, &transmit_queues) || !transmit_queues ||
 	    transmit_queues > net_pairs(net) || !take_key(cmd, &rss))
 		return false;
-	return steer(net, pairs > transmit_queues ? pairs : transmit_queues, &rss);
+	/* Any queue transmits; to receive on more than these would give packets to nobody. */
+	return steer(net, pairs, &rss);
 }
 
 static bool hash_config(struct net *net, struct command *cmd)

@@ -26,7 +26,7 @@ struct net_coalescing {
 /* What the driver has set by the control queue. Reset takes it back. */
 struct net_ctrl_state {
 	struct net_filter filter;
-	unsigned int pairs;		    /* of queues that the driver uses */
+	unsigned int pairs;		    /* of queues, the first ones, that receive */
 	struct net_rss rss;		    /* no table, no hash types: off */
 	uint64_t offloads;		    /* VIRTIO_NET_F_GUEST_* that are on */
 	struct net_coalescing direction[2]; /* of all receive, all transmit queues */

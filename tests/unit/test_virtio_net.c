@@ -1035,6 +1035,7 @@ static uint8_t send_rss(const struct rss_command *command)
 START_TEST(rss)
 {
 	const struct net_rss *got = &fake.told.rss;
+	struct rss_command command = rss_command;
 
 	run(own | everything | controls);
 	ck_assert(!fake.told.hashes);
@@ -1045,7 +1046,15 @@ START_TEST(rss)
 	ck_assert_uint_eq(got->unclassified, 1);
 	ck_assert_mem_eq(got->table, rss_command.table, sizeof(rss_command.table));
 	ck_assert_mem_eq(got->key, rss_command.key, sizeof(rss_command.key));
-	/* As many pairs as either side uses. */
+	ck_assert_uint_eq(fake.told.pairs, 3);
+	/* Transmit queues are no matter of where to receive: nobody may read the others. */
+	command.max_tx_vq = PAIRS;
+	ck_assert_uint_eq(send_rss(&command), VIRTIO_NET_OK);
+	ck_assert_uint_eq(fake.told.pairs, 3);
+	command.unclassified = 3;
+	ck_assert_uint_eq(send_rss(&command), VIRTIO_NET_OK);
+	ck_assert_uint_eq(fake.told.pairs, 4);
+	ck_assert_uint_eq(send_rss(&rss_command), VIRTIO_NET_OK);
 	ck_assert_uint_eq(fake.told.pairs, 3);
 
 	/* The last command decides (5.1.6.5.5): hashes go on being reported. */
