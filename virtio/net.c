@@ -248,12 +248,12 @@ static uint16_t power_of_two_below(uint16_t n)
 static void net_negotiated(struct virtio_device *dev)
 {
 	struct net *net = (struct net *)dev;
-	/* As long as nothing was accepted, all that may be is there. */
+	/* As long as nothing was accepted, all queues that may be are there. */
 	bool all = !dev->accepted;
 	uint16_t size = net->queue_size;
 
-	if (!all && !net_accepted(net, VIRTIO_F_RING_PACKED))
-		size = power_of_two_below(size); /* 2.7 */
+	if (!net_accepted(net, VIRTIO_F_RING_PACKED))
+		size = power_of_two_below(size); /* 2.7, 4.1.4.3.1 */
 	for (unsigned int i = 0; i < dev->n_queues; i++) {
 		bool control = all ? i == 2 * net->max_pairs : is_control(net, i);
 
