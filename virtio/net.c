@@ -128,8 +128,13 @@ int virtio_net_announce(struct virtio_device *dev)
 	can = net_accepted(net, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
 	      net_accepted(net, VIRTIO_NET_F_STATUS) &&
 	      atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK;
-	if (can)
-		set_status(net, VIRTIO_NET_S_ANNOUNCE, 0, true);
+	if (can) {
+		pthread_mutex_lock(&net->config_lock);
+		net->config.status |= htole16(VIRTIO_NET_S_ANNOUNCE);
+		/* Even if it was set: the driver may have announced itself, and not told us yet. */
+		config_changed(net, true);
+		pthread_mutex_unlock(&net->config_lock);
+	}
 	pthread_mutex_unlock(&dev->lock);
 	return can ? 0 : -EOPNOTSUPP;
 }

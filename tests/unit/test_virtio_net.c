@@ -1251,6 +1251,9 @@ START_TEST(announce)
 	ck_assert_uint_ne(dev->config_generation, generation);
 	ck_assert_uint_eq(dev->interrupt_status & VIRTIO_MMIO_INT_CONFIG, VIRTIO_MMIO_INT_CONFIG);
 	ck_assert_uint_eq(fd_eventfd_drain(dev->config_call_fd), 1);
+	/* Once more, before the driver has said that it did. */
+	ck_assert_int_eq(virtio_net_announce(dev), 0);
+	ck_assert_uint_eq(fd_eventfd_drain(dev->config_call_fd), 1);
 	ck_assert_uint_eq(send(3, 0, "", 0), VIRTIO_NET_OK);
 	ck_assert_uint_eq(config_status(), VIRTIO_NET_S_LINK_UP);
 	ck_assert_uint_eq(fd_eventfd_drain(dev->config_call_fd), 0);
