@@ -235,6 +235,7 @@ static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 
 	/* Rings are the driver's, whatever the backend says. */
 	dp->features = features;
+	dp->on = features;
 	dp->receiving = 1;
 	dp->link_up = true;
 	dp->filters = false;
@@ -354,8 +355,10 @@ static int inprocess_set_offloads(struct datapath *datapath, uint64_t features)
 	ret = dp->backend->ops->set_features(dp->backend, on);
 	if (!ret) {
 		dp->format.csum = on & FEATURE(VIRTIO_NET_F_GUEST_CSUM);
-		for (unsigned int pair = 0; pair < dp->queue_pairs; pair++)
+		/* What waits may need an offload that is off now. */
+		for (unsigned int pair = 0; dp->on & ~on && pair < dp->queue_pairs; pair++)
 			forget_pending(dp, pair);
+		dp->on = on;
 	}
 	settings_end(dp);
 	return ret;

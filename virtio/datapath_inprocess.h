@@ -6,7 +6,7 @@
  * no buffers for it; all others wait in the backend.
  *
  * A packet that waits for the driver to bring more buffers when its ring stops is kept for the
- * ring's next start here, until set_features() or set_offloads().
+ * ring's next start here, until set_features(), or until offloads or the link are switched off.
  */
 #ifndef VIRTIO_DATAPATH_INPROCESS_H
 #define VIRTIO_DATAPATH_INPROCESS_H

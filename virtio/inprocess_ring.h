@@ -77,6 +77,7 @@ struct inprocess {
 	 * The settings: a thread reads them while its own worker's settings are held, and they are
 	 * written while all are.
 	 */
+	uint64_t on;		/* the features, less the offloads that are off */
 	unsigned int receiving; /* how many pairs receive */
 	bool link_up;
 	bool filters; /* some packets are not wanted */
