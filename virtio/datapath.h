@@ -9,6 +9,7 @@
 #ifndef VIRTIO_DATAPATH_H
 #define VIRTIO_DATAPATH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "virtio/ring.h"
@@ -39,7 +40,10 @@ struct datapath_ops {
 	/* How many pairs of rings it can serve at the same time. NULL: one. */
 	unsigned int (*max_queue_pairs)(const struct datapath *dp);
 
-	/* What the driver accepted; before the first ring starts. 0 or a negative errno. */
+	/*
+	 * What the driver accepted; before the first ring starts. 0, or a negative errno if no
+	 * packet can be moved like that: rings can be started then, but only with the link down.
+	 */
 	int (*set_features)(struct datapath *dp, uint64_t features);
 
 	/*
@@ -57,11 +61,18 @@ struct datapath_ops {
 	void (*stop_ring)(struct datapath *dp, unsigned int index, struct ring_state *state);
 
 	/*
-	 * What the driver commands by the control queue (5.1.6.5), between set_features() and the
-	 * next one, which takes it all back. NULL where the datapath can't: then features() has
-	 * none of what would need it. Structs are copied. When these return no packet is handled in
-	 * the old way any more. 0 or a negative errno, and then nothing has changed.
+	 * The link, and what the driver commands by the control queue (5.1.6.5), between
+	 * set_features() and the next one, which takes it all back. NULL where the datapath can't:
+	 * then features() has none of what would need it. Structs are copied. When these return no
+	 * packet is handled in the old way any more. 0 or a negative errno, and then nothing has
+	 * changed.
 	 */
+
+	/*
+	 * Whether the link is up, as it is without this. While it is down, packets are lost: what
+	 * the driver transmits is used and goes nowhere, and what waits to be received is gone.
+	 */
+	int (*set_link)(struct datapath *dp, bool up);
 
 	/* Which packets to receive; without it all. */
 	int (*set_filter)(struct datapath *dp, const struct net_filter *filter);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/if_ether.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <stdio.h>
@@ -230,13 +231,13 @@ static int set_receiving(struct inprocess *dp, unsigned int n)
 static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 {
 	struct inprocess *dp = (struct inprocess *)datapath;
-	int ret = dp->backend->ops->set_features(dp->backend, features);
+	int ret;
 
-	if (!ret)
-		ret = set_receiving(dp, 1);
-	if (ret)
-		return ret;
+	/* Rings are the driver's, whatever the backend says. */
 	dp->features = features;
+	dp->on = features;
+	dp->receiving = 1;
+	dp->link_up = true;
 	dp->filters = false;
 	dp->steers = false;
 	dp->reports = accepted(dp, VIRTIO_NET_F_HASH_REPORT);
@@ -247,11 +248,15 @@ static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 		.merge = accepted(dp, VIRTIO_NET_F_MRG_RXBUF),
 		.csum = accepted(dp, VIRTIO_NET_F_GUEST_CSUM),
 	};
+	dp->within_mtu = accepted(dp, VIRTIO_NET_F_MTU)
+				 ? dp->format.header_size + ETH_HLEN + dp->mtu
+				 : SIZE_MAX;
 	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++)
 		dp->workers[i].coalescing = (struct coalescing){0};
 	for (unsigned int pair = 0; pair < dp->queue_pairs; pair++)
 		forget_pending(dp, pair);
-	return 0;
+	ret = dp->backend->ops->set_features(dp->backend, features);
+	return ret ? ret : set_receiving(dp, 1);
 }
 
 /* Between these two no thread handles a packet; after them each looks at what has changed. */
@@ -267,6 +272,18 @@ static void settings_end(struct inprocess *dp)
 		pthread_rwlock_unlock(&dp->workers[i].settings);
 	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++)
 		inprocess_ring_wake(&dp->workers[i]);
+}
+
+static int inprocess_set_link(struct datapath *datapath, bool up)
+{
+	struct inprocess *dp = (struct inprocess *)datapath;
+
+	settings_begin(dp);
+	dp->link_up = up;
+	for (unsigned int pair = 0; !up && pair < dp->queue_pairs; pair++)
+		forget_pending(dp, pair);
+	settings_end(dp);
+	return 0;
 }
 
 static int inprocess_set_filter(struct datapath *datapath, const struct net_filter *filter)
@@ -338,8 +355,10 @@ static int inprocess_set_offloads(struct datapath *datapath, uint64_t features)
 	ret = dp->backend->ops->set_features(dp->backend, on);
 	if (!ret) {
 		dp->format.csum = on & FEATURE(VIRTIO_NET_F_GUEST_CSUM);
-		for (unsigned int pair = 0; pair < dp->queue_pairs; pair++)
+		/* What waits may need an offload that is off now. */
+		for (unsigned int pair = 0; dp->on & ~on && pair < dp->queue_pairs; pair++)
 			forget_pending(dp, pair);
+		dp->on = on;
 	}
 	settings_end(dp);
 	return ret;
@@ -379,6 +398,7 @@ static const struct datapath_ops inprocess_ops = {
 	.set_features = inprocess_set_features,
 	.start_ring = inprocess_start_ring,
 	.stop_ring = inprocess_stop_ring,
+	.set_link = inprocess_set_link,
 	.set_filter = inprocess_set_filter,
 	.set_queue_pairs = inprocess_set_queue_pairs,
 	.set_rss = inprocess_set_rss,
@@ -416,6 +436,7 @@ struct datapath *inprocess_create(const struct inprocess_config *config)
 	dp->datapath.ops = &inprocess_ops;
 	snprintf(dp->name, sizeof(dp->name), "%s", config->name);
 	dp->mem = config->mem;
+	dp->mtu = config->mtu;
 	dp->backend = config->backend;
 	dp->workers = workers;
 	dp->queue_pairs = config->queue_pairs;

@@ -6,7 +6,7 @@
  * no buffers for it; all others wait in the backend.
  *
  * A packet that waits for the driver to bring more buffers when its ring stops is kept for the
- * ring's next start here, until set_features() or set_offloads().
+ * ring's next start here, until set_features(), or until offloads or the link are switched off.
  */
 #ifndef VIRTIO_DATAPATH_INPROCESS_H
 #define VIRTIO_DATAPATH_INPROCESS_H
@@ -24,6 +24,7 @@ struct inprocess_config {
 	unsigned int queue_pairs;	/* of the device and of the backend, at most the above */
 	const struct guest_memory *mem; /* outlives the datapath */
 	struct net_backend *backend;	/* taken over, also on failure */
+	uint16_t mtu;			/* the device's, if it offers VIRTIO_NET_F_MTU */
 };
 
 /* NULL if there is no memory. */

@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/if_ether.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_net.h>
 #include <string.h>
@@ -20,6 +21,7 @@ enum {
 	 * their chance.
 	 */
 	BATCH = 64,
+	VLAN_TAG = 4, /* bytes */
 	NS_PER_US = 1000,
 	NS_PER_S = 1000000000,
 };
@@ -176,7 +178,7 @@ static bool send_packet(struct ring_worker *worker, const struct ring_chain *cha
 	unsigned int n = chain->n_out;
 
 	/* Too short for a header, or refused by the backend: the packet is lost, as on a wire. */
-	if (chain->out_len < worker->dp->format.header_size)
+	if (!worker->dp->link_up || chain->out_len < worker->dp->format.header_size)
 		return true;
 	if (n >= IOV_MAX) {
 		if (chain->out_len > NET_PACKET_MAX)
@@ -250,6 +252,27 @@ static bool inspect(const struct inprocess *dp, const struct iovec *iovs, size_t
 	return true;
 }
 
+/*
+ * 5.1.4.1: the driver has agreed on an MTU, and gets no packet that is larger; but one that was
+ * not segmented yet may be.
+ */
+static bool exceeds_mtu(const struct inprocess *dp, const struct iovec *iovs, size_t len)
+{
+	struct virtio_net_hdr_v1 header;
+	uint8_t type[2];
+
+	if (len <= dp->within_mtu)
+		return false;
+	iov_gather(&header, iovs, 0, sizeof(header));
+	if ((header.gso_type & ~VIRTIO_NET_HDR_GSO_ECN) != VIRTIO_NET_HDR_GSO_NONE)
+		return false;
+	/* A VLAN tag belongs to the Ethernet header. */
+	iov_gather(type, iovs, dp->format.header_size + offsetof(struct ethhdr, h_proto),
+		   sizeof(type));
+	return len > dp->within_mtu + VLAN_TAG || type[0] != ETH_P_8021Q >> 8 ||
+	       type[1] != (ETH_P_8021Q & 0xff);
+}
+
 /* The filter may have changed while the packet waited. */
 static void place_pending(struct ring_worker *worker)
 {
@@ -295,11 +318,27 @@ static enum progress receive(struct ring_worker *worker)
 			return NEEDS_BACKEND;
 		if ((size_t)len < dp->format.header_size || len > NET_PACKET_MAX)
 			continue; /* No packet is like that. */
+		if (exceeds_mtu(dp, iovs, (size_t)len))
+			continue;
 		if ((dp->filters || dp->reports) && !inspect(dp, iovs, (size_t)len))
 			continue; /* The next one goes into the same buffers. */
 		net_window_place(window, &worker->ring, (size_t)len, direct);
 		if (count_packet(worker))
 			break;
+	}
+	return UNFINISHED;
+}
+
+/* The link is down: what comes is lost, whether there are buffers for it or not. */
+static enum progress discard(const struct ring_worker *worker)
+{
+	struct net_backend *backend = worker->dp->backend;
+	struct virtio_net_hdr_v1_hash header; /* no backend needs more room */
+	struct iovec iov = {&header, sizeof(header)};
+
+	for (int i = 0; i < BATCH && !stopping(worker); i++) {
+		if (backend->ops->receive(backend, worker->index / 2, &iov, 1) <= 0)
+			return NEEDS_BACKEND;
 	}
 	return UNFINISHED;
 }
@@ -363,7 +402,8 @@ static enum progress receive_and_steer(struct ring_worker *worker)
 			progress = NEEDS_BACKEND;
 			break;
 		}
-		if ((size_t)len < header || len > NET_PACKET_MAX)
+		if ((size_t)len < header || len > NET_PACKET_MAX ||
+		    exceeds_mtu(dp, &iov, (size_t)len))
 			continue;
 		if (dp->filters && !net_filter_accepts(&dp->filter, frame, (size_t)len - header))
 			continue;
@@ -400,6 +440,8 @@ static enum progress work(struct ring_worker *worker)
 		return transmit(worker);
 	if (worker->index / 2 >= dp->receiving)
 		return NEEDS_BACKEND;
+	if (!dp->link_up)
+		return discard(worker);
 	return dp->steers ? receive_and_steer(worker) : receive(worker);
 }
 

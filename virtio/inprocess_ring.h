@@ -69,16 +69,20 @@ struct inprocess {
 	struct net_backend *backend; /* owned */
 	struct ring_worker *workers;
 	unsigned int queue_pairs;
+	uint16_t mtu;
 	uint64_t features; /* accepted; fixed while a ring runs */
+	size_t within_mtu; /* packets of this length, with headers, always are; fixed, too */
 
 	/*
 	 * The settings: a thread reads them while its own worker's settings are held, and they are
 	 * written while all are.
 	 */
+	uint64_t on;		/* the features, less the offloads that are off */
 	unsigned int receiving; /* how many pairs receive */
-	bool filters;		/* some packets are not wanted */
-	bool steers;		/* packets may be for other rings */
-	bool reports;		/* the header has a hash */
+	bool link_up;
+	bool filters; /* some packets are not wanted */
+	bool steers;  /* packets may be for other rings */
+	bool reports; /* the header has a hash */
 	struct net_window_format format;
 	struct net_filter filter;
 	struct net_rss rss;

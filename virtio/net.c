@@ -20,8 +20,6 @@
 
 enum {
 	CONTROL_QUEUE_SIZE = 64,
-	/* Commands that are served before the loop's other descriptors get their turn. */
-	CONTROL_BATCH = 16,
 };
 
 _Static_assert(offsetof(struct virtio_net_config, status) == 6, "5.1.4");
@@ -86,6 +84,26 @@ static void net_read_config(struct virtio_device *dev, size_t offset, void *data
 	pthread_mutex_unlock(&net->config_lock);
 }
 
+static bool link_is_up(const struct net *net)
+{
+	return net->link_up && !net->failed;
+}
+
+static void set_link_status(struct net *net, bool tell)
+{
+	bool up = link_is_up(net);
+
+	set_status(net, up ? VIRTIO_NET_S_LINK_UP : 0, up ? 0 : VIRTIO_NET_S_LINK_UP, tell);
+}
+
+/* Let the datapath know what the link is like. */
+static int apply_link(const struct net *net)
+{
+	struct datapath *dp = net->datapath;
+
+	return dp->ops->set_link ? dp->ops->set_link(dp, link_is_up(net)) : 0;
+}
+
 void virtio_net_set_link(struct virtio_device *dev, bool up)
 {
 	struct net *net = (struct net *)dev;
@@ -93,11 +111,10 @@ void virtio_net_set_link(struct virtio_device *dev, bool up)
 	pthread_mutex_lock(&dev->lock);
 	if (net->link_up != up) {
 		net->link_up = up;
-		if (atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK &&
-		    net_ctrl_apply_filter(net))
+		if (atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK && apply_link(net))
 			log_warning(dev->log, "%s: the datapath does not take the link's state",
 				    dev->name);
-		set_status(net, up ? VIRTIO_NET_S_LINK_UP : 0, up ? 0 : VIRTIO_NET_S_LINK_UP, true);
+		set_link_status(net, true);
 	}
 	pthread_mutex_unlock(&dev->lock);
 }
@@ -111,15 +128,19 @@ int virtio_net_announce(struct virtio_device *dev)
 	can = net_accepted(net, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
 	      net_accepted(net, VIRTIO_NET_F_STATUS) &&
 	      atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK;
-	if (can)
-		set_status(net, VIRTIO_NET_S_ANNOUNCE, 0, true);
+	if (can) {
+		pthread_mutex_lock(&net->config_lock);
+		net->config.status |= htole16(VIRTIO_NET_S_ANNOUNCE);
+		/* Even if it was set: the driver may have announced itself, and not told us yet. */
+		config_changed(net, true);
+		pthread_mutex_unlock(&net->config_lock);
+	}
 	pthread_mutex_unlock(&dev->lock);
 	return can ? 0 : -EOPNOTSUPP;
 }
 
 /* --- the control queue --- */
 
-/* Copy @len bytes out of, or into, the front of @iov, which is that long. */
 /* Carry out the command in @chain; returns how many bytes were written into it. */
 static uint32_t execute(struct net *net, const struct ring_chain *chain, const struct iovec *iov)
 {
@@ -143,6 +164,10 @@ static uint32_t execute(struct net *net, const struct ring_chain *chain, const s
 	return (uint32_t)reply.len;
 }
 
+/*
+ * One command: its way through the host's kernel may take long, and the loop's other descriptors
+ * wait.
+ */
 static void serve_control(struct net *net)
 {
 	struct virtio_device *dev = &net->dev;
@@ -150,21 +175,18 @@ static void serve_control(struct net *net)
 	struct iovec iov[CONTROL_QUEUE_SIZE];
 	struct ring_chain chain;
 	char text[128];
+	int ret;
 
 	fd_eventfd_drain(net->control->kick_fd);
-	for (unsigned int i = 0; i < CONTROL_BATCH; i++) {
-		int ret = ring_pop(ring, &chain, iov, CONTROL_QUEUE_SIZE);
-
-		if (ret < 0) {
-			snprintf(text, sizeof(text), "control ring: %s", ring->broken);
-			virtio_device_break(dev, text);
-			return;
-		}
-		if (ret == 0) {
-			if (!ring_enable_kicks(ring))
-				return;
-			continue;
-		}
+	ret = ring_pop(ring, &chain, iov, CONTROL_QUEUE_SIZE);
+	if (ret < 0) {
+		snprintf(text, sizeof(text), "control ring: %s", ring->broken);
+		virtio_device_break(dev, text);
+		return;
+	}
+	if (ret == 0 && !ring_enable_kicks(ring))
+		return;
+	if (ret > 0) {
 		ring_push(ring, &chain, execute(net, &chain, iov));
 		if (ring_publish(ring)) {
 			atomic_fetch_or(&dev->interrupt_status, VIRTIO_MMIO_INT_VRING);
@@ -231,12 +253,12 @@ static uint16_t power_of_two_below(uint16_t n)
 static void net_negotiated(struct virtio_device *dev)
 {
 	struct net *net = (struct net *)dev;
-	/* As long as nothing was accepted, all that may be is there. */
+	/* As long as nothing was accepted, all queues that may be are there. */
 	bool all = !dev->accepted;
 	uint16_t size = net->queue_size;
 
-	if (!all && !net_accepted(net, VIRTIO_F_RING_PACKED))
-		size = power_of_two_below(size); /* 2.7 */
+	if (!net_accepted(net, VIRTIO_F_RING_PACKED))
+		size = power_of_two_below(size); /* 2.7, 4.1.4.3.1 */
 	for (unsigned int i = 0; i < dev->n_queues; i++) {
 		bool control = all ? i == 2 * net->max_pairs : is_control(net, i);
 
@@ -247,6 +269,27 @@ static void net_negotiated(struct virtio_device *dev)
 	net_ctrl_reset(net);
 	net_set_mac(net, net->mac);
 	net_clear_announce(net);
+	net->failed = false;
+	set_link_status(net, false);
+}
+
+/*
+ * No packet can pass, but all else goes on: Linux waits for the answer to a command for ever, with
+ * a lock held that all its network devices need.
+ */
+static int start_failed(struct net *net, int code)
+{
+	if (!net->datapath->ops->set_link)
+		return code;
+	if (!net->failed_told)
+		log_warning(net->dev.log,
+			    "%s: its backend fails: %s; the link is down until the guest resets "
+			    "the device",
+			    net->id, strerror(-code));
+	net->failed_told = true;
+	net->failed = true;
+	set_link_status(net, true);
+	return apply_link(net);
 }
 
 static int net_start(struct virtio_device *dev)
@@ -254,7 +297,12 @@ static int net_start(struct virtio_device *dev)
 	struct net *net = (struct net *)dev;
 	int ret = net->datapath->ops->set_features(net->datapath, dev->accepted);
 
-	return ret ? ret : net_ctrl_apply(net);
+	/* A datapath begins with the link up. */
+	if (!ret && !net->link_up)
+		ret = apply_link(net);
+	if (!ret)
+		ret = net_ctrl_apply(net);
+	return ret ? start_failed(net, ret) : 0;
 }
 
 static int net_start_queue(struct virtio_device *dev, unsigned int index)

@@ -47,9 +47,9 @@ int virtio_net_create(const struct virtio_net_options *options, struct datapath 
 
 /*
  * Plug or unplug the cable: the driver is told by the link status (VIRTIO_NET_F_STATUS). While the
- * link is down nothing is received if the datapath can filter; what a driver transmits all the
- * same is sent. A device begins with the link up; a reset changes nothing. Any thread, which does
- * not hold the device's lock.
+ * link is down no packet passes, whatever the driver does: what it transmits is lost. A device
+ * begins with the link up; a reset changes nothing. If the backend fails when a driver starts the
+ * link is down until the next reset, too. Any thread, which does not hold the device's lock.
  */
 void virtio_net_set_link(struct virtio_device *dev, bool up);
 

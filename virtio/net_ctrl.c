@@ -83,22 +83,9 @@ static bool take_le64(struct command *cmd, uint64_t *to)
 
 static int apply_filter(const struct net *net, const struct net_filter *filter)
 {
-	static const struct net_filter nothing = {
-		.active = true,
-		.nouni = true,
-		.nomulti = true,
-		.nobcast = true,
-	};
 	struct datapath *dp = net->datapath;
 
-	if (!dp->ops->set_filter)
-		return 0;
-	return dp->ops->set_filter(dp, net->link_up ? filter : &nothing);
-}
-
-int net_ctrl_apply_filter(struct net *net)
-{
-	return apply_filter(net, &net->ctrl.filter);
+	return dp->ops->set_filter ? dp->ops->set_filter(dp, filter) : 0;
 }
 
 static bool set_filter(struct net *net, const struct net_filter *filter)
@@ -299,7 +286,8 @@ static bool rss_config(struct net *net, struct command *cmd)
 	if (!take_le16(cmd, &transmit_queues) || !transmit_queues ||
 	    transmit_queues > net_pairs(net) || !take_key(cmd, &rss))
 		return false;
-	return steer(net, pairs > transmit_queues ? pairs : transmit_queues, &rss);
+	/* Any queue transmits; to receive on more than these would give packets to nobody. */
+	return steer(net, pairs, &rss);
 }
 
 static bool hash_config(struct net *net, struct command *cmd)
@@ -505,8 +493,8 @@ int net_ctrl_apply(struct net *net)
 	int ret = 0;
 
 	/* A datapath begins with no filter, one pair, no RSS, all offloads and no coalescing. */
-	if (ctrl->filter.active || ctrl->filter.vlan_active || !net->link_up)
-		ret = net_ctrl_apply_filter(net);
+	if (ctrl->filter.active || ctrl->filter.vlan_active)
+		ret = apply_filter(net, &ctrl->filter);
 	if (!ret && ctrl->pairs != 1)
 		ret = apply_pairs(net, ctrl->pairs);
 	if (!ret && (ctrl->rss.table_size || ctrl->rss.hash_types))

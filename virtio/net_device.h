@@ -26,7 +26,7 @@ struct net_coalescing {
 /* What the driver has set by the control queue. Reset takes it back. */
 struct net_ctrl_state {
 	struct net_filter filter;
-	unsigned int pairs;		    /* of queues that the driver uses */
+	unsigned int pairs;		    /* of queues, the first ones, that receive */
 	struct net_rss rss;		    /* no table, no hash types: off */
 	uint64_t offloads;		    /* VIRTIO_NET_F_GUEST_* that are on */
 	struct net_coalescing direction[2]; /* of all receive, all transmit queues */
@@ -40,8 +40,10 @@ struct net {
 	char id[VIRTIO_NET_ID_SIZE];
 	unsigned int max_pairs; /* of queues, if MQ or RSS is negotiated */
 	uint16_t queue_size;
-	uint8_t mac[6]; /* before the driver sets another */
-	bool link_up;
+	uint8_t mac[6];	  /* before the driver sets another */
+	bool link_up;	  /* as virtio_net_set_link() has it */
+	bool failed;	  /* the datapath can't move packets for this driver: as if it were down */
+	bool failed_told; /* the log has it */
 
 	/*
 	 * Little-endian, as the driver reads it. A reader holds the lock for one access, a writer
@@ -106,9 +108,6 @@ void net_ctrl_reset(struct net *net);
  * negative errno.
  */
 int net_ctrl_apply(struct net *net);
-
-/* Let the datapath filter by what the driver has commanded and by whether the link is up. */
-int net_ctrl_apply_filter(struct net *net);
 
 /* A queue of packets is about to be served (again): it interrupts as its direction does. */
 void net_ctrl_queue_starts(struct net *net, unsigned int index);

@@ -98,6 +98,7 @@ int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, uns
 	struct inprocess_config inprocess = {
 		.queue_pairs = config->queues ? config->queues : 1,
 		.mem = parts->mem,
+		.mtu = config->mtu,
 	};
 	struct virtio_net_options options = {
 		.mem = parts->mem,

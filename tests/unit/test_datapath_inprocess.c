@@ -48,6 +48,7 @@ enum {
 	HEADER = sizeof(struct virtio_net_hdr_v1),
 	/* virtio 1.3, 5.1.6.3: the largest packet that a driver must be ready for. */
 	LARGEST = HEADER + 14 + 40 + 65535,
+	MTU = 1400,
 	PATIENCE_MS = 20000, /* a wake-up that takes longer is lost */
 };
 
@@ -178,7 +179,7 @@ static void setup_pairs(unsigned int pairs)
 {
 	static const struct memory_range range = {0, MEMORY};
 	static const struct memory_config config;
-	struct inprocess_config dp_config = {"test", pairs, &mem, &fake.backend};
+	struct inprocess_config dp_config = {"test", pairs, &mem, &fake.backend, MTU};
 	int fds[2];
 
 	ck_assert_int_eq(memory_create(&mem, &range, 1, &config, NULL), 0);
@@ -1076,7 +1077,9 @@ START_TEST(waiting_packet_is_kept_by_a_stop)
 	struct ring_state state;
 	uint32_t len;
 
-	start_rx(MRG_RXBUF, 64);
+	start_rx(MRG_RXBUF | GUEST_CSUM, 64);
+	if (_i == 4)
+		ck_assert_int_eq(dp->ops->set_offloads(dp, 0), 0);
 	buffer_at(0, 0, 600);
 	buffer_at(1, 600, 100);
 	expose(RX);
@@ -1091,22 +1094,24 @@ START_TEST(waiting_packet_is_kept_by_a_stop)
 		ring_init(RX, 8, 0);
 	if (_i == 3)
 		ck_assert_int_eq(dp->ops->set_offloads(dp, 0), 0);
+	if (_i == 4) /* what it may have is no less than it was */
+		ck_assert_int_eq(dp->ops->set_offloads(dp, GUEST_CSUM), 0);
 	if (_i == 2)
 		ring_begin(RX);
 	else
 		ck_assert_int_eq(start_on_ring(RX, &state), 0);
 	wire_write(packet, 60);
-	if (_i == 0 || _i == 2) {
-		for (uint16_t i = _i ? 0 : 2; i < 4; i++)
+	if (_i != 1 && _i != 3) {
+		for (uint16_t i = _i == 2 ? 0 : 2; i < 4; i++)
 			buffer_at(i, i * 1000ULL, 600);
 		expose(RX);
 		ck_assert_uint_eq(next_used(RX, &len), 0);
 		ck_assert_uint_eq(len, 600);
-		ck_assert_uint_eq(header_of(data(RX, 0)).num_buffers, _i ? 2 : 3);
+		ck_assert_uint_eq(header_of(data(RX, 0)).num_buffers, _i == 2 ? 2 : 3);
 		ck_assert_mem_eq(data(RX, HEADER), packet + HEADER, 600 - HEADER);
 		ck_assert_uint_eq(next_used(RX, &len), 1);
-		ck_assert_uint_eq(len, _i ? 400 : 100);
-		if (!_i)
+		ck_assert_uint_eq(len, _i == 2 ? 400 : 100);
+		if (_i != 2)
 			next_used(RX, &len);
 		next_used(RX, &len);
 	} else {
@@ -1466,6 +1471,110 @@ START_TEST(switches_offloads)
 }
 END_TEST
 
+/* While the link is down packets are lost in both directions; buffers or not. */
+START_TEST(link_down_receives_nothing)
+{
+	uint32_t len;
+
+	start_rx(MRG_RXBUF, 64);
+	buffer_at(0, 0, 20);
+	expose(RX);
+	write_frame(0, 1, 0);
+	wait_received(fake.wire); /* and waits for buffers */
+	ck_assert_int_eq(dp->ops->set_link(dp, false), 0);
+	for (int i = 0; i < 200; i++)
+		write_frame(0, 2, 0);
+	wait_received(fake.wire);
+	for (uint16_t i = 1; i < 5; i++)
+		buffer_at(i, i * 1000ULL, 1000);
+	expose(RX);
+	write_frame(0, 3, 0);
+	wait_received(fake.wire);
+	assert_idle();
+	if (_i) {
+		ck_assert_int_eq(dp->ops->set_link(dp, true), 0);
+	} else {
+		/* For the next driver it is up until told otherwise. */
+		ring_stop(RX);
+		start_rx(MRG_RXBUF, 64);
+		for (uint16_t i = 0; i < 2; i++)
+			buffer_at(i, i * 1000ULL, i ? 1000 : 20);
+		expose(RX);
+	}
+	write_frame(0, 4, 0);
+	ck_assert_uint_eq(next_used(RX, &len), 0);
+	ck_assert_uint_eq(((uint8_t *)data(RX, 0))[HEADER + 5], 4);
+	ck_assert_uint_eq(next_used(RX, &len), 1);
+	ring_stop(RX);
+}
+END_TEST
+
+START_TEST(link_down_sends_nothing)
+{
+	const int small = 4096;
+	uint32_t len, sends;
+
+	ck_assert_int_eq(setsockopt(fake.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
+	start_tx(0, 256);
+	fill_wire(256);
+	/* What waits for room is lost, too. */
+	ck_assert_int_eq(dp->ops->set_link(dp, false), 0);
+	sends = fake.sends;
+	for (uint32_t i = 0; i < 256; i++)
+		ck_assert_uint_eq(next_used(TX, &len), i);
+	send_numbered(0, 1000);
+	expose(TX);
+	ck_assert_uint_eq(next_used(TX, &len), 0);
+	ck_assert_uint_eq(fake.sends, sends);
+	ck_assert_int_eq(dp->ops->set_link(dp, true), 0);
+	while (!quiet(fake.wire, 0))
+		ck_assert_uint_lt(wire_number(), 256);
+	send_numbered(1, 1001);
+	expose(TX);
+	ck_assert_uint_eq(wire_number(), 1001);
+	next_used(TX, &len);
+	ring_stop(TX);
+}
+END_TEST
+
+/* A backend that doesn't work any more: rings are served all the same, as the driver knows them. */
+START_TEST(backend_refuses_features)
+{
+	struct vring_desc *table = memory_translate(&mem, gpa(TABLES_AT), 4096);
+	uint32_t len;
+
+	accept_features(0);
+	features = INDIRECT;
+	fake.refuses = -EBADFD;
+	ck_assert_int_eq(dp->ops->set_features(dp, features), -EBADFD);
+	ck_assert_int_eq(dp->ops->set_link(dp, false), 0);
+	atomic_store(&fake.receive_error, -EBADFD);
+	for (int ring = RX; ring <= TX; ring++) {
+		ring_init(ring, 8, 0);
+		ring_begin(ring);
+	}
+	buffer_at(0, 0, 1000);
+	expose(RX);
+	driver_fill_desc(&table[0], data_at(TX, 0), 100, 0, 0);
+	driver_fill_desc(&rings[TX].desc[4], TABLES_AT, 16, VRING_DESC_F_INDIRECT, 0);
+	driver_add(&rings[TX], 4);
+	expose(TX);
+	ck_assert_uint_eq(next_used(TX, &len), 4);
+	ck_assert_ptr_null(atomic_load(&broken[TX]));
+	ck_assert_uint_eq(fake.sends, 0);
+	assert_idle();
+	ring_stop(RX);
+	ring_stop(TX);
+	fake.refuses = 0;
+	atomic_store(&fake.receive_error, 0);
+	start_tx(0, 8);
+	send_numbered(0, 7);
+	expose(TX);
+	ck_assert_uint_eq(wire_number(), 7);
+	ring_stop(TX);
+}
+END_TEST
+
 /* --- several pairs of rings --- */
 
 static void start_four(uint64_t accepted, uint16_t size)
@@ -1581,6 +1690,11 @@ START_TEST(steers_by_hash)
 	ck_assert_uint_eq(next_used(6, &len), next[6]);
 	/* The filter counts here, too. */
 	ck_assert_int_eq(dp->ops->set_filter(dp, &to_us), 0);
+	/* And the link. */
+	ck_assert_int_eq(dp->ops->set_link(dp, false), 0);
+	write_frame(0, 1, 5);
+	wait_received(fake.wires[0]);
+	ck_assert_int_eq(dp->ops->set_link(dp, true), 0);
 	while (ring_of(++port) != ring_of(5))
 		;
 	write_frame(0, 2, port);
@@ -1595,6 +1709,53 @@ START_TEST(steers_by_hash)
 
 		if (id >= next[2] + (ring_of(5) == 2))
 			break;
+	}
+	stop_four();
+}
+END_TEST
+
+/* 5.1.4.1: nothing larger than the MTU, but what is to be cut yet; if the driver wants that. */
+START_TEST(keeps_to_the_mtu)
+{
+	static const struct {
+		uint8_t gso;
+		bool tagged;
+		uint16_t len;
+		bool passes;
+	} frames[] = {
+		{VIRTIO_NET_HDR_GSO_NONE, false, MTU + 14, true},
+		{VIRTIO_NET_HDR_GSO_NONE, false, MTU + 15, false},
+		{VIRTIO_NET_HDR_GSO_ECN, false, MTU + 15, false},
+		{VIRTIO_NET_HDR_GSO_TCPV4, false, 9000, true},
+		{VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN, false, 9000, true},
+		{VIRTIO_NET_HDR_GSO_NONE, true, MTU + 18, true},
+		{VIRTIO_NET_HDR_GSO_NONE, true, MTU + 19, false},
+		{VIRTIO_NET_HDR_GSO_NONE, false, 60, true},
+	};
+	const size_t header = _i & 1 ? 20 : HEADER;
+	uint32_t len, id = 0;
+
+	start_four((_i & 1 ? HASH_REPORT : 0) | (_i & 4 ? 0 : 1ULL << VIRTIO_NET_F_MTU), 64);
+	if (_i & 2)
+		ck_assert_int_eq(dp->ops->set_rss(dp, &steering), 0);
+	for (int ring = 0; ring < RINGS; ring += 2) {
+		for (uint16_t i = 0; i < 8; i++) {
+			driver_fill_desc(&rings[ring].desc[i], data_at(ring, i * 10000ULL), 10000,
+					 VRING_DESC_F_WRITE, 0);
+			driver_add(&rings[ring], i);
+		}
+		expose(ring);
+	}
+	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
+		memset(packet, 0, header + 14);
+		packet[1] = frames[i].gso;
+		packet[header + 12] = frames[i].tagged ? 0x81 : 0;
+		wire_write(packet, header + frames[i].len);
+		if (!frames[i].passes && !(_i & 4))
+			continue;
+		/* Without a hash it is the last ring's. */
+		ck_assert_uint_eq(next_used(_i & 2 ? 6 : RX, &len), id++);
+		ck_assert_uint_eq(len, header + frames[i].len);
 	}
 	stop_four();
 }
@@ -2257,7 +2418,7 @@ int main(void)
 	tcase_add_loop_test(rest, too_large, 0, 2);
 	tcase_add_test(rest, offered_features);
 	tcase_add_test(rest, gives_back_waiting_buffers);
-	tcase_add_loop_test(rest, waiting_packet_is_kept_by_a_stop, 0, 4);
+	tcase_add_loop_test(rest, waiting_packet_is_kept_by_a_stop, 0, 5);
 	tcase_add_test(large, receives_into_a_large_ring);
 	tcase_add_loop_test(large, transmits_very_many_pieces, 0, 5);
 	tcase_add_loop_test(large, receives_into_very_many_pieces, 0, 5);
@@ -2267,11 +2428,15 @@ int main(void)
 	tcase_add_test(settings, reports_hashes);
 	tcase_add_test(settings, hash_makes_the_header_longer);
 	tcase_add_test(settings, switches_offloads);
+	tcase_add_loop_test(settings, link_down_receives_nothing, 0, 2);
+	tcase_add_test(settings, link_down_sends_nothing);
+	tcase_add_test(settings, backend_refuses_features);
 	tcase_add_test(settings, interrupts_after_packets);
 	tcase_add_loop_test(settings, interrupts_after_time, 0, 2);
 	tcase_add_loop_test(settings, coalescing_changes, 0, 4);
 	tcase_add_test(many, uses_as_many_pairs_as_it_is_told);
 	tcase_add_loop_test(many, steers_by_hash, 0, 2);
+	tcase_add_loop_test(many, keeps_to_the_mtu, 0, 6);
 	tcase_add_test(many, refuses_wrong_tables);
 	tcase_add_loop_test(many, steering_goes_past_a_full_ring, 0, 3);
 	tcase_add_test(many, coalesces_steered_packets);
