@@ -238,7 +238,7 @@ void pci_msix_read_pba(const struct pci_msix *msix, uint64_t offset, uint8_t *da
 {
 	uint32_t bits = 0;
 
-	if (!is_dword(offset, len, (msix->n_vectors + 63) / 64 * 8))
+	if (!is_dword(offset, len, (uint64_t)8 * ((msix->n_vectors + 63) / 64)))
 		return;
 	for (unsigned int i = 0; i < msix->n_events; i++) {
 		uint16_t vector = msix->events[i].vector;

@@ -87,7 +87,7 @@ static void sync_doorbell(struct virtio_pci *pci, unsigned int index, uint64_t b
 	uint64_t wanted = 0;
 
 	if (queue->running && bar != PCI_NO_BAR)
-		wanted = bar + BAR_NOTIFY + index * NOTIFY_MULTIPLIER;
+		wanted = bar + BAR_NOTIFY + (uint64_t)index * NOTIFY_MULTIPLIER;
 	if (wanted == pci->doorbells[index])
 		return;
 	if (ev.addr)

@@ -223,7 +223,7 @@ static int tap_fd(const struct net_backend *backend, unsigned int queue)
 static ssize_t send_without_hdr_len(const struct tap *tap, unsigned int queue,
 				    const struct iovec *iov, unsigned int n)
 {
-	struct virtio_net_hdr_v1_hash header;
+	struct virtio_net_hdr_v1_hash header = {0};
 	struct iovec pieces[IOV_MAX];
 	ssize_t ret;
 

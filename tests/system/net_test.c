@@ -142,6 +142,7 @@ static void wait_until_ready(void)
 
 	receive(&packet);
 	ck_assert_uint_eq(test_frame(&packet)->operation, TEST_READY);
+	tap_wait_attached("tap0");
 	memcpy(guest_mac, test_frame(&packet)->ethernet.from, sizeof(guest_mac));
 }
 
@@ -243,6 +244,7 @@ START_TEST(test_segmentation)
 	start_guest("mode=bounce csum=on tso=on", _i);
 	static struct packet ready;
 	receive(&ready);
+	tap_wait_attached("tap0");
 	memcpy(frame->ethernet.to, test_frame(&ready)->ethernet.from, 6);
 	memcpy(frame->ethernet.from, test_mac, 6);
 	for (int i = 0; i < 10; i++) {

@@ -115,6 +115,22 @@ int tap_open_socket(const char *name)
 	return fd;
 }
 
+void tap_wait_attached(const char *name)
+{
+	struct ifreq request = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	do
+		ck_assert_int_eq(ioctl(fd, SIOCGIFFLAGS, &request), 0);
+	while (!(request.ifr_flags & IFF_RUNNING) && usleep(1000) == 0);
+	/* The flag comes first, the queueing discipline in the same hold of a lock, which this
+	 * takes. */
+	ck_assert_int_eq(ioctl(fd, SIOCSIFFLAGS, &request), 0);
+	close(fd);
+}
+
 void packet_send(int socket, const struct packet *packet)
 {
 	struct iovec parts[] = {

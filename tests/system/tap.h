@@ -14,6 +14,12 @@ void enter_network_namespace(void);
 /* Create the tap @name, up, with the address 10.0.0.1/24. */
 void tap_create(const char *name);
 
+/*
+ * Wait until the kernel has seen that a program attached to the tap: it notices in its own time,
+ * and drops what is sent to it before, without a word.
+ */
+void tap_wait_attached(const char *name);
+
 /* A packet socket on @name; each packet has a struct virtio_net_hdr in front. */
 int tap_open_socket(const char *name);
 
