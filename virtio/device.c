@@ -203,6 +203,7 @@ void virtio_device_set_queue_ready(struct virtio_device *dev, unsigned int index
 		return;
 	queue->ready = ready;
 	stop_queue(dev, index);
+	queue->served = false;
 	ring_state_rewind(&queue->ring, dev->accepted);
 	if (ready && may_run(dev))
 		start_queue(dev, index);

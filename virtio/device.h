@@ -30,6 +30,7 @@ struct virtio_queue {
 	struct ring_state ring; /* as the driver set it up; where it stands once it was stopped */
 	bool ready;		/* the driver has enabled it */
 	bool running;		/* the device serves it */
+	bool served;		/* since it was enabled: if it starts, it goes on; the device's */
 	int kick_fd;		/* eventfd, owned: the driver notifies; the transport binds it */
 	int call_fd;		/* eventfd, owned: interrupts the driver; the transport binds it */
 };

@@ -317,7 +317,8 @@ static int net_start_queue(struct virtio_device *dev, unsigned int index)
 
 	if (is_control(net, index))
 		return start_control(net, queue);
-	net_ctrl_queue_starts(net, index);
+	if (!queue->served)
+		net_ctrl_queue_enabled(net, index);
 	return net->datapath->ops->start_ring(net->datapath, index, &queue->ring, &wires);
 }
 
@@ -329,6 +330,7 @@ static void net_stop_queue(struct virtio_device *dev, unsigned int index)
 		stop_control(net);
 	else
 		net->datapath->ops->stop_ring(net->datapath, index, &dev->queues[index].ring);
+	dev->queues[index].served = true;
 }
 
 static void net_destroy(struct virtio_device *dev)

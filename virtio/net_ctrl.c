@@ -401,7 +401,7 @@ static bool coal_queue_get(struct net *net, struct command *cmd)
 }
 _Static_assert(sizeof(struct net_coalescing) == 8, "5.1.6.5.9: struct virtio_net_ctrl_coal");
 
-void net_ctrl_queue_starts(struct net *net, unsigned int index)
+void net_ctrl_queue_enabled(struct net *net, unsigned int index)
 {
 	struct net_ctrl_state *ctrl = &net->ctrl;
 

@@ -109,7 +109,7 @@ void net_ctrl_reset(struct net *net);
  */
 int net_ctrl_apply(struct net *net);
 
-/* A queue of packets is about to be served (again): it interrupts as its direction does. */
-void net_ctrl_queue_starts(struct net *net, unsigned int index);
+/* A queue of packets was enabled, and begins anew: it interrupts as its direction does. */
+void net_ctrl_queue_enabled(struct net *net, unsigned int index);
 
 #endif

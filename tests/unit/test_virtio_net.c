@@ -1209,6 +1209,27 @@ START_TEST(coalescing)
 }
 END_TEST
 
+/* A queue that stops and goes on (the transport took memory away) was not enabled anew. */
+START_TEST(coalescing_of_queue_that_goes_on)
+{
+	run(own | everything | controls);
+	enable_queue(0);
+	ck_assert_uint_eq(send(6, 2, BYTES(0, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0)), VIRTIO_NET_OK);
+	dev->ops->stop_queue(dev, 0);
+	ck_assert_int_eq(dev->ops->start_queue(dev, 0), 0);
+	check_coalescing(0, 4, 5);
+	if (_i) {
+		virtio_device_reset_queue(dev, 0);
+	} else {
+		dev->ops->stop_queue(dev, 0);
+		ck_assert_int_eq(dev->ops->start_queue(dev, 0), 0);
+		virtio_device_set_queue_ready(dev, 0, false);
+	}
+	enable_queue(0);
+	check_coalescing(0, 0, 0);
+}
+END_TEST
+
 START_TEST(coalescing_refused)
 {
 	/* Not enabled; the control queue; none at all. */
@@ -1627,6 +1648,7 @@ int main(void)
 	tcase_add_test(tc, rss_largest_table);
 	tcase_add_test(tc, offloads);
 	tcase_add_test(tc, coalescing);
+	tcase_add_loop_test(tc, coalescing_of_queue_that_goes_on, 0, 2);
 	tcase_add_loop_test(tc, coalescing_refused, 0, 3);
 	tcase_add_test(tc, coalescing_of_control_queue);
 	tcase_add_test(tc, announce);
