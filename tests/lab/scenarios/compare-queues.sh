@@ -7,20 +7,20 @@
 
 rounds=5
 guest_has iperf3
-tap_up one
-tap_up four multi_queue
-ip addr flush dev four
+tap_up tap1
+tap_up tap4 multi_queue
+ip addr flush dev tap4
 
 rate() {
 	iperf3 -c 10.0.2.2 -t 3 -P 4 -f m "$@" | awk '/^\[SUM\].*receiver/ { print $6 }'
 }
 
 for round in $(seq "$rounds"); do
-	for tap in one four; do
+	for tap in tap1 tap4; do
 		pairs=4
-		[ "$tap" = four ] || pairs=1
-		ip addr flush dev one
-		ip addr flush dev four
+		[ "$tap" = tap4 ] || pairs=1
+		ip addr flush dev tap1
+		ip addr flush dev tap4
 		ip addr add 10.0.2.1/24 dev "$tap"
 		lab_start 'net_up; say ready; iperf3 -s' --net "$tap,queues=$pairs,transport=pci" --cpus 4
 		guest_wait 'lab: ready' 90
@@ -29,11 +29,11 @@ for round in $(seq "$rounds"); do
 		rate -R >>"$LAB_TMP/$tap.out"
 		lab_kill
 	done
-	echo "# round $round: one $(tail -n 1 "$LAB_TMP/one.in")/$(tail -n 1 "$LAB_TMP/one.out")" \
-		"four $(tail -n 1 "$LAB_TMP/four.in")/$(tail -n 1 "$LAB_TMP/four.out") Mbit/s in/out"
+	echo "# round $round: one $(tail -n 1 "$LAB_TMP/tap1.in")/$(tail -n 1 "$LAB_TMP/tap1.out")" \
+		"four $(tail -n 1 "$LAB_TMP/tap4.in")/$(tail -n 1 "$LAB_TMP/tap4.out") Mbit/s in/out"
 done
 for way in in out; do
-	for tap in one four; do
+	for tap in tap1 tap4; do
 		echo "TCP $way, $tap: $(sort -n "$LAB_TMP/$tap.$way" | sed -n "$((rounds / 2 + 1))p") Mbit/s"
 	done
 done
