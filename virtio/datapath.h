@@ -22,7 +22,7 @@ struct net_rss;
 struct datapath_wires {
 	int kick_fd; /* eventfd: the driver has made chains available */
 	int call_fd; /* eventfd: interrupts the driver */
-	/* Set VIRTIO_MMIO_INT_VRING here before call_fd is signalled. */
+	/* Set VIRTIO_MMIO_INT_VRING here before call_fd is signalled. NULL: nobody looks. */
 	_Atomic uint32_t *interrupt_status;
 };
 
@@ -30,19 +30,28 @@ struct datapath_wires {
 struct datapath_events {
 	/* The driver broke the rules of ring @index (@why: static): it is not served any more. */
 	void (*ring_broken)(void *opaque, unsigned int index, const char *why);
+	/*
+	 * Who serves the rings is away, or is back. While it is away rings start and stop as ever;
+	 * the chains in them wait. Not from within a call of the device's.
+	 */
+	void (*carrier_changed)(void *opaque, bool up);
 	void *opaque;
 };
 
 struct datapath_ops {
-	/* The feature bits that this datapath can serve. */
+	/*
+	 * The feature bits that this datapath can serve: what takes part in the format of rings and
+	 * packets, and offloads.
+	 */
 	uint64_t (*features)(const struct datapath *dp);
 
 	/* How many pairs of rings it can serve at the same time. NULL: one. */
 	unsigned int (*max_queue_pairs)(const struct datapath *dp);
 
 	/*
-	 * What the driver accepted; before the first ring starts. 0, or a negative errno if no
-	 * packet can be moved like that: rings can be started then, but only with the link down.
+	 * What the driver accepted; while no ring runs. Of net_features_optional there may be more
+	 * than features() has: they are not used. 0, or a negative errno if no packet can be moved
+	 * like that: rings can be started then, but only with the link down.
 	 */
 	int (*set_features)(struct datapath *dp, uint64_t features);
 
@@ -69,12 +78,15 @@ struct datapath_ops {
 	 */
 
 	/*
-	 * Whether the link is up, as it is without this. While it is down, packets are lost: what
-	 * the driver transmits is used and goes nowhere, and what waits to be received is gone.
+	 * Whether the link is up, as it is without this. While it is down no packet passes: what
+	 * the driver transmits is lost, or waits in the ring where the datapath can't take it.
 	 */
 	int (*set_link)(struct datapath *dp, bool up);
 
-	/* Which packets to receive; without it all. */
+	/*
+	 * Which packets to receive; without it all. NULL: all are received, whatever features say:
+	 * filters are best effort (5.1.6.5.1).
+	 */
 	int (*set_filter)(struct datapath *dp, const struct net_filter *filter);
 
 	/* The driver uses @n pairs of rings; without it one. Receive on the first @n alone. */
@@ -90,14 +102,25 @@ struct datapath_ops {
 	int (*set_coalescing)(struct datapath *dp, unsigned int index, uint32_t max_packets,
 			      uint32_t max_usecs);
 
-	/* All rings are stopped. */
+	/*
+	 * Tell the network, in the driver's place, where packets for @mac go from now on: a RARP
+	 * request from that address. 0, or -EOPNOTSUPP. NULL: it can't.
+	 */
+	int (*announce)(struct datapath *dp, const uint8_t mac[6]);
+
+	/* Whether who serves the rings is there, see carrier_changed(). NULL: always. */
+	bool (*carrier)(struct datapath *dp);
+
+	/* All rings are stopped. By the thread that runs the loop, or before it runs. */
 	void (*destroy)(struct datapath *dp);
 };
 
 /* The common head of every datapath. */
 struct datapath {
 	const struct datapath_ops *ops;
-	struct datapath_events events; /* set by the device before it starts a ring */
+	const char *kind; /* for messages: "in-process", "vhost-net", "vhost-user" */
+	/* Set by the device, under its lock, when it takes the datapath; zeroed when it is done. */
+	struct datapath_events events;
 };
 
 #endif

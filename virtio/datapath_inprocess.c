@@ -382,7 +382,7 @@ static void inprocess_destroy(struct datapath *datapath)
 {
 	struct inprocess *dp = (struct inprocess *)datapath;
 
-	dp->backend->ops->destroy(dp->backend);
+	net_backend_release(dp->backend);
 	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++) {
 		forget_kept(&dp->workers[i]);
 		pthread_mutex_destroy(&dp->workers[i].lock);
@@ -430,10 +430,11 @@ struct datapath *inprocess_create(const struct inprocess_config *config)
 	if (!dp || !workers) {
 		free(dp);
 		free(workers);
-		config->backend->ops->destroy(config->backend);
+		net_backend_release(config->backend);
 		return NULL;
 	}
 	dp->datapath.ops = &inprocess_ops;
+	dp->datapath.kind = "in-process";
 	snprintf(dp->name, sizeof(dp->name), "%s", config->name);
 	dp->mem = config->mem;
 	dp->mtu = config->mtu;

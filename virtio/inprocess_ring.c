@@ -64,7 +64,8 @@ static void leave_ring(struct ring_worker *worker)
 
 static void interrupt(struct ring_worker *worker)
 {
-	atomic_fetch_or(worker->wires.interrupt_status, VIRTIO_MMIO_INT_VRING);
+	if (worker->wires.interrupt_status)
+		atomic_fetch_or(worker->wires.interrupt_status, VIRTIO_MMIO_INT_VRING);
 	fd_eventfd_signal(worker->wires.call_fd);
 }
 

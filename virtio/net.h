@@ -35,6 +35,7 @@ struct virtio_net_options {
 	bool half_duplex;    /* told to the driver */
 	uint64_t disabled;   /* features not to offer, nor what needs them */
 	uint64_t required;   /* features that must be offered */
+	bool switchable;     /* offer what every kind of datapath can serve, and no more */
 };
 
 /*
@@ -46,6 +47,19 @@ int virtio_net_create(const struct virtio_net_options *options, struct datapath 
 		      const struct logger *log, struct virtio_device **dev, struct error *err);
 
 /*
+ * Move the rings of the device, its driver running or not, from its datapath to *@datapath: they
+ * stop on the one and go on on the other; the driver sees nothing of it. On success *@datapath is
+ * the old one, the caller's to destroy or to keep; else *@err says why, nothing has changed, and
+ * *@datapath is still the caller's. -EOPNOTSUPP: the other one can't serve a feature that the driver
+ * uses; -EBUSY: a driver is just about to choose features: try again. By the thread that runs the
+ * loop.
+ */
+int virtio_net_switch(struct virtio_device *dev, struct datapath **datapath, struct error *err);
+
+/* The datapath that it has now. */
+struct datapath *virtio_net_datapath(struct virtio_device *dev);
+
+/*
  * Plug or unplug the cable: the driver is told by the link status (VIRTIO_NET_F_STATUS). While the
  * link is down no packet passes, whatever the driver does: what it transmits is lost. A device
  * begins with the link up; a reset changes nothing. If the backend fails when a driver starts the
@@ -54,8 +68,8 @@ int virtio_net_create(const struct virtio_net_options *options, struct datapath 
 void virtio_net_set_link(struct virtio_device *dev, bool up);
 
 /*
- * Ask the driver to announce itself to the network (5.1.6.5.4). -EOPNOTSUPP if there is none that
- * runs and has VIRTIO_NET_F_GUEST_ANNOUNCE and _STATUS. Any thread, as above.
+ * Ask the driver to announce itself to the network (5.1.6.5.4), or, if it can't, have the datapath
+ * do that in its place. -EOPNOTSUPP if no driver runs, or neither can. Any thread, as above.
  */
 int virtio_net_announce(struct virtio_device *dev);
 

@@ -62,9 +62,27 @@ struct net_backend_ops {
 	void (*destroy)(struct net_backend *backend);
 };
 
-/* The common head of every backend. */
+/*
+ * The common head of every backend. Two datapaths have it while a device moves from one to the
+ * other on the same tap; the last one destroys it. Under the lock of their device.
+ */
 struct net_backend {
 	const struct net_backend_ops *ops;
+	unsigned int more_users; /* than one */
 };
+
+static inline struct net_backend *net_backend_share(struct net_backend *backend)
+{
+	backend->more_users++;
+	return backend;
+}
+
+static inline void net_backend_release(struct net_backend *backend)
+{
+	if (backend->more_users)
+		backend->more_users--;
+	else
+		backend->ops->destroy(backend);
+}
 
 #endif

@@ -48,6 +48,17 @@ const struct net_feature net_features[] = {
 	{NULL, 0, 0, false},
 };
 
+const uint64_t net_features_optional =
+	NET(GUEST_CSUM) | GUEST_TSO | NET(GUEST_ECN) | NET(GUEST_UFO) | NET(GUEST_USO4) |
+	NET(GUEST_USO6) | NET(CTRL_GUEST_OFFLOADS) | NET(MTU) | NET(MAC) | NET(STATUS) |
+	NET(SPEED_DUPLEX) | NET(CTRL_VQ) | NET(CTRL_RX) | NET(CTRL_RX_EXTRA) | NET(CTRL_VLAN) |
+	NET(CTRL_MAC_ADDR) | NET(GUEST_ANNOUNCE) | FEATURE(VIRTIO_F_VERSION_1) |
+	FEATURE(VIRTIO_F_NOTIFICATION_DATA) | FEATURE(VIRTIO_F_RING_RESET);
+
+const uint64_t net_features_common = NET(MRG_RXBUF) | NET(MQ) |
+				     FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
+				     FEATURE(VIRTIO_RING_F_EVENT_IDX);
+
 static bool lacks(const struct net_feature *feature, uint64_t features)
 {
 	return features & feature->bit && feature->needs && !(features & feature->needs);

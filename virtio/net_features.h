@@ -23,6 +23,15 @@ struct net_feature {
 /* NULL is the name after the last one. */
 extern const struct net_feature net_features[];
 
+/*
+ * What a datapath that doesn't have it may be given all the same: the device serves it by itself,
+ * or it only permits what need not be done (offloads towards the driver), or is best effort.
+ */
+extern const uint64_t net_features_optional;
+
+/* What every kind of datapath has that is not optional, so that a device can move to any. */
+extern const uint64_t net_features_common;
+
 /* The bit of the feature with that name; 0: there is none. */
 uint64_t net_features_find(const char *name);
 

@@ -40,6 +40,15 @@ struct ring_state {
 /* Put the positions of @state where those of a new ring are. @features: negotiated. */
 void ring_state_rewind(struct ring_state *state, uint64_t features);
 
+/*
+ * Whoever served the ring is gone without a word: find out from the ring itself where it stands,
+ * and put that into the positions of @state. In order is how it was served (what the driver has
+ * got back is a prefix of what it made available): what was taken and not returned is served again,
+ * what was returned is not. Nobody serves the ring, but its driver may go on with it. -EINVAL if
+ * its areas are wrong; then nothing has changed.
+ */
+int ring_state_recover(struct ring_state *state, const struct guest_memory *mem, uint64_t features);
+
 /* One chain of descriptors, copied, checked and translated: it can't change any more. */
 struct ring_chain {
 	uint16_t id;	    /* what the driver knows the chain by */

@@ -58,9 +58,16 @@ enum xvmm_transport {
 	XVMM_TRANSPORT_PCI,	/* virtio-pci: up to 31 */
 };
 
-/* A network device on an existing tap, or on a descriptor. */
+/* Whether the kernel (vhost-net) serves the rings of a tap. */
+enum xvmm_vhost {
+	XVMM_VHOST_OFF,
+	XVMM_VHOST_ON,
+	XVMM_VHOST_AUTO, /* if it can; the log tells */
+};
+
+/* A network device on an existing tap, on a descriptor, or on a vhost-user back-end. */
 struct xvmm_net {
-	const char *tap; /* by name; unused with has_fd */
+	const char *tap; /* by name; unused with has_fd or socket */
 	bool has_fd;
 	/*
 	 * An attached tap (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR), which becomes non-blocking; or a unix
@@ -68,6 +75,23 @@ struct xvmm_net {
 	 * virtio-net header of 12 bytes, little-endian. Copied: yours to close after xvmm_create().
 	 */
 	int fd;
+	enum xvmm_vhost vhost;	/* of a tap */
+	uint32_t vhost_poll_us; /* vhost-net polls so long before it sleeps; 0: not at all */
+
+	/*
+	 * vhost-user: the path of a unix socket. The back-end may come later, die, and come back.
+	 * While it is away @fallback, a tap, serves the guest; or, if there is none, the guest's
+	 * link goes down after a grace time.
+	 */
+	const char *socket;
+	bool server; /* listen on it, instead of connecting to it */
+	const char *fallback;
+	bool has_grace;
+	uint64_t grace_ms; /* with has_grace; else 3 s */
+
+	/* Offer only what every kind of datapath can serve: then any xvmm_net_switch() succeeds. */
+	bool switchable;
+
 	const char *id; /* up to 31 characters, no two the same; NULL: net0, net1, ... */
 	uint8_t mac[6]; /* all zero: a random one */
 	uint16_t mtu;	/* offered to the guest; 0: not offered */
@@ -101,13 +125,15 @@ struct xvmm_config {
 	enum xvmm_boot boot;
 	unsigned int cpus;  /* 0: 1 */
 	uint64_t memory;    /* bytes; 0: 512 MiB */
-	bool memory_shared; /* other processes can map it */
+	bool memory_shared; /* other processes can map it; so it is if a device needs that */
+	bool memory_private; /* never; and a device that needs it otherwise is an error */
 	bool memory_hugepages;
 	bool memory_prealloc;
 	enum xvmm_transport transport; /* of devices that don't say */
 	const struct xvmm_net *nets;
 	size_t n_nets;
 	struct xvmm_console console;
+	const char *control; /* path of a socket to make, on which the VM takes QMP commands; or NULL */
 	uint64_t timeout_ms; /* end the VM after so long; 0: never */
 
 	/*
@@ -160,6 +186,17 @@ void xvmm_power_button(struct xvmm *vm);
  * -ENODEV if there is no such device. Any thread.
  */
 int xvmm_net_set_link(struct xvmm *vm, const char *id, bool up);
+
+/*
+ * Move the network device @id, while the guest runs, to what @net says: another tap, the kernel, a
+ * vhost-user back-end. The guest notices nothing but, where that is another network, that it is
+ * asked to announce itself. What the guest knows of the device (mac, mtu, features, ...) must be as
+ * it is, or not be said. On failure nothing has changed. -ENODEV; -EOPNOTSUPP if the guest uses a
+ * feature that the new place can't serve. Any thread, while xvmm_run() runs; waits for it to be
+ * done.
+ */
+int xvmm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
+		    struct xvmm_error *error);
 
 /*
  * Have the guest announce the network device @id to its network (gratuitous ARP), as after a move.

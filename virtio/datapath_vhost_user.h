@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The vhost-user datapath: another process, the back-end, serves the rings in shared guest memory
+ * (QEMU's docs/interop/vhost-user.rst; this is the front-end). It may come late, die at any moment
+ * and come back: the rings wait meanwhile, and go on where they were. What it says is not trusted:
+ * a wrong message ends the connection, with a warning that says what was wrong, and nothing else.
+ */
+#ifndef VIRTIO_DATAPATH_VHOST_USER_H
+#define VIRTIO_DATAPATH_VHOST_USER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct datapath;
+struct error;
+struct guest_memory;
+struct logger;
+struct loop;
+
+struct vhost_user_config {
+	const char *name;		/* for messages; copied */
+	const struct guest_memory *mem; /* shared; outlives the datapath */
+	struct loop *loop;		/* outlives the datapath */
+	const struct logger *log;	/* outlives the datapath */
+	const char *path;		/* of the socket; copied */
+	bool server;			/* listen there, instead of connecting */
+	unsigned int queue_pairs;
+	uint16_t queue_size; /* of the largest ring */
+	uint16_t mtu;	     /* 0: none is offered to the driver */
+};
+
+/*
+ * Connect (or listen), and wait up to @wait_ms for a back-end that is there to say what it can do.
+ * It is no error if there is none as yet. *@err: a path that can't be, a socket that can't be
+ * listened on, private memory; a back-end that is there and can't serve a device at all.
+ *
+ * features() is what the back-end has that was first met; before that, what every back-end has
+ * (net_features_common). One that comes later and lacks what the driver has accepted is refused.
+ *
+ * By the thread that runs the loop, or before it runs.
+ */
+int vhost_user_create(const struct vhost_user_config *config, unsigned int wait_ms,
+		      struct datapath **dp, struct error *err);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The text that describes a network device, "tap0,vhost=on" or "vhost-user,socket=PATH", as --net
+ * and the command net-switch take it: from text to a struct xvmm_net.
+ */
+#ifndef VMM_NET_SPEC_H
+#define VMM_NET_SPEC_H
+
+#include "vmm/spec.h"
+#include "vmm/xvmm.h"
+
+struct net_spec {
+	struct xvmm_net net; /* its strings are in what follows */
+	struct spec spec;    /* owned */
+	const char *keys[SPEC_MAX_KEYS + 1];
+};
+
+/* The keys and what they take, lines for --help, indented by @n_... spaces there. */
+extern const char net_spec_help[];
+
+/*
+ * Take @text apart, for the option or command @option (outlives the spec). All errors are usage
+ * errors. On failure there is nothing to free. The struct must not be moved meanwhile.
+ */
+int net_spec_parse(struct net_spec *spec, const char *option, const char *text, struct error *err);
+void net_spec_free(struct net_spec *spec);
+
+#endif
