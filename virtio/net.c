@@ -458,7 +458,7 @@ int virtio_net_create(const struct virtio_net_options *options, struct datapath 
 	}
 	pthread_mutex_init(&net->config_lock, NULL);
 	net->datapath = datapath;
-	datapath->events = (struct datapath_events){ring_broken, net};
+	datapath->events = (struct datapath_events){.ring_broken = ring_broken, .opaque = net};
 	snprintf(net->id, sizeof(net->id), "%s", options->id);
 	net->mem = options->mem;
 	net->loop = options->loop;
