@@ -195,7 +195,7 @@ static void setup_pairs(unsigned int pairs)
 	fake.wire = fake.wires[0];
 	dp = inprocess_create(&dp_config);
 	ck_assert_ptr_nonnull(dp);
-	dp->events = (struct datapath_events){ring_broken, &mem};
+	dp->events = (struct datapath_events){.ring_broken = ring_broken, .opaque = &mem};
 	for (int i = 0; i < RINGS; i++) {
 		kick_fd[i] = fd_eventfd();
 		call_fd[i] = fd_eventfd();
