@@ -50,9 +50,9 @@ int virtio_net_create(const struct virtio_net_options *options, struct datapath 
  * Move the rings of the device, its driver running or not, from its datapath to *@datapath: they
  * stop on the one and go on on the other; the driver sees nothing of it. On success *@datapath is
  * the old one, the caller's to destroy or to keep; else *@err says why, nothing has changed, and
- * *@datapath is still the caller's. -EOPNOTSUPP: the other one can't serve a feature that the driver
- * uses; -EBUSY: a driver is just about to choose features: try again. By the thread that runs the
- * loop.
+ * *@datapath is still the caller's. -EOPNOTSUPP: the other one can't serve a feature that the
+ * driver uses; -EBUSY: a driver is just about to choose features: try again. By the thread that
+ * runs the loop.
  */
 int virtio_net_switch(struct virtio_device *dev, struct datapath **datapath, struct error *err);
 
