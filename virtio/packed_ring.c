@@ -346,8 +346,7 @@ static unsigned int used_length(const struct ring *ring, uint16_t position, unsi
 
 /*
  * A batch shows by its first descriptor, which is written last. If that did not come to pass, but
- * later ones were written, the driver would wait for ever: do it now. If it is but the rest of a
- * chain, whose beginning the driver has overwritten, it does no harm: nobody looks.
+ * later ones were written, the driver would wait for ever: do it now.
  */
 static void finish_batch(const struct ring *ring, uint16_t position)
 {
@@ -382,6 +381,9 @@ static void packed_recover(struct ring *ring)
 		if (looks_used(ring, advance(ring, position, n)))
 			last = left - n;
 	}
+	/* Most likely the rest of a chain whose beginning the driver has overwritten. */
+	for (; last && left > last && !looks_used(ring, position) && !ring->indirect; left--)
+		position = advance(ring, position, 1);
 	while (last && left >= last) {
 		unsigned int n;
 
