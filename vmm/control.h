@@ -2,8 +2,8 @@
 /*
  * The control socket: QMP (QEMU's docs/interop/qmp-spec.txt) on a unix socket, so that existing
  * clients work: a greeting, qmp_capabilities, commands, events. Clients are trusted as whoever may
- * open the socket is, but not to be correct: what is no QMP gets an error, what never ends, or never
- * reads, loses its connection.
+ * open the socket is, but not to be correct: what is no QMP gets an error, what never ends, or
+ * never reads, loses its connection.
  *
  * All by the thread that runs the loop, or before it runs, but control_event().
  */
@@ -21,9 +21,9 @@ struct loop;
 struct control_command {
 	const char *name;
 	/*
-	 * Carry it out with @arguments (borrowed; an object, never NULL). 0, with *@result the value
-	 * to return, if it is set (given away); or a negative errno with *@err filled, which the
-	 * client gets to read.
+	 * Carry it out with @arguments (borrowed; an object, never NULL). 0, with *@result the
+	 * value to return, if it is set (given away); or a negative errno with *@err filled, which
+	 * the client gets to read.
 	 */
 	int (*execute)(void *opaque, json_t *arguments, json_t **result, struct error *err);
 };
