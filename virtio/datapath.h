@@ -26,13 +26,18 @@ struct datapath_wires {
 	_Atomic uint32_t *interrupt_status;
 };
 
-/* Whom a datapath tells of what happens to it. Called from its own threads; returns at once. */
+/* What a datapath tells the device that it serves. Called from its own threads; returns at once. */
 struct datapath_events {
 	/* The driver broke the rules of ring @index (@why: static): it is not served any more. */
 	void (*ring_broken)(void *opaque, unsigned int index, const char *why);
+	void *opaque;
+};
+
+/* What it tells who created it, serving or not. By the thread that runs the loop, without locks. */
+struct datapath_owner {
 	/*
 	 * Who serves the rings is away, or is back. While it is away rings start and stop as ever;
-	 * the chains in them wait. Not from within a call of the device's.
+	 * the chains in them wait.
 	 */
 	void (*carrier_changed)(void *opaque, bool up);
 	void *opaque;
@@ -89,7 +94,10 @@ struct datapath_ops {
 	 */
 	int (*set_filter)(struct datapath *dp, const struct net_filter *filter);
 
-	/* The driver uses @n pairs of rings; without it one. Receive on the first @n alone. */
+	/*
+	 * The driver uses @n pairs of rings: receive on the first @n alone. Always called before
+	 * the first ring starts, if there are more pairs than one.
+	 */
 	int (*set_queue_pairs)(struct datapath *dp, unsigned int n);
 
 	/* Choose receive rings by hash, and report hashes if that was negotiated; NULL: neither. */
@@ -108,6 +116,12 @@ struct datapath_ops {
 	 */
 	int (*announce)(struct datapath *dp, const uint8_t mac[6]);
 
+	/*
+	 * False if a packet waits inside, between network and ring: it is lost if another datapath
+	 * goes on with the rings now. While rings run. NULL: there never is one.
+	 */
+	bool (*empty)(struct datapath *dp);
+
 	/* Whether who serves the rings is there, see carrier_changed(). NULL: always. */
 	bool (*carrier)(struct datapath *dp);
 
@@ -119,8 +133,11 @@ struct datapath_ops {
 struct datapath {
 	const struct datapath_ops *ops;
 	const char *kind; /* for messages: "in-process", "vhost-net", "vhost-user" */
-	/* Set by the device, under its lock, when it takes the datapath; zeroed when it is done. */
+	/* Set by the device, under its lock, when it takes the datapath. */
 	struct datapath_events events;
+	/* Set by who created it, before the loop runs or by the thread that runs it. May be zero.
+	 */
+	struct datapath_owner owner;
 };
 
 #endif

@@ -200,9 +200,7 @@ static uint64_t inprocess_features(const struct datapath *datapath)
 	const struct inprocess *dp = (const struct inprocess *)datapath;
 	uint64_t features = FEATURE(VIRTIO_NET_F_MRG_RXBUF) | FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
 			    FEATURE(VIRTIO_RING_F_EVENT_IDX) | FEATURE(VIRTIO_F_RING_PACKED) |
-			    FEATURE(VIRTIO_F_IN_ORDER) | FEATURE(VIRTIO_NET_F_CTRL_RX) |
-			    FEATURE(VIRTIO_NET_F_CTRL_RX_EXTRA) | FEATURE(VIRTIO_NET_F_CTRL_VLAN) |
-			    FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) |
+			    FEATURE(VIRTIO_F_IN_ORDER) |
 			    FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) |
 			    FEATURE(VIRTIO_NET_F_NOTF_COAL) | FEATURE(VIRTIO_NET_F_VQ_NOTF_COAL) |
 			    FEATURE(VIRTIO_NET_F_RSS);
@@ -231,12 +229,10 @@ static int set_receiving(struct inprocess *dp, unsigned int n)
 static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 {
 	struct inprocess *dp = (struct inprocess *)datapath;
-	int ret;
 
 	/* Rings are the driver's, whatever the backend says. */
 	dp->features = features;
 	dp->on = features;
-	dp->receiving = 1;
 	dp->link_up = true;
 	dp->filters = false;
 	dp->steers = false;
@@ -255,8 +251,7 @@ static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 		dp->workers[i].coalescing = (struct coalescing){0};
 	for (unsigned int pair = 0; pair < dp->queue_pairs; pair++)
 		forget_pending(dp, pair);
-	ret = dp->backend->ops->set_features(dp->backend, features);
-	return ret ? ret : set_receiving(dp, 1);
+	return dp->backend->ops->set_features(dp->backend, features);
 }
 
 /* Between these two no thread handles a packet; after them each looks at what has changed. */
@@ -378,6 +373,22 @@ static int inprocess_set_coalescing(struct datapath *datapath, unsigned int inde
 	return 0;
 }
 
+static bool inprocess_empty(struct datapath *datapath)
+{
+	const struct inprocess *dp = (const struct inprocess *)datapath;
+	bool empty = true;
+
+	/* It is the receiving thread's, which holds its settings while it works. */
+	settings_begin((struct inprocess *)datapath);
+	for (unsigned int pair = 0; pair < dp->queue_pairs; pair++) {
+		const struct ring_worker *worker = inprocess_receiver(dp, pair);
+
+		empty = empty && !worker->kept_len && !(worker->window && worker->window->pending);
+	}
+	settings_end((struct inprocess *)datapath);
+	return empty;
+}
+
 static void inprocess_destroy(struct datapath *datapath)
 {
 	struct inprocess *dp = (struct inprocess *)datapath;
@@ -404,6 +415,7 @@ static const struct datapath_ops inprocess_ops = {
 	.set_rss = inprocess_set_rss,
 	.set_offloads = inprocess_set_offloads,
 	.set_coalescing = inprocess_set_coalescing,
+	.empty = inprocess_empty,
 	.destroy = inprocess_destroy,
 };
 
@@ -441,6 +453,7 @@ struct datapath *inprocess_create(const struct inprocess_config *config)
 	dp->backend = config->backend;
 	dp->workers = workers;
 	dp->queue_pairs = config->queue_pairs;
+	dp->receiving = 1;
 	for (unsigned int i = 0; i < n; i++)
 		worker_init(&workers[i], dp, i);
 	return &dp->datapath;

@@ -82,6 +82,9 @@ struct virtio_device {
 	unsigned int n_queues;
 	bool started;	/* ops->start was called */
 	bool suspended; /* no queue runs, whatever the status is */
+	/* The transport's: interrupts are messages, so that no driver looks for a queue's in
+	   interrupt_status. Changed while the device is suspended. */
+	bool messages;
 
 	/* Also written by datapaths' threads, without the lock. */
 	_Atomic uint8_t status;		   /* VIRTIO_CONFIG_S_* */

@@ -492,10 +492,10 @@ int net_ctrl_apply(struct net *net)
 	struct net_ctrl_state *ctrl = &net->ctrl;
 	int ret = 0;
 
-	/* A datapath begins with no filter, one pair, no RSS, all offloads and no coalescing. */
+	/* A datapath begins with no filter, no RSS, all offloads and no coalescing. */
 	if (ctrl->filter.active || ctrl->filter.vlan_active)
 		ret = apply_filter(net, &ctrl->filter);
-	if (!ret && ctrl->pairs != 1)
+	if (!ret && net->max_pairs > 1)
 		ret = apply_pairs(net, ctrl->pairs);
 	if (!ret && (ctrl->rss.table_size || ctrl->rss.hash_types))
 		ret = apply_rss(net, &ctrl->rss);

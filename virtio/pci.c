@@ -156,14 +156,12 @@ static void unbind_intx(struct virtio_pci *pci)
 
 /*
  * With messages, ISR gathers what they have long told. The pin is for what none has told: that is
- * in the eventfds. A queue sets ISR and then signals: none may be in between, so they pause; they
- * go on with the update that this is a part of.
+ * in the eventfds. A queue sets ISR and then signals: none may be in between, so they pause.
  */
 static void messages_to_pin(struct virtio_pci *pci)
 {
 	uint32_t untold = 0;
 
-	virtio_device_suspend(pci->dev);
 	pci_msix_update(&pci->msix, false); /* off: that can't fail */
 	for (unsigned int i = 0; i < n_events(pci); i++) {
 		if (fd_eventfd_drain(event_fd(pci, i)))
@@ -229,6 +227,11 @@ static void update(struct virtio_pci *pci)
 	bool messages = pci_msix_enabled(&pci->msix);
 	bool intx;
 
+	/* Queues pause while that changes, and go on with follow_bus_master(). */
+	if (pci->msix.enabled != messages) {
+		virtio_device_suspend(pci->dev);
+		pci->dev->messages = messages;
+	}
 	if (pci->msix.enabled && !messages)
 		messages_to_pin(pci);
 	follow_bus_master(pci, state.bus_master);
