@@ -243,6 +243,19 @@ static const struct control_command *find_command(const struct control_command *
 	return NULL;
 }
 
+/* QEMU's schema has few classes (QapiErrorClass). */
+static const char *error_class(int error)
+{
+	switch (error) {
+	case -ENOSYS:
+		return "CommandNotFound";
+	case -ENODEV:
+		return "DeviceNotFound";
+	default:
+		return "GenericError";
+	}
+}
+
 static void execute(struct client *client, const char *name, json_t *arguments, json_t *id)
 {
 	struct control *control = client->control;
@@ -265,7 +278,7 @@ static void execute(struct client *client, const char *name, json_t *arguments, 
 		return;
 	}
 	json_decref(result);
-	reply_error(client, ret == -ENOSYS ? "CommandNotFound" : "GenericError", err.text, id);
+	reply_error(client, error_class(ret), err.text, id);
 }
 
 /* The first command: which of the capabilities that the greeting listed, none, it wants. */

@@ -33,8 +33,8 @@ struct control_command {
 	/*
 	 * Carry it out with @arguments (borrowed; an object, never NULL). 0, with *@result the
 	 * value to return, if it is set (given away); or a negative errno with *@err filled, which
-	 * the client gets to read; -ENOSYS is a command that isn't there. It may call
-	 * control_event(), nothing else of this.
+	 * the client gets to read; -ENOSYS is a command, -ENODEV a device that isn't there. It may
+	 * call control_event(), nothing else of this.
 	 */
 	int (*execute)(void *opaque, json_t *arguments, json_t **result, struct error *err);
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A VM, put together from its parts: what the public API does. */
+#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,17 +17,23 @@
 #include "devices/pci.h"
 #include "devices/pvpanic.h"
 #include "devices/serial.h"
+#include "virtio/datapath.h"
+#include "virtio/defs.h"
 #include "virtio/device.h"
 #include "virtio/mmio.h"
 #include "virtio/net.h"
 #include "virtio/net_features.h"
 #include "virtio/pci.h"
 #include "vmm/console.h"
+#include "vmm/control.h"
+#include "vmm/control_commands.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/loop.h"
+#include "vmm/net_spec.h"
 #include "vmm/nic.h"
 #include "vmm/vcpu.h"
+#include "vmm/vm.h"
 #include "vmm/xvmm.h"
 
 enum {
@@ -58,6 +65,7 @@ struct xvmm {
 	struct pvpanic pvpanic;
 	struct debug_exit debug_exit;
 	struct virtio_device **nets; /* network devices, in the order given; their transports' */
+	char (*net_backends)[NET_SPEC_BACKEND_SIZE]; /* owned; what each is on, for query-net */
 	unsigned int n_nets;
 	struct virtio_mmio **mmio_devices; /* on virtio-mmio; owned */
 	unsigned int n_mmio_devices;
@@ -70,6 +78,9 @@ struct xvmm {
 	struct vcpu *vcpus;
 	unsigned int n_vcpus; /* created */
 	struct vcpu_shared vcpu_shared;
+
+	struct control *control; /* NULL: none */
+	bool quit;		 /* by its command */
 
 	uint64_t timeout_ms;
 	int timer_fd; /* owned */
@@ -137,7 +148,7 @@ static void console_quit(void *opaque)
 
 static void console_power_button(void *opaque)
 {
-	xvmm_power_button(opaque);
+	vm_power_button(opaque);
 }
 
 static void timer_ready(struct loop_watch *watch, uint32_t events)
@@ -328,7 +339,8 @@ static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct er
 
 	vm->mmio_devices = calloc(config->n_nets + 1, sizeof(struct virtio_mmio *));
 	vm->nets = calloc(config->n_nets + 1, sizeof(struct virtio_device *));
-	if (!vm->mmio_devices || !vm->nets)
+	vm->net_backends = calloc(config->n_nets + 1, sizeof(vm->net_backends[0]));
+	if (!vm->mmio_devices || !vm->nets || !vm->net_backends)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (unsigned int i = 0; i < config->n_nets && !ret; i++) {
 		const struct xvmm_net *net = &config->nets[i];
@@ -340,10 +352,25 @@ static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct er
 		if (!ret)
 			ret = transport == XVMM_TRANSPORT_PCI ? add_to_pci(vm, dev, err)
 							      : add_to_mmio(vm, dev, err);
-		if (!ret)
+		if (!ret) {
+			net_spec_backend(net, vm->net_backends[vm->n_nets]);
 			vm->nets[vm->n_nets++] = dev;
+		}
 	}
 	return ret;
+}
+
+static int add_control(struct xvmm *vm, const char *path, struct error *err)
+{
+	const struct control_config control = {
+		.path = path,
+		.loop = vm->loop,
+		.log = &vm->log,
+		.commands = control_commands,
+		.opaque = vm,
+	};
+
+	return control_create(&control, &vm->control, err);
 }
 
 static int create_memory(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
@@ -470,6 +497,8 @@ static int create(struct xvmm *vm, const struct xvmm_config *config, struct erro
 		ret = add_nets(vm, config, err);
 	if (!ret)
 		ret = load(vm, image, err);
+	if (!ret && config->control)
+		ret = add_control(vm, config->control, err);
 	if (!ret)
 		warn_of_kvm(vm, image);
 	boot_close(image);
@@ -569,6 +598,7 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 		return report(error, &err);
 	/* loop_stop() without a reason: xvmm_stop(). */
 	end_vm(vm, XVMM_STOPPED, 0, NULL);
+	control_commands_ended(vm->control, &vm->end, vm->quit);
 	*end = vm->end;
 	return 0;
 }
@@ -581,6 +611,18 @@ void xvmm_stop(struct xvmm *vm)
 void xvmm_power_button(struct xvmm *vm)
 {
 	acpi_pm_power_button(&vm->acpi_pm);
+}
+
+void vm_power_button(struct xvmm *vm)
+{
+	control_event(vm->control, "POWERDOWN", NULL);
+	xvmm_power_button(vm);
+}
+
+void vm_quit(struct xvmm *vm)
+{
+	vm->quit = true;
+	xvmm_stop(vm);
 }
 
 static struct virtio_device *find_net(const struct xvmm *vm, const char *id)
@@ -609,14 +651,44 @@ int xvmm_net_announce(struct xvmm *vm, const char *id)
 	return net ? virtio_net_announce(net) : -ENODEV;
 }
 
+int vm_net_info(struct xvmm *vm, unsigned int index, struct vm_net_info *info)
+{
+	struct virtio_device *net = index < vm->n_nets ? vm->nets[index] : NULL;
+	uint16_t status = 0;
+
+	if (!net)
+		return -ENODEV;
+	*info = (struct vm_net_info){
+		.id = net->name,
+		.backend = vm->net_backends[index],
+		.datapath = virtio_net_datapath(net)->kind,
+	};
+	virtio_device_read_config(net, offsetof(struct virtio_net_config, mac), info->mac,
+				  sizeof(info->mac));
+	virtio_device_read_config(net, offsetof(struct virtio_net_config, status), &status,
+				  sizeof(status));
+	info->link_up = le16toh(status) & VIRTIO_NET_S_LINK_UP;
+	return 0;
+}
+
+int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net, struct error *err)
+{
+	(void)net;
+	if (!find_net(vm, id))
+		return error_set(err, -ENODEV, "there is no network device '%s'", id);
+	return error_set(err, -EOPNOTSUPP, "not yet");
+}
+
 void xvmm_destroy(struct xvmm *vm)
 {
 	if (!vm)
 		return;
+	control_destroy(vm->control);
 	for (unsigned int i = 0; i < vm->n_mmio_devices; i++)
 		virtio_mmio_destroy(vm->mmio_devices[i]);
 	free(vm->mmio_devices);
 	free(vm->nets);
+	free(vm->net_backends);
 	for (unsigned int i = 0; i < PCI_SLOTS; i++)
 		virtio_pci_destroy(vm->pci_devices[i]);
 	if (vm->has_pci)
