@@ -190,10 +190,20 @@ build_tree() {
 		place "$file" "$lab/${file#"$lab_source/"}"
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"
+	place_unit_tests "$lab" "$root"
 	for file in ip iperf3 unshare; do
 		place_program "$(type -P "$file")" "$lab/bin/$file" "$root"
 	done
 	place_peers "$root"
+}
+
+# place_unit_tests LAB ROOT: those that need more of a kernel than every machine has.
+place_unit_tests() {
+	local file
+
+	for file in "${lab_xvmm%/*}"/tests/test_vhost_net; do
+		[[ ! -x $file ]] || place_program "$file" "$1/bin/${file##*/}" "$2"
+	done
 }
 
 # Other VMMs, for compare scenarios only.
