@@ -200,8 +200,7 @@ static uint64_t inprocess_features(const struct datapath *datapath)
 	const struct inprocess *dp = (const struct inprocess *)datapath;
 	uint64_t features = FEATURE(VIRTIO_NET_F_MRG_RXBUF) | FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
 			    FEATURE(VIRTIO_RING_F_EVENT_IDX) | FEATURE(VIRTIO_F_RING_PACKED) |
-			    FEATURE(VIRTIO_F_IN_ORDER) |
-			    FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) |
+			    FEATURE(VIRTIO_F_IN_ORDER) | FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) |
 			    FEATURE(VIRTIO_NET_F_NOTF_COAL) | FEATURE(VIRTIO_NET_F_VQ_NOTF_COAL) |
 			    FEATURE(VIRTIO_NET_F_RSS);
 

@@ -1,0 +1,21 @@
+#include "virtio/datapath_vhost_net.h"
+#include "virtio/datapath_vhost_user.h"
+#include "virtio/net_backend.h"
+#include "vmm/core/error.h"
+#include <errno.h>
+__attribute__((weak)) int vhost_net_create(const struct vhost_net_config *config,
+					   struct datapath **dp, struct error *err)
+{
+	*dp = 0;
+	net_backend_release(config->backend);
+	return error_set(err, -ENOSYS, "not yet");
+}
+__attribute__((weak)) int vhost_user_create(const struct vhost_user_config *config,
+					    unsigned int wait_ms, struct datapath **dp,
+					    struct error *err)
+{
+	(void)config;
+	(void)wait_ms;
+	*dp = 0;
+	return error_set(err, -ENOSYS, "not yet");
+}
