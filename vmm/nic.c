@@ -19,6 +19,7 @@
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
+#include "vmm/net_spec.h"
 #include "vmm/nic_attachment.h"
 
 enum {
@@ -33,6 +34,7 @@ struct nic {
 	char id[VIRTIO_NET_ID_SIZE];
 	struct xvmm_net config; /* as it was created; its strings are gone */
 	uint8_t mac[6];
+	char backend[NET_SPEC_BACKEND_SIZE];
 	enum xvmm_transport transport;
 	struct virtio_device *dev; /* borrowed: its transport's */
 	struct nic_attachment attachment;
@@ -293,6 +295,7 @@ int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, uns
 		nic_destroy(nic);
 		return ret;
 	}
+	net_spec_backend(config, nic->backend);
 	follow_carrier(nic);
 	*out = nic;
 	return 0;
@@ -393,6 +396,7 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, struct error *err
 		nic_detach(&next, NULL);
 		return ret;
 	}
+	net_spec_backend(config, nic->backend);
 	nic->attachment = next;
 	nic->serving = next.primary;
 	follow_carrier(nic);
@@ -402,8 +406,7 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, struct error *err
 	return 0;
 }
 
-void nic_describe(const struct nic *nic, char *text, size_t size)
+const char *nic_backend(const struct nic *nic)
 {
-	snprintf(text, size, "%s%s%s", nic->serving->kind, nic->attachment.name ? " on " : "",
-		 nic->attachment.name ? nic->attachment.name : "");
+	return nic->backend;
 }

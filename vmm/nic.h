@@ -47,8 +47,8 @@ struct virtio_device *nic_device(const struct nic *nic);
 /* Move the device to what @config says: xvmm_net_switch(). */
 int nic_switch(struct nic *nic, const struct xvmm_net *config, struct error *err);
 
-/* What it is on now, for people: "in-process on tap0". */
-void nic_describe(const struct nic *nic, char *text, size_t size);
+/* What it is on now, as net_spec_backend() says it; valid until the next switch. */
+const char *nic_backend(const struct nic *nic);
 
 /* After the virtio device was destroyed. Accepts NULL. */
 void nic_destroy(struct nic *nic);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A VM, put together from its parts: what the public API does. */
+#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,16 +17,21 @@
 #include "devices/pci.h"
 #include "devices/pvpanic.h"
 #include "devices/serial.h"
+#include "virtio/datapath.h"
+#include "virtio/defs.h"
 #include "virtio/device.h"
 #include "virtio/mmio.h"
 #include "virtio/net.h"
 #include "virtio/net_features.h"
 #include "virtio/pci.h"
 #include "vmm/console.h"
+#include "vmm/control.h"
+#include "vmm/control_commands.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/loop.h"
 #include "vmm/core/loop_call.h"
+#include "vmm/net_spec.h"
 #include "vmm/nic.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
@@ -73,6 +79,9 @@ struct xvmm {
 	struct vcpu *vcpus;
 	unsigned int n_vcpus; /* created */
 	struct vcpu_shared vcpu_shared;
+
+	struct control *control; /* NULL: none */
+	bool quit;		 /* by its command */
 
 	uint64_t timeout_ms;
 	int timer_fd; /* owned */
@@ -140,7 +149,7 @@ static void console_quit(void *opaque)
 
 static void console_power_button(void *opaque)
 {
-	xvmm_power_button(opaque);
+	vm_power_button(opaque);
 }
 
 static void timer_ready(struct loop_watch *watch, uint32_t events)
@@ -356,6 +365,19 @@ static bool shares_memory(const struct xvmm_config *config)
 	return shares;
 }
 
+static int add_control(struct xvmm *vm, const char *path, struct error *err)
+{
+	const struct control_config control = {
+		.path = path,
+		.loop = vm->loop,
+		.log = &vm->log,
+		.commands = control_commands,
+		.opaque = vm,
+	};
+
+	return control_create(&control, &vm->control, err);
+}
+
 static int create_memory(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
 	const struct memory_config memory = {
@@ -495,6 +517,8 @@ static int create(struct xvmm *vm, const struct xvmm_config *config, struct erro
 		ret = add_nets(vm, config, err);
 	if (!ret)
 		ret = load(vm, image, err);
+	if (!ret && config->control)
+		ret = add_control(vm, config->control, err);
 	if (!ret)
 		warn_of_kvm(vm, image);
 	boot_close(image);
@@ -596,6 +620,7 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 		return report(error, &err);
 	/* loop_stop() without a reason: xvmm_stop(). */
 	end_vm(vm, XVMM_STOPPED, 0, NULL);
+	control_commands_ended(vm->control, &vm->end, vm->quit);
 	*end = vm->end;
 	return 0;
 }
@@ -608,6 +633,18 @@ void xvmm_stop(struct xvmm *vm)
 void xvmm_power_button(struct xvmm *vm)
 {
 	acpi_pm_power_button(&vm->acpi_pm);
+}
+
+void vm_power_button(struct xvmm *vm)
+{
+	control_event(vm->control, "POWERDOWN", NULL);
+	xvmm_power_button(vm);
+}
+
+void vm_quit(struct xvmm *vm)
+{
+	vm->quit = true;
+	xvmm_stop(vm);
 }
 
 static struct nic *find_net(const struct xvmm *vm, const char *id)
@@ -669,10 +706,33 @@ int xvmm_net_announce(struct xvmm *vm, const char *id)
 	return nic ? virtio_net_announce(nic_device(nic)) : -ENODEV;
 }
 
+int vm_net_info(struct xvmm *vm, unsigned int index, struct vm_net_info *info)
+{
+	const struct nic *nic = index < vm->n_nets ? vm->nets[index] : NULL;
+	struct virtio_device *dev;
+	uint16_t status = 0;
+
+	if (!nic)
+		return -ENODEV;
+	dev = nic_device(nic);
+	*info = (struct vm_net_info){
+		.id = dev->name,
+		.backend = nic_backend(nic),
+		.datapath = virtio_net_datapath(dev)->kind,
+	};
+	virtio_device_read_config(dev, offsetof(struct virtio_net_config, mac), info->mac,
+				  sizeof(info->mac));
+	virtio_device_read_config(dev, offsetof(struct virtio_net_config, status), &status,
+				  sizeof(status));
+	info->link_up = le16toh(status) & VIRTIO_NET_S_LINK_UP;
+	return 0;
+}
+
 void xvmm_destroy(struct xvmm *vm)
 {
 	if (!vm)
 		return;
+	control_destroy(vm->control);
 	for (unsigned int i = 0; i < vm->n_mmio_devices; i++)
 		virtio_mmio_destroy(vm->mmio_devices[i]);
 	free(vm->mmio_devices);
