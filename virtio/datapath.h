@@ -135,7 +135,8 @@ struct datapath {
 	const char *kind; /* for messages: "in-process", "vhost-net", "vhost-user" */
 	/* Set by the device, under its lock, when it takes the datapath. */
 	struct datapath_events events;
-	/* Set by who created it, before the loop runs or by the thread that runs it. May be zero. */
+	/* Set by who created it, before the loop runs or by the thread that runs it. May be zero.
+	 */
 	struct datapath_owner owner;
 };
 

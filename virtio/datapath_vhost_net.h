@@ -27,8 +27,8 @@ struct vhost_net_config {
 };
 
 /*
- * The error tells apart: no /dev/vhost-net, no permission, too old a kernel. By the thread that runs
- * the loop, or before it runs.
+ * The error tells apart: no /dev/vhost-net, no permission, too old a kernel. By the thread that
+ * runs the loop, or before it runs.
  */
 int vhost_net_create(const struct vhost_net_config *config, struct datapath **dp,
 		     struct error *err);

@@ -36,6 +36,8 @@ struct virtio_net_options {
 	uint64_t disabled;   /* features not to offer, nor what needs them */
 	uint64_t required;   /* features that must be offered */
 	bool switchable;     /* offer what every kind of datapath can serve, and no more */
+	uint64_t available;  /* what another datapath, which it may move to at once, can serve; 0:
+				all */
 };
 
 /*
@@ -50,9 +52,9 @@ int virtio_net_create(const struct virtio_net_options *options, struct datapath 
  * Move the rings of the device, its driver running or not, from its datapath to *@datapath: they
  * stop on the one and go on on the other; the driver sees nothing of it. On success *@datapath is
  * the old one, the caller's to destroy or to keep; else *@err says why, nothing has changed, and
- * *@datapath is still the caller's. -EOPNOTSUPP: the other one can't serve a feature that the driver
- * uses; -EBUSY: a driver is just about to choose features: try again. By the thread that runs the
- * loop.
+ * *@datapath is still the caller's. -EOPNOTSUPP: the other one can't serve a feature that the
+ * driver uses; -EBUSY: a driver is just about to choose features: try again. By the thread that
+ * runs the loop.
  */
 int virtio_net_switch(struct virtio_device *dev, struct datapath **datapath, struct error *err);
 
@@ -66,6 +68,12 @@ struct datapath *virtio_net_datapath(struct virtio_device *dev);
  * link is down until the next reset, too. Any thread, which does not hold the device's lock.
  */
 void virtio_net_set_link(struct virtio_device *dev, bool up);
+
+/*
+ * Whether who serves the datapath is there: else the driver sees that its link is down, but nothing
+ * else changes; what it transmits waits. A device begins with a carrier. Any thread, as above.
+ */
+void virtio_net_set_carrier(struct virtio_device *dev, bool up);
 
 /*
  * Ask the driver to announce itself to the network (5.1.6.5.4), or, if it can't, have the datapath

@@ -241,6 +241,168 @@ static void packed_disable_kicks(struct ring *ring)
 	ring_store16(&device_event(ring)->flags, VRING_PACKED_EVENT_FLAG_DISABLE);
 }
 
+/* --- recovery --- */
+
+/*
+ * The AVAIL bit of a descriptor is the wrap counter of the driver's last lap over it, whether the
+ * device has used it since (2.8.1). So where that bit changes is the driver's position, and for a
+ * lap before it each descriptor is either used (USED is like AVAIL) or not.
+ *
+ * What is not used may be available, or belong to a chain that was used: a used chain's first
+ * descriptor alone says so. Its length must be guessed; ids, of which no two chains with the device
+ * have the same, tell where it ends.
+ */
+
+/* Written by the lap that @position is in, not by the next one. */
+static bool of_this_lap(const struct ring *ring, uint16_t position)
+{
+	return !!(ring_load16(&desc_at(ring, position)->flags) & FLAG_AVAIL) == !!(position & WRAP);
+}
+
+static bool looks_used(const struct ring *ring, uint16_t position)
+{
+	uint16_t flags = ring_load16(&desc_at(ring, position)->flags);
+
+	return !!(flags & FLAG_AVAIL) == !!(flags & FLAG_USED);
+}
+
+/*
+ * If the driver is at @position + one lap: how many descriptors behind its own it has written for a
+ * list whose first one it has not shown yet. -1: it can't be there.
+ */
+static int written_ahead(const struct ring *ring, uint16_t position)
+{
+	unsigned int n = 1;
+
+	if (!of_this_lap(ring, position))
+		return -1;
+	while (n < ring->state.size && !of_this_lap(ring, advance(ring, position, n)))
+		n++;
+	for (unsigned int i = n; i < ring->state.size; i++) {
+		if (!of_this_lap(ring, advance(ring, position, i)))
+			return -1;
+	}
+	return (int)n - 1;
+}
+
+/* Where the descriptors of the lap before the driver's position begin; how many there are. */
+static uint16_t find_lap(const struct ring *ring, unsigned int *length)
+{
+	const uint16_t wrap = ring_load16(&desc_at(ring, 0)->flags) & FLAG_AVAIL ? WRAP : 0;
+	unsigned int size = ring->state.size, changes = 0;
+	/* No change at all: the driver is about to begin a lap. */
+	uint16_t found = wrap;
+	int ahead, least = written_ahead(ring, found);
+
+	/* More changes than these no driver makes that adheres to the rules. */
+	for (uint16_t i = 1; i < size && changes < 4; i++) {
+		bool last = ring_load16(&desc_at(ring, (uint16_t)(i - 1))->flags) & FLAG_AVAIL;
+		uint16_t position = (uint16_t)(i | (last ? 0 : WRAP));
+
+		if (!of_this_lap(ring, position))
+			continue;
+		changes++;
+		ahead = written_ahead(ring, position);
+		if (ahead >= 0 && (least < 0 || ahead < least)) {
+			least = ahead;
+			found = position;
+		}
+	}
+	*length = size - (least < 0 ? 0 : (unsigned int)least);
+	return advance(ring, found, size - *length);
+}
+
+/* How many descriptors, at most @max, the list at @position has. */
+static unsigned int list_length(const struct ring *ring, uint16_t position, unsigned int max,
+				uint16_t *id)
+{
+	unsigned int n = 0;
+	struct vring_packed_desc desc;
+
+	do {
+		desc = copy_desc(desc_at(ring, advance(ring, position, n)));
+		n++;
+	} while (n < max && desc.flags & VRING_DESC_F_NEXT);
+	*id = desc.id;
+	return n;
+}
+
+/* How many descriptors, at most @max, the used chain at @position takes up. */
+static unsigned int used_length(const struct ring *ring, uint16_t position, unsigned int max)
+{
+	uint16_t next = advance(ring, position, 1);
+	uint16_t id;
+	unsigned int n;
+
+	/*
+	 * With indirect tables drivers have no reason to make lists. And then an id that comes
+	 * again at once means what it says: a new chain.
+	 */
+	if (ring->indirect || max == 1 || looks_used(ring, next))
+		return 1;
+	n = list_length(ring, next, max - 1, &id);
+	return id == le16toh(desc_at(ring, position)->id) ? n + 1 : 1;
+}
+
+/*
+ * A batch shows by its first descriptor, which is written last. If that did not come to pass, but
+ * later ones were written, the driver would wait for ever: do it now.
+ */
+static void finish_batch(const struct ring *ring, uint16_t position)
+{
+	uint16_t *flags = &desc_at(ring, position)->flags;
+	uint16_t write = ring_load16(flags) & VRING_DESC_F_WRITE;
+
+	__atomic_store_n(flags, htole16(write | (position & WRAP ? FLAG_AVAIL | FLAG_USED : 0)),
+			 __ATOMIC_RELEASE);
+}
+
+/*
+ * Before a descriptor's flags say that it is used its length is what was written (2.8.4). That may
+ * be all that came to pass; if it shows, nothing can be served from the descriptor again.
+ */
+static bool is_spent(const struct ring *ring, uint16_t position)
+{
+	struct vring_packed_desc desc = copy_desc(desc_at(ring, position));
+
+	if (desc.flags & VRING_DESC_F_INDIRECT)
+		return desc.len == 0 || desc.len % sizeof(desc);
+	return !(desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT)) && desc.len == 0;
+}
+
+static void packed_recover(struct ring *ring)
+{
+	unsigned int left; /* descriptors from @position to the driver's */
+	uint16_t position = find_lap(ring, &left);
+	unsigned int last = 0; /* so many are left at the last used one */
+	uint16_t id;
+
+	for (unsigned int n = 0; n < left; n++) {
+		if (looks_used(ring, advance(ring, position, n)))
+			last = left - n;
+	}
+	/* Most likely the rest of a chain whose beginning the driver has overwritten. */
+	for (; last && left > last && !looks_used(ring, position) && !ring->indirect; left--)
+		position = advance(ring, position, 1);
+	while (last && left >= last) {
+		unsigned int n;
+
+		if (looks_used(ring, position)) {
+			n = used_length(ring, position, left);
+		} else {
+			n = list_length(ring, position, left, &id);
+			finish_batch(ring, position);
+		}
+		position = advance(ring, position, n);
+		left -= n;
+	}
+	if (left && is_spent(ring, position)) {
+		finish_batch(ring, position);
+		position = advance(ring, position, 1);
+	}
+	ring->state.next_avail = ring->state.next_used = position;
+}
+
 const struct ring_format packed_ring_format = {
 	.start = packed_start,
 	.pop = packed_pop,
@@ -248,4 +410,5 @@ const struct ring_format packed_ring_format = {
 	.publish = packed_publish,
 	.enable_kicks = packed_enable_kicks,
 	.disable_kicks = packed_disable_kicks,
+	.recover = packed_recover,
 };

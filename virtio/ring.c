@@ -35,6 +35,19 @@ int ring_start(struct ring *ring, const struct guest_memory *mem, const struct r
 	return ring->format->start(ring) ? -EINVAL : 0;
 }
 
+int ring_state_recover(struct ring_state *state, const struct guest_memory *mem, uint64_t features)
+{
+	struct ring_state start = *state;
+	struct ring ring;
+
+	ring_state_rewind(&start, features);
+	if (ring_start(&ring, mem, &start, features))
+		return -EINVAL;
+	ring.format->recover(&ring);
+	*state = ring.state;
+	return 0;
+}
+
 int ring_pop(struct ring *ring, struct ring_chain *chain, struct iovec *iov, unsigned int max_iov)
 {
 	return ring->broken ? -EPROTO : ring->format->pop(ring, chain, iov, max_iov);

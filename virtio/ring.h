@@ -46,6 +46,10 @@ void ring_state_rewind(struct ring_state *state, uint64_t features);
  * got back is a prefix of what it made available): what was taken and not returned is served again,
  * what was returned is not. Nobody serves the ring, but its driver may go on with it. -EINVAL if
  * its areas are wrong; then nothing has changed.
+ *
+ * Split rings, and packed ones whose drivers use one descriptor a chain or indirect tables, as
+ * those do that have negotiated VIRTIO_F_INDIRECT_DESC, are recovered exactly. Lists of descriptors
+ * in a packed ring tell less: where the ring is full, or a batch was half returned, it is a guess.
  */
 int ring_state_recover(struct ring_state *state, const struct guest_memory *mem, uint64_t features);
 

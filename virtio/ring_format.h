@@ -16,6 +16,8 @@ struct ring_format {
 	bool (*publish)(struct ring *ring);
 	bool (*enable_kicks)(struct ring *ring);
 	void (*disable_kicks)(struct ring *ring);
+	/* Set the positions of a ring, just started, to where it stands: ring_state_recover(). */
+	void (*recover)(struct ring *ring);
 };
 
 extern const struct ring_format split_ring_format;

@@ -217,6 +217,15 @@ static void split_disable_kicks(struct ring *ring)
 		ring_store16(&used_ring(ring)->flags, VRING_USED_F_NO_NOTIFY);
 }
 
+/* --- recovery --- */
+
+/* Chains count as returned once the index covers them, and it is written last. */
+static void split_recover(struct ring *ring)
+{
+	ring->state.next_used = ring_load16(&used_ring(ring)->idx);
+	ring->state.next_avail = ring->state.next_used;
+}
+
 const struct ring_format split_ring_format = {
 	.start = split_start,
 	.pop = split_pop,
@@ -224,4 +233,5 @@ const struct ring_format split_ring_format = {
 	.publish = split_publish,
 	.enable_kicks = split_enable_kicks,
 	.disable_kicks = split_disable_kicks,
+	.recover = split_recover,
 };

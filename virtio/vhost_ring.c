@@ -2,6 +2,7 @@
 #include "virtio/vhost_ring.h"
 
 #include <linux/virtio_mmio.h>
+#include <stdatomic.h>
 
 #include "vmm/core/fd.h"
 

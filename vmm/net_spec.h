@@ -15,14 +15,19 @@ struct net_spec {
 	const char *keys[SPEC_MAX_KEYS + 1];
 };
 
-/* The keys and what they take, lines for --help, indented by @n_... spaces there. */
-extern const char net_spec_help[];
-
 /*
  * Take @text apart, for the option or command @option (outlives the spec). All errors are usage
- * errors. On failure there is nothing to free. The struct must not be moved meanwhile.
+ * errors, but for -ENOMEM. On failure there is nothing to free. The struct must not be moved
+ * meanwhile; a copy of its net is good until net_spec_free().
  */
 int net_spec_parse(struct net_spec *spec, const char *option, const char *text, struct error *err);
 void net_spec_free(struct net_spec *spec);
+
+enum {
+	NET_SPEC_BACKEND_SIZE = 160,
+};
+
+/* What @net begins with, written as such a text: "tap0", "fd=3", "vhost-user,socket=PATH". */
+void net_spec_backend(const struct xvmm_net *net, char text[NET_SPEC_BACKEND_SIZE]);
 
 #endif

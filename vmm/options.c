@@ -2,13 +2,13 @@
 #include "vmm/options.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "virtio/net_features.h"
 #include "vmm/core/error.h"
+#include "vmm/net_spec.h"
+#include "vmm/spec.h"
 
 const char options_help[] =
 	"xvmm " XVMM_VERSION ": boots a Linux guest under KVM, with its network on a tap\n"
@@ -25,20 +25,29 @@ const char options_help[] =
 	"                     else Linux's 64-bit entry\n"
 	"  --cpus N           number of vCPUs (default: 1)\n"
 	"  --memory SIZE[,shared=on|off][,hugepages=on|off][,prealloc=on|off]\n"
-	"                     32M or more (default: 512M); shared: a memfd, not private memory;\n"
-	"                     hugepages: 2 MiB pages from the host's pool; prealloc: all of it now\n"
-	"  --net TAP[,mac=M][,mtu=N][,id=ID][,transport=mmio|pci][,queues=N][,queue_size=N]\n"
-	"           [,packed=on|off][,speed=MBITS][,duplex=full|half][,FEATURE=on|off]...\n"
-	"                     a network device on an existing tap; may be repeated; queues: pairs of\n"
-	"                     them (1 to 16; more than one need a multi_queue tap); FEATURE: csum,\n"
-	"                     mrg_rxbuf, ctrl_vq, ... as virtio names them; off takes along what\n"
-	"                     needs it. fd=N instead of TAP: on an inherited descriptor, a tap or a\n"
-	"                     unix socket with one packet, virtio-net header first, per message\n"
+	"                     32M or more (default: 512M); shared: a memfd, not private memory\n"
+	"                     (default: where a device needs it); hugepages: 2 MiB pages from the\n"
+	"                     host's pool; prealloc: all of it now\n"
+	"  --net TAP[,vhost=on|off|auto][,poll_us=N][,KEY=VALUE]...\n"
+	"  --net fd=N[,...]   a network device on an existing tap, or on an inherited descriptor: a\n"
+	"                     tap, or a unix socket with one packet, virtio-net header first, per\n"
+	"                     message; may be repeated; vhost: the kernel serves it; poll_us: it\n"
+	"                     polls so long before it sleeps\n"
+	"  --net vhost-user,socket=PATH[,server=on][,fallback=TAP][,grace=SECONDS][,KEY=VALUE]...\n"
+	"                     another process serves it, which may come later, die and come back;\n"
+	"                     fallback: a tap for meanwhile; grace: else the link goes down after\n"
+	"                     so long (default: 3)\n"
+	"         KEY=VALUE   mac=M, mtu=N, id=ID, transport=mmio|pci, queue_size=N, packed=on|off,\n"
+	"                     speed=MBITS, duplex=full|half; queues=N: pairs of them (1 to 16; a tap\n"
+	"                     must be multi_queue); switch=on: can move to any other kind while the\n"
+	"                     guest runs; FEATURE=on|off: csum, mrg_rxbuf, ctrl_vq, ... as virtio\n"
+	"                     names them, off takes along what needs it\n"
 	"  --transport mmio|pci\n"
 	"                     how virtio devices are attached that don't say (default: pci)\n"
 	"  --console stdio|off|file:PATH\n"
 	"                     where the guest's serial console (ttyS0) goes (default: stdio);\n"
 	"                     on a terminal C-a h tells the keys, C-a x quits\n"
+	"  --control PATH     make a socket there that takes QMP commands\n"
 	"  --timeout SECONDS  end the guest after so long (fractions allowed)\n"
 	"  --version, --help\n"
 	"\n"
@@ -72,15 +81,17 @@ static int parse_cmdline(struct options *options, const char *value, struct erro
 
 static int parse_boot(struct options *options, const char *value, struct error *err)
 {
-	if (strcmp(value, "auto") == 0)
-		options->config.boot = XVMM_BOOT_AUTO;
-	else if (strcmp(value, "linux") == 0)
-		options->config.boot = XVMM_BOOT_LINUX;
-	else if (strcmp(value, "pvh") == 0)
-		options->config.boot = XVMM_BOOT_PVH;
-	else
-		return error_usage(err, "--boot: '%s' is none of auto, linux, pvh", value);
-	return 0;
+	static const char *const choices[] = {
+		[XVMM_BOOT_AUTO] = "auto",
+		[XVMM_BOOT_LINUX] = "linux",
+		[XVMM_BOOT_PVH] = "pvh",
+		NULL,
+	};
+	unsigned int boot = XVMM_BOOT_AUTO;
+	int ret = spec_choice("--boot", value, choices, &boot, err);
+
+	options->config.boot = (enum xvmm_boot)boot;
+	return ret;
 }
 
 static int parse_cpus(struct options *options, const char *value, struct error *err)
@@ -97,7 +108,7 @@ static int parse_memory(struct options *options, const char *value, struct error
 	static const char *const keys[] = {"shared", "hugepages", "prealloc", NULL};
 	struct xvmm_config *config = &options->config;
 	struct spec spec;
-	int ret = spec_parse(&spec, "--memory", value, keys, err);
+	int ret = spec_parse(&spec, "--memory", value, NULL, keys, err);
 
 	if (ret)
 		return ret;
@@ -106,6 +117,7 @@ static int parse_memory(struct options *options, const char *value, struct error
 		ret = error_usage(err, "--memory: a guest needs some");
 	if (!ret)
 		ret = spec_flag(&spec, "shared", &config->memory_shared, err);
+	config->memory_private = !ret && spec_value(&spec, "shared") && !config->memory_shared;
 	if (!ret)
 		ret = spec_flag(&spec, "hugepages", &config->memory_hugepages, err);
 	if (!ret)
@@ -114,143 +126,54 @@ static int parse_memory(struct options *options, const char *value, struct error
 	return ret;
 }
 
+static void free_net(struct net_spec *spec)
+{
+	net_spec_free(spec);
+	free(spec);
+}
+
 /* Room for one more net and its spec. */
 static int grow_nets(struct options *options, struct error *err)
 {
 	size_t n = options->n_nets + 1;
 	struct xvmm_net *nets = realloc(options->nets, n * sizeof(*nets));
-	struct spec *specs;
+	struct net_spec **specs;
 
 	if (nets)
 		options->nets = nets;
-	specs = realloc(options->net_specs, n * sizeof(*specs));
+	specs = realloc(options->net_specs, n * sizeof(struct net_spec *));
 	if (specs)
 		options->net_specs = specs;
 	return nets && specs ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
-static int set_transport(const char *what, const char *value, enum xvmm_transport *transport,
-			 struct error *err)
-{
-	if (strcmp(value, "mmio") == 0)
-		*transport = XVMM_TRANSPORT_MMIO;
-	else if (strcmp(value, "pci") == 0)
-		*transport = XVMM_TRANSPORT_PCI;
-	else
-		return error_usage(err, "%s: '%s' is none of mmio, pci", what, value);
-	return 0;
-}
-
-/* The keys of --net: its own, then the features. */
-static const char *const *net_keys(struct options *options)
-{
-	static const char *const own[] = {"mac",    "mtu",	  "id",	   "transport",
-					  "queues", "queue_size", "speed", "duplex"};
-	size_t n = 0;
-
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		options->net_keys[n++] = own[i];
-	for (size_t i = 0; net_features[i].name && n < SPEC_MAX_KEYS; i++)
-		options->net_keys[n++] = net_features[i].name;
-	options->net_keys[n] = NULL;
-	return options->net_keys;
-}
-
-/* A number that may be missing; then *@value stays. */
-static int net_number(const struct spec *spec, const char *key, uint64_t min, uint64_t max,
-		      uint64_t *value, struct error *err)
-{
-	const char *text = spec_value(spec, key);
-	char option[32];
-
-	snprintf(option, sizeof(option), "--net: %s", key);
-	return text ? spec_number(option, text, min, max, value, err) : 0;
-}
-
-static int parse_net_features(const struct spec *spec, struct xvmm_net *net, struct error *err)
-{
-	for (const struct net_feature *feature = net_features; feature->name; feature++) {
-		bool on = false;
-		int ret = spec_flag(spec, feature->name, &on, err);
-
-		if (ret)
-			return ret;
-		if (spec_value(spec, feature->name))
-			*(on ? &net->features_on : &net->features_off) |= feature->bit;
-	}
-	return 0;
-}
-
-static int parse_net_numbers(const struct spec *spec, struct xvmm_net *net, struct error *err)
-{
-	uint64_t mtu = 0, queues = 0, queue_size = 0, speed = 0;
-	/* The least MTU that IPv4 allows (virtio 1.3, 5.1.4.1), the most that fits. */
-	int ret = net_number(spec, "mtu", 68, 65535, &mtu, err);
-
-	if (!ret)
-		ret = net_number(spec, "queues", 1, 16, &queues, err);
-	if (!ret)
-		ret = net_number(spec, "queue_size", 32, 32768, &queue_size, err);
-	if (!ret)
-		ret = net_number(spec, "speed", 1, INT32_MAX, &speed, err);
-	net->mtu = (uint16_t)mtu;
-	net->queues = (unsigned int)queues;
-	net->queue_size = (unsigned int)queue_size;
-	net->speed = (uint32_t)speed;
-	return ret;
-}
-
-static int parse_duplex(const struct spec *spec, struct xvmm_net *net, struct error *err)
-{
-	const char *text = spec_value(spec, "duplex");
-
-	net->half_duplex = text && strcmp(text, "half") == 0;
-	if (!text || net->half_duplex || strcmp(text, "full") == 0)
-		return 0;
-	return error_usage(err, "--net: duplex: '%s' is none of full, half", text);
-}
-
 static int parse_net(struct options *options, const char *value, struct error *err)
 {
-	struct xvmm_net *net;
-	struct spec *spec;
-	const char *mac, *transport;
-	uint64_t fd = 0;
-	bool has_fd = strncmp(value, "fd=", 3) == 0;
+	struct net_spec *spec;
 	int ret = grow_nets(options, err);
 
 	if (ret)
 		return ret;
-	spec = &options->net_specs[options->n_nets];
-	ret = spec_parse(spec, "--net", has_fd ? value + 3 : value, net_keys(options), err);
-	if (ret)
+	spec = malloc(sizeof(*spec));
+	if (!spec)
+		return error_set(err, -ENOMEM, "out of memory");
+	ret = net_spec_parse(spec, "--net", value, err);
+	if (ret) {
+		free(spec);
 		return ret;
-	net = &options->nets[options->n_nets++];
-	*net = (struct xvmm_net){.tap = spec->first, .id = spec_value(spec, "id")};
-	if (has_fd) {
-		ret = spec_number("--net: fd", spec->first, 0, INT_MAX, &fd, err);
-		net->tap = NULL;
-		net->has_fd = true;
-		net->fd = (int)fd;
 	}
-	mac = spec_value(spec, "mac");
-	if (mac && !ret)
-		ret = spec_mac("--net: mac", mac, net->mac, err);
-	transport = spec_value(spec, "transport");
-	if (transport && !ret)
-		ret = set_transport("--net: transport", transport, &net->transport, err);
-	if (!ret)
-		ret = parse_net_numbers(spec, net, err);
-	if (!ret)
-		ret = parse_duplex(spec, net, err);
-	if (!ret)
-		ret = parse_net_features(spec, net, err);
-	return ret;
+	options->nets[options->n_nets] = spec->net;
+	options->net_specs[options->n_nets++] = spec;
+	return 0;
 }
 
 static int parse_transport(struct options *options, const char *value, struct error *err)
 {
-	return set_transport("--transport", value, &options->config.transport, err);
+	unsigned int transport = 0;
+	int ret = spec_choice("--transport", value, spec_transports, &transport, err);
+
+	options->config.transport = (enum xvmm_transport)(transport + XVMM_TRANSPORT_MMIO);
+	return ret;
 }
 
 static int parse_console(struct options *options, const char *value, struct error *err)
@@ -266,13 +189,14 @@ static int parse_console(struct options *options, const char *value, struct erro
 
 static int parse_timeout(struct options *options, const char *value, struct error *err)
 {
-	static const double longest = 1e9;
-	char *end;
-	double seconds = strtod(value, &end);
+	return spec_seconds("--timeout", value, 1, &options->config.timeout_ms, err);
+}
 
-	if (end == value || *end || !(seconds >= 0.001 && seconds <= longest))
-		return error_usage(err, "--timeout: '%s' is not a number of seconds", value);
-	options->config.timeout_ms = (uint64_t)(seconds * 1000);
+static int parse_control(struct options *options, const char *value, struct error *err)
+{
+	if (!*value)
+		return error_usage(err, "--control: it needs the path of a socket");
+	options->config.control = value;
 	return 0;
 }
 
@@ -285,7 +209,8 @@ static const struct {
 	{"--cmdline", parse_cmdline, false}, {"--boot", parse_boot, false},
 	{"--cpus", parse_cpus, false},	     {"--memory", parse_memory, false},
 	{"--net", parse_net, true},	     {"--transport", parse_transport, false},
-	{"--console", parse_console, false}, {"--timeout", parse_timeout, false},
+	{"--console", parse_console, false}, {"--control", parse_control, false},
+	{"--timeout", parse_timeout, false},
 };
 enum {
 	N_OPTIONS = sizeof(table) / sizeof(table[0]),
@@ -360,7 +285,7 @@ int options_parse(struct options *options, int argc, char *const *argv, struct e
 void options_free(struct options *options)
 {
 	for (size_t i = 0; i < options->n_nets; i++)
-		spec_free(&options->net_specs[i]);
+		free_net(options->net_specs[i]);
 	free(options->net_specs);
 	free(options->nets);
 	*options = (struct options){0};

@@ -3,10 +3,10 @@
 #ifndef VMM_OPTIONS_H
 #define VMM_OPTIONS_H
 
-#include "vmm/spec.h"
 #include "vmm/xvmm.h"
 
 struct error;
+struct net_spec;
 
 enum options_action {
 	OPTIONS_RUN,
@@ -20,10 +20,9 @@ struct options {
 	const char *console_file;  /* --console file:PATH, else NULL */
 	bool console_stdio;	   /* --console stdio, the default */
 
-	struct xvmm_net *nets;	/* owned; config.nets */
-	struct spec *net_specs; /* owned; what the nets' strings point into */
+	struct xvmm_net *nets;	     /* owned; config.nets */
+	struct net_spec **net_specs; /* owned; what the nets' strings point into */
 	size_t n_nets;
-	const char *net_keys[SPEC_MAX_KEYS + 1]; /* what --net knows */
 };
 
 /*

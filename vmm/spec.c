@@ -12,8 +12,8 @@
 /* "known keys: a, b, c" */
 static const char *list_keys(const struct spec *spec, char *text, size_t size)
 {
-	size_t len = (size_t)snprintf(text, size, "%s",
-				      spec->keys[0] ? "known keys: " : "it has no keys");
+	size_t len = (size_t)snprintf(text, size, "known keys%s%s: ", spec->what ? " of " : "",
+				      spec->what ? spec->what : "");
 
 	for (size_t i = 0; spec->keys[i] && len < size; i++)
 		len += (size_t)snprintf(text + len, size - len, "%s%s", i ? ", " : "",
@@ -52,13 +52,18 @@ static int parse_pair(struct spec *spec, char *pair, struct error *err)
 	return 0;
 }
 
-int spec_parse(struct spec *spec, const char *option, const char *text, const char *const *keys,
-	       struct error *err)
+int spec_parse(struct spec *spec, const char *option, const char *text, const char *what,
+	       const char *const *keys, struct error *err)
 {
 	char *next;
 	int ret = 0;
 
-	*spec = (struct spec){.option = option, .keys = keys, .text = strdup(text)};
+	*spec = (struct spec){
+		.option = option,
+		.what = what,
+		.keys = keys,
+		.text = strdup(text),
+	};
 	if (!spec->text)
 		return error_set(err, -ENOMEM, "out of memory");
 	next = spec->text;
@@ -106,6 +111,40 @@ int spec_number(const char *option, const char *text, uint64_t min, uint64_t max
 		return error_usage(err, "%s: '%s' is not a number from %llu to %llu", option, text,
 				   (unsigned long long)min, (unsigned long long)max);
 	return 0;
+}
+
+int spec_seconds(const char *option, const char *text, uint64_t min_ms, uint64_t *ms,
+		 struct error *err)
+{
+	static const double longest = 1e9;
+	char *end;
+	double seconds = strtod(text, &end);
+
+	/* The comparison is false for "nan". */
+	if (end == text || *end || !(seconds * 1000 >= (double)min_ms && seconds <= longest))
+		return error_usage(err, "%s: '%s' is not a number of seconds", option, text);
+	*ms = (uint64_t)(seconds * 1000);
+	return 0;
+}
+
+const char *const spec_transports[] = {"mmio", "pci", NULL};
+
+int spec_choice(const char *option, const char *text, const char *const *choices,
+		unsigned int *index, struct error *err)
+{
+	char list[128] = "";
+	size_t len = 0;
+
+	for (unsigned int i = 0; choices[i]; i++) {
+		if (strcmp(choices[i], text) == 0) {
+			*index = i;
+			return 0;
+		}
+		if (len < sizeof(list))
+			len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s",
+						i ? ", " : "", choices[i]);
+	}
+	return error_usage(err, "%s: '%s' is none of %s", option, text, list);
 }
 
 int spec_size(const char *option, const char *text, uint64_t *bytes, struct error *err)

@@ -19,6 +19,7 @@ enum {
 
 struct spec {
 	const char *option; /* for messages: "--net" */
+	const char *what;   /* for messages: whose keys they are, "a tap"; or NULL */
 	char *text;	    /* owned: what the next ones point into */
 	const char *first;
 	const char *const *keys;	   /* NULL at the end; at most SPEC_MAX_KEYS */
@@ -26,11 +27,11 @@ struct spec {
 };
 
 /*
- * Take @text apart. @option and @keys outlive the spec. All errors are usage errors. On failure
- * there is nothing to free.
+ * Take @text apart. @option, @what and @keys outlive the spec. All errors are usage errors, but for
+ * -ENOMEM. On failure there is nothing to free.
  */
-int spec_parse(struct spec *spec, const char *option, const char *text, const char *const *keys,
-	       struct error *err);
+int spec_parse(struct spec *spec, const char *option, const char *text, const char *what,
+	       const char *const *keys, struct error *err);
 void spec_free(struct spec *spec);
 
 /* The value of @key, which is one of the keys; NULL: not given. Valid until spec_free(). */
@@ -42,6 +43,17 @@ int spec_flag(const struct spec *spec, const char *key, bool *value, struct erro
 /* A decimal number from @min to @max. */
 int spec_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value,
 		struct error *err);
+
+/* Seconds, as 3 or 0.5, from @min_ms on; in milliseconds. */
+int spec_seconds(const char *option, const char *text, uint64_t min_ms, uint64_t *ms,
+		 struct error *err);
+
+/* One of @choices (NULL at the end), by its index. */
+int spec_choice(const char *option, const char *text, const char *const *choices,
+		unsigned int *index, struct error *err);
+
+/* Choices of several options: "mmio", "pci". */
+extern const char *const spec_transports[];
 
 /* A size in bytes: a number, and K, M, G or T for the powers of 1024. */
 int spec_size(const char *option, const char *text, uint64_t *bytes, struct error *err);

@@ -123,9 +123,9 @@ struct xvmm_config {
 	const char *initrd;  /* path, or NULL */
 	const char *cmdline; /* NULL: "console=ttyS0" */
 	enum xvmm_boot boot;
-	unsigned int cpus;  /* 0: 1 */
-	uint64_t memory;    /* bytes; 0: 512 MiB */
-	bool memory_shared; /* other processes can map it; so it is if a device needs that */
+	unsigned int cpus;   /* 0: 1 */
+	uint64_t memory;     /* bytes; 0: 512 MiB */
+	bool memory_shared;  /* other processes can map it; so it is if a device needs that */
 	bool memory_private; /* never; and a device that needs it otherwise is an error */
 	bool memory_hugepages;
 	bool memory_prealloc;
@@ -133,7 +133,8 @@ struct xvmm_config {
 	const struct xvmm_net *nets;
 	size_t n_nets;
 	struct xvmm_console console;
-	const char *control; /* path of a socket to make, on which the VM takes QMP commands; or NULL */
+	const char *
+		control; /* path of a socket to make, on which the VM takes QMP commands; or NULL */
 	uint64_t timeout_ms; /* end the VM after so long; 0: never */
 
 	/*

@@ -46,7 +46,7 @@ usage 'frobnicate' --kernel "$elf" --frobnicate
 usage 'stray' --kernel "$elf" stray
 usage 'kernel' --kernel
 usage 'twice' --kernel "$elf" --kernel "$elf"
-usage 'control' --kernel "$elf" --control /tmp/socket
+usage 'control' --kernel "$elf" --control ''
 for value in 0 -1 x '' 1x 100000 99999999999999999999; do
 	usage 'cpus' --kernel "$elf" --cpus "$value"
 done
@@ -61,6 +61,12 @@ usage 'net' --kernel "$elf" --net ''
 usage 'at most 15' --kernel "$elf" --net a-name-that-is-too-long
 usage 'net' --kernel "$elf" --net mac=02:00:00:00:00:01
 usage 'vhots.*mac.*mtu' --kernel "$elf" --net tap0,vhots=on
+usage 'socket.*keys of a tap: .*mac' --kernel "$elf" --net tap0,socket=/tmp/s
+usage 'vhost.*keys of vhost-user: socket' --kernel "$elf" --net vhost-user,socket=/tmp/s,vhost=on
+usage 'vhost-user needs socket' --kernel "$elf" --net vhost-user,queues=2
+usage 'poll_us needs vhost=on' --kernel "$elf" --net tap0,poll_us=10
+usage 'maybe.*off, on, auto' --kernel "$elf" --net tap0,vhost=maybe
+usage 'grace' --kernel "$elf" --net vhost-user,socket=/tmp/s,grace=long
 usage 'mtu' --kernel "$elf" --net tap0,mtu=1500,mtu=1400
 for value in 0 67 65536 x ''; do
 	usage 'mtu' --kernel "$elf" --net "tap0,mtu=$value"

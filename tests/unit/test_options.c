@@ -7,6 +7,7 @@
 
 #include "virtio/net_features.h"
 #include "vmm/core/error.h"
+#include "vmm/net_spec.h"
 #include "vmm/options.h"
 
 static struct options options;
@@ -37,6 +38,7 @@ START_TEST(defaults)
 	ck_assert_str_eq(options.config.kernel, "k");
 	ck_assert_ptr_null(options.config.initrd);
 	ck_assert_ptr_null(options.config.cmdline);
+	ck_assert_ptr_null(options.config.control);
 	ck_assert_uint_eq(options.config.n_nets, 0);
 	ck_assert_uint_eq(options.config.timeout_ms, 0);
 	ck_assert(options.console_stdio);
@@ -50,7 +52,7 @@ START_TEST(everything)
 			       "--memory 5g,shared=on,prealloc=on --net tap0 "
 			       "--net=tap1,mac=02:00:00:00:00:0a,mtu=9000,id=wan,transport=mmio "
 			       "--net fd=7,mtu=100 --transport pci "
-			       "--console file:/x,y --timeout 1.5"),
+			       "--console file:/x,y --control /c --timeout 1.5"),
 			 0);
 	ck_assert_str_eq(options.config.initrd, "i");
 	ck_assert_str_eq(options.config.cmdline, "a=b");
@@ -76,6 +78,7 @@ START_TEST(everything)
 	ck_assert_ptr_null(options.config.nets[2].tap);
 	ck_assert_uint_eq(options.config.nets[2].mtu, 100);
 	ck_assert_str_eq(options.console_file, "/x,y");
+	ck_assert_str_eq(options.config.control, "/c");
 	ck_assert(!options.console_stdio);
 	ck_assert_uint_eq(options.config.timeout_ms, 1500);
 	options_free(&options);
@@ -108,6 +111,81 @@ START_TEST(net)
 }
 END_TEST
 
+START_TEST(net_backends)
+{
+	const struct xvmm_net *nets;
+
+	ck_assert_int_eq(parse("--net tap0,vhost=on,poll_us=50 --net fd=3,vhost=auto,switch=on "
+			       "--net vhost-user,socket=/run/s,server=on,fallback=tap1,grace=0.25 "
+			       "--net vhost-user,queues=2,socket=s --net vhost-users,vhost=off"),
+			 0);
+	ck_assert_uint_eq(options.config.n_nets, 5);
+	nets = options.config.nets;
+	ck_assert_int_eq(nets[0].vhost, XVMM_VHOST_ON);
+	ck_assert_uint_eq(nets[0].vhost_poll_us, 50);
+	ck_assert(!nets[0].switchable);
+	ck_assert_ptr_null(nets[0].socket);
+	ck_assert(nets[1].has_fd);
+	ck_assert_int_eq(nets[1].vhost, XVMM_VHOST_AUTO);
+	ck_assert(nets[1].switchable);
+	ck_assert_ptr_null(nets[2].tap);
+	ck_assert(!nets[2].has_fd);
+	ck_assert_str_eq(nets[2].socket, "/run/s");
+	ck_assert(nets[2].server);
+	ck_assert_str_eq(nets[2].fallback, "tap1");
+	ck_assert(nets[2].has_grace);
+	ck_assert_uint_eq(nets[2].grace_ms, 250);
+	ck_assert_str_eq(nets[3].socket, "s");
+	ck_assert_uint_eq(nets[3].queues, 2);
+	ck_assert(!nets[3].server);
+	ck_assert(!nets[3].has_grace);
+	ck_assert_ptr_null(nets[3].fallback);
+	ck_assert_str_eq(nets[4].tap, "vhost-users");
+	ck_assert_int_eq(nets[4].vhost, XVMM_VHOST_OFF);
+	options_free(&options);
+	ck_assert_int_eq(parse("--net vhost-user,socket=s,grace=0"), 0);
+	ck_assert(options.config.nets[0].has_grace);
+	ck_assert_uint_eq(options.config.nets[0].grace_ms, 0);
+	options_free(&options);
+}
+END_TEST
+
+/* "shared" has three states: on, off, and what the devices need. */
+START_TEST(memory_shared)
+{
+	static const struct {
+		const char *line;
+		bool is_shared, is_private;
+	} cases[] = {
+		{"--memory 64M", false, false},
+		{"--memory 64M,shared=on", true, false},
+		{"--memory 64M,shared=off", false, true},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ck_assert_int_eq(parse(cases[i].line), 0);
+		ck_assert_int_eq(options.config.memory_shared, cases[i].is_shared);
+		ck_assert_int_eq(options.config.memory_private, cases[i].is_private);
+		options_free(&options);
+	}
+}
+END_TEST
+
+/* As the control socket uses it: by another name, which the messages have. */
+START_TEST(net_spec_of_a_command)
+{
+	struct net_spec spec;
+
+	ck_assert_int_eq(net_spec_parse(&spec, "net-switch", "tap3,vhost=on", &err), 0);
+	ck_assert_str_eq(spec.net.tap, "tap3");
+	net_spec_free(&spec);
+	ck_assert_int_lt(net_spec_parse(&spec, "net-switch", "tap3,mtu=1", &err), 0);
+	ck_assert_str_eq(err.text, "net-switch: mtu: '1' is not a number from 68 to 65535");
+	ck_assert_int_lt(net_spec_parse(&spec, "net-switch", "", &err), 0);
+	ck_assert(err.usage);
+}
+END_TEST
+
 /* Each feature by its name, which the library knows as well. */
 START_TEST(net_feature_names)
 {
@@ -123,8 +201,8 @@ START_TEST(net_feature_names)
 	}
 	ck_assert_uint_eq(xvmm_net_feature("host_uso"), 1ULL << 56);
 	ck_assert_uint_eq(xvmm_net_feature("standby"), 0);
-	/* All of them are told. */
-	ck_assert_int_lt(parse("--net tap0,standby=on"), 0);
+	/* All of them are told, in the longest list, too. */
+	ck_assert_int_lt(parse("--net vhost-user,standby=on"), 0);
 	for (const struct net_feature *feature = net_features; feature->name; feature++)
 		ck_assert_ptr_nonnull(strstr(err.text, feature->name));
 	ck_assert_str_eq(err.text + strlen(err.text) - 1, ")");
@@ -158,8 +236,28 @@ static const struct {
 	{"--memory 64M,shared=", "'shared' needs a value"},
 	{"--memory 64M,shared=yes", "shared=yes: must be on or off"},
 	{"--memory 64M,", "unknown key ''"},
-	{"--net tap0,vhost=on",
-	 "unknown key 'vhost' (known keys: mac, mtu, id, transport, queues, "},
+	{"--net tap0,socket=s",
+	 "--net: unknown key 'socket' (known keys of a tap: vhost, poll_us, mac,"},
+	{"--net tap0,server=on", "unknown key 'server'"},
+	{"--net tap0,fallback=tap1", "unknown key 'fallback'"},
+	{"--net fd=3,grace=1",
+	 "unknown key 'grace' (known keys of a descriptor: vhost, poll_us, mac,"},
+	{"--net vhost-user,socket=s,vhost=on",
+	 "unknown key 'vhost' (known keys of vhost-user: socket, server, fallback, grace, mac, "},
+	{"--net vhost-user,socket=s,poll_us=1", "unknown key 'poll_us'"},
+	{"--net vhost-user", "--net: vhost-user needs socket=PATH"},
+	{"--net vhost-user,server=on", "--net: vhost-user needs socket=PATH"},
+	{"--net vhost-user,socket=", "'socket' needs a value"},
+	{"--net vhost-user,socket=s,server=yes", "server=yes: must be on or off"},
+	{"--net vhost-user,socket=s,grace=-1", "--net: grace: '-1' is not a number of seconds"},
+	{"--net vhost-user,socket=s,grace=nan", "'nan'"},
+	{"--net vhost-user,socket=s,grace=1s", "'1s'"},
+	{"--net tap0,vhost=yes", "--net: vhost: 'yes' is none of off, on, auto"},
+	{"--net tap0,poll_us=5", "--net: poll_us needs vhost=on or vhost=auto"},
+	{"--net tap0,vhost=off,poll_us=0", "poll_us needs vhost=on"},
+	{"--net fd=3,poll_us=5", "poll_us needs vhost=on"},
+	{"--net tap0,vhost=on,poll_us=1000001", "'1000001' is not a number from 0 to 1000000"},
+	{"--net tap0,switch=1", "switch=1: must be on or off"},
 	{"--net tap0,mac=1:2:3:4:5:6", "is not a MAC address"},
 	{"--net tap0,mac=02:00:00:00:00:0g", "is not a MAC address"},
 	{"--net tap0,mac=02:00:00:00:00:011", "is not a MAC address"},
@@ -192,7 +290,8 @@ static const struct {
 	{"--timeout 0", "'0' is not a number of seconds"},
 	{"--timeout nan", "'nan'"},
 	{"--timeout 5s", "'5s'"},
-	{"--control x", "unknown option '--control'"},
+	{"--control=", "--control: it needs the path of a socket"},
+	{"--control a --control b", "--control is given twice"},
 };
 
 START_TEST(refused)
@@ -239,6 +338,9 @@ int main(void)
 	tcase_add_test(tcase, defaults);
 	tcase_add_test(tcase, everything);
 	tcase_add_test(tcase, net);
+	tcase_add_test(tcase, net_backends);
+	tcase_add_test(tcase, memory_shared);
+	tcase_add_test(tcase, net_spec_of_a_command);
 	tcase_add_test(tcase, net_feature_names);
 	tcase_add_loop_test(tcase, refused, 0, sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(tcase, kernel_is_needed);
