@@ -371,7 +371,8 @@ static int vhost_net_set_features(struct datapath *datapath, uint64_t features)
 	struct vhost_net *dp = (struct vhost_net *)datapath;
 	/* The tap has the header, so no VHOST_NET_F_VIRTIO_NET_HDR; of 12 bytes by VERSION_1. */
 	uint64_t kernel = (features & dp->kernel & kernel_features) | FEATURE(VIRTIO_F_VERSION_1);
-	uint64_t missing = features & ~(net_features_optional | vhost_net_features(datapath));
+	uint64_t missing = features & ~(net_features_own | net_features_optional |
+					vhost_net_features(datapath));
 	int ret;
 
 	dp->features = features;
