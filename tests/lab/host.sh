@@ -155,6 +155,10 @@ build_part() {
 		place_program "$(type -P ip)" "$root/usr/bin/ip" "$root"
 		place_modules "$root" llc stp garp mrp 8021q
 		;;
+	numbered)
+		mkdir -p "$root/usr/bin"
+		gcc -static -O2 -Wall -o "$root/usr/bin/numbered" "$lab_source/guest/numbered.c"
+		;;
 	kexec)
 		place_program "$(type -P kexec)" "$root/usr/bin/kexec" "$root"
 		place "$lab_kernel/bzImage" "$root/boot/bzImage"
@@ -186,10 +190,11 @@ build_tree() {
 	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
 	place "$lab_kernel/vmlinux" "$lab/vmlinux"
-	for file in "$lab_source"/{lib.sh,compare.sh,runner,interactive,scenarios/*.sh}; do
+	for file in "$lab_source"/{lib.sh,compare.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
 		place "$file" "$lab/${file#"$lab_source/"}"
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"
+	gcc -static -O2 -Wall -o "$lab/bin/numbered" "$lab_source/guest/numbered.c"
 	place_unit_tests "$lab" "$root"
 	for file in ip iperf3 unshare; do
 		place_program "$(type -P "$file")" "$lab/bin/$file" "$root"
