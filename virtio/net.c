@@ -415,21 +415,21 @@ static uint64_t offer(uint64_t features)
 static int check_switch(const struct net *net, const struct datapath *datapath, struct error *err)
 {
 	uint8_t status = atomic_load(&net->dev.status);
-	uint64_t missing =
-		net->dev.accepted & ~(servable(net, datapath) | net_features_optional);
+	uint64_t missing = net->dev.accepted & ~(servable(net, datapath) | net_features_optional);
 	const struct net_feature *feature;
 
 	if (status & VIRTIO_CONFIG_S_DRIVER && !(status & VIRTIO_CONFIG_S_FEATURES_OK))
-		return error_set(err, -EBUSY,
-				 "%s: the guest's driver is just starting; try again", net->id);
+		return error_set(err, -EBUSY, "%s: the guest's driver is just starting; try again",
+				 net->id);
 	if (!(status & VIRTIO_CONFIG_S_FEATURES_OK) || !missing)
 		return 0;
 	feature = net_features_first(missing);
-	return error_set(err, -EOPNOTSUPP,
-			 "%s: the guest uses %s, which %s can't serve here; try: switch=on from the "
-			 "start, or %s=off",
-			 net->id, feature ? feature->name : "a feature", datapath->kind,
-			 feature ? feature->name : "that feature");
+	return error_set(
+		err, -EOPNOTSUPP,
+		"%s: the guest uses %s, which %s can't serve here; try: switch=on from the "
+		"start, or %s=off",
+		net->id, feature ? feature->name : "a feature", datapath->kind,
+		feature ? feature->name : "that feature");
 }
 
 /* Rings of packets that run, by index. */

@@ -36,7 +36,8 @@ struct virtio_net_options {
 	uint64_t disabled;   /* features not to offer, nor what needs them */
 	uint64_t required;   /* features that must be offered */
 	bool switchable;     /* offer what every kind of datapath can serve, and no more */
-	uint64_t available;  /* what another datapath, which it may move to at once, can serve; 0: all */
+	uint64_t available;  /* what another datapath, which it may move to at once, can serve; 0:
+				all */
 };
 
 /*

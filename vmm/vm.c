@@ -30,6 +30,7 @@
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/loop.h"
+#include "vmm/core/loop_call.h"
 #include "vmm/net_spec.h"
 #include "vmm/nic.h"
 #include "vmm/vcpu.h"
@@ -47,6 +48,7 @@ struct xvmm {
 	void (*user_log)(void *opaque, enum xvmm_log_level level, const char *text);
 	void *user_log_opaque;
 	struct loop *loop;
+	struct loop_caller caller;
 	struct kvm_vm kvm;
 	struct guest_memory mem;
 
@@ -64,8 +66,7 @@ struct xvmm {
 	struct loop_watch resample; /* its descriptor, an eventfd, is owned */
 	struct pvpanic pvpanic;
 	struct debug_exit debug_exit;
-	struct virtio_device **nets; /* network devices, in the order given; their transports' */
-	char (*net_backends)[NET_SPEC_BACKEND_SIZE]; /* owned; what each is on, for query-net */
+	struct nic **nets; /* network devices, in the order given; owned */
 	unsigned int n_nets;
 	struct virtio_mmio **mmio_devices; /* on virtio-mmio; owned */
 	unsigned int n_mmio_devices;
@@ -334,30 +335,34 @@ static enum xvmm_transport net_transport(const struct xvmm_config *config,
 static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
 	const struct nic_parts parts = {&vm->mem, vm->loop, &vm->log};
-	struct virtio_device *dev;
 	int ret = 0;
 
 	vm->mmio_devices = calloc(config->n_nets + 1, sizeof(struct virtio_mmio *));
-	vm->nets = calloc(config->n_nets + 1, sizeof(struct virtio_device *));
-	vm->net_backends = calloc(config->n_nets + 1, sizeof(vm->net_backends[0]));
-	if (!vm->mmio_devices || !vm->nets || !vm->net_backends)
+	vm->nets = calloc(config->n_nets + 1, sizeof(struct nic *));
+	if (!vm->mmio_devices || !vm->nets)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (unsigned int i = 0; i < config->n_nets && !ret; i++) {
 		const struct xvmm_net *net = &config->nets[i];
 		enum xvmm_transport transport = net_transport(config, net);
 
-		ret = nic_check(config, i, err);
-		if (!ret)
-			ret = nic_create(&parts, net, i, transport, &dev, err);
-		if (!ret)
-			ret = transport == XVMM_TRANSPORT_PCI ? add_to_pci(vm, dev, err)
-							      : add_to_mmio(vm, dev, err);
-		if (!ret) {
-			net_spec_backend(net, vm->net_backends[vm->n_nets]);
-			vm->nets[vm->n_nets++] = dev;
-		}
+		ret = nic_create(&parts, net, i, transport, &vm->nets[i], err);
+		if (ret)
+			break;
+		vm->n_nets++;
+		ret = transport == XVMM_TRANSPORT_PCI
+			      ? add_to_pci(vm, nic_device(vm->nets[i]), err)
+			      : add_to_mmio(vm, nic_device(vm->nets[i]), err);
 	}
 	return ret;
+}
+
+static bool shares_memory(const struct xvmm_config *config)
+{
+	bool shares = config->memory_shared;
+
+	for (size_t i = 0; i < config->n_nets; i++)
+		shares = shares || nic_shares_memory(&config->nets[i]);
+	return shares;
 }
 
 static int add_control(struct xvmm *vm, const char *path, struct error *err)
@@ -376,7 +381,7 @@ static int add_control(struct xvmm *vm, const char *path, struct error *err)
 static int create_memory(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
 	const struct memory_config memory = {
-		.shared = config->memory_shared,
+		.shared = shares_memory(config),
 		.hugepages = config->memory_hugepages,
 		.prealloc = config->memory_prealloc,
 	};
@@ -467,6 +472,17 @@ static void forward_log(void *opaque, enum log_level level, const char *text)
 	vm->user_log(vm->user_log_opaque, (enum xvmm_log_level)level, text);
 }
 
+static int check_config(const struct xvmm_config *config, struct error *err)
+{
+	int ret = 0;
+
+	if (config->memory_shared && config->memory_private)
+		return error_usage(err, "memory can't be both shared and private");
+	for (unsigned int i = 0; i < config->n_nets && !ret; i++)
+		ret = nic_check(config, i, err);
+	return ret;
+}
+
 static int create(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
 	const struct boot_config boot = {
@@ -478,9 +494,13 @@ static int create(struct xvmm *vm, const struct xvmm_config *config, struct erro
 	struct boot_image *image = NULL;
 	int ret;
 
-	ret = boot_open(&boot, &image, err);
+	ret = check_config(config, err);
+	if (!ret)
+		ret = boot_open(&boot, &image, err);
 	if (!ret)
 		ret = loop_create(&vm->loop, err);
+	if (!ret)
+		ret = loop_caller_init(&vm->caller, vm->loop, err);
 	if (!ret)
 		ret = kvm_vm_create(&vm->kvm, err);
 	if (!ret)
@@ -589,8 +609,10 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 	struct error err = {0};
 	int ret = start(vm, &err);
 
+	loop_caller_open(&vm->caller);
 	if (!ret)
 		loop_run(vm->loop);
+	loop_caller_close(&vm->caller);
 	console_stop(vm->console);
 	vcpu_stop_all(vm->vcpus, vm->n_vcpus, &vm->vcpu_shared);
 	console_flush(vm->console);
@@ -625,58 +647,85 @@ void vm_quit(struct xvmm *vm)
 	xvmm_stop(vm);
 }
 
-static struct virtio_device *find_net(const struct xvmm *vm, const char *id)
+static struct nic *find_net(const struct xvmm *vm, const char *id)
 {
 	for (unsigned int i = 0; i < vm->n_nets; i++) {
-		if (strcmp(vm->nets[i]->name, id) == 0)
+		if (strcmp(nic_device(vm->nets[i])->name, id) == 0)
 			return vm->nets[i];
 	}
 	return NULL;
 }
 
+int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net, struct error *err)
+{
+	struct nic *nic = find_net(vm, id);
+
+	return nic ? nic_switch(nic, net, err)
+		   : error_set(err, -ENODEV, "there is no network device '%s'", id);
+}
+
+struct switch_call {
+	struct xvmm *vm;
+	const char *id;
+	const struct xvmm_net *net;
+	struct error err;
+	int ret;
+};
+
+static void call_switch(void *argument)
+{
+	struct switch_call *call = argument;
+
+	call->ret = vm_net_switch(call->vm, call->id, call->net, &call->err);
+}
+
+int xvmm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
+		    struct xvmm_error *error)
+{
+	struct switch_call call = {.vm = vm, .id = id, .net = net};
+
+	if (!loop_call(&vm->caller, call_switch, &call))
+		call.ret = error_set(&call.err, -EAGAIN, "the VM doesn't run");
+	return call.ret ? report(error, &call.err) : 0;
+}
+
 int xvmm_net_set_link(struct xvmm *vm, const char *id, bool up)
 {
-	struct virtio_device *net = find_net(vm, id);
+	const struct nic *nic = find_net(vm, id);
 
-	if (!net)
+	if (!nic)
 		return -ENODEV;
-	virtio_net_set_link(net, up);
+	virtio_net_set_link(nic_device(nic), up);
 	return 0;
 }
 
 int xvmm_net_announce(struct xvmm *vm, const char *id)
 {
-	struct virtio_device *net = find_net(vm, id);
+	const struct nic *nic = find_net(vm, id);
 
-	return net ? virtio_net_announce(net) : -ENODEV;
+	return nic ? virtio_net_announce(nic_device(nic)) : -ENODEV;
 }
 
 int vm_net_info(struct xvmm *vm, unsigned int index, struct vm_net_info *info)
 {
-	struct virtio_device *net = index < vm->n_nets ? vm->nets[index] : NULL;
+	const struct nic *nic = index < vm->n_nets ? vm->nets[index] : NULL;
+	struct virtio_device *dev;
 	uint16_t status = 0;
 
-	if (!net)
+	if (!nic)
 		return -ENODEV;
+	dev = nic_device(nic);
 	*info = (struct vm_net_info){
-		.id = net->name,
-		.backend = vm->net_backends[index],
-		.datapath = virtio_net_datapath(net)->kind,
+		.id = dev->name,
+		.backend = nic_backend(nic),
+		.datapath = virtio_net_datapath(dev)->kind,
 	};
-	virtio_device_read_config(net, offsetof(struct virtio_net_config, mac), info->mac,
+	virtio_device_read_config(dev, offsetof(struct virtio_net_config, mac), info->mac,
 				  sizeof(info->mac));
-	virtio_device_read_config(net, offsetof(struct virtio_net_config, status), &status,
+	virtio_device_read_config(dev, offsetof(struct virtio_net_config, status), &status,
 				  sizeof(status));
 	info->link_up = le16toh(status) & VIRTIO_NET_S_LINK_UP;
 	return 0;
-}
-
-int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net, struct error *err)
-{
-	(void)net;
-	if (!find_net(vm, id))
-		return error_set(err, -ENODEV, "there is no network device '%s'", id);
-	return error_set(err, -EOPNOTSUPP, "not yet");
 }
 
 void xvmm_destroy(struct xvmm *vm)
@@ -687,10 +736,11 @@ void xvmm_destroy(struct xvmm *vm)
 	for (unsigned int i = 0; i < vm->n_mmio_devices; i++)
 		virtio_mmio_destroy(vm->mmio_devices[i]);
 	free(vm->mmio_devices);
-	free(vm->nets);
-	free(vm->net_backends);
 	for (unsigned int i = 0; i < PCI_SLOTS; i++)
 		virtio_pci_destroy(vm->pci_devices[i]);
+	for (unsigned int i = 0; i < vm->n_nets; i++)
+		nic_destroy(vm->nets[i]);
+	free(vm->nets);
 	if (vm->has_pci)
 		pci_host_destroy(&vm->pci);
 	console_destroy(vm->console);
@@ -705,6 +755,7 @@ void xvmm_destroy(struct xvmm *vm)
 	fd_close(&vm->resample.fd);
 	fd_close(&vm->timer_fd);
 	memory_destroy(&vm->mem);
+	loop_caller_destroy(&vm->caller);
 	loop_destroy(vm->loop);
 	pthread_mutex_destroy(&vm->end_lock);
 	free(vm);

@@ -155,6 +155,10 @@ build_part() {
 		place_program "$(type -P ip)" "$root/usr/bin/ip" "$root"
 		place_modules "$root" llc stp garp mrp 8021q
 		;;
+	numbered)
+		mkdir -p "$root/usr/bin"
+		gcc -static -O2 -Wall -o "$root/usr/bin/numbered" "$lab_source/guest/numbered.c"
+		;;
 	kexec)
 		place_program "$(type -P kexec)" "$root/usr/bin/kexec" "$root"
 		place "$lab_kernel/bzImage" "$root/boot/bzImage"
@@ -186,14 +190,25 @@ build_tree() {
 	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
 	place "$lab_kernel/vmlinux" "$lab/vmlinux"
-	for file in "$lab_source"/{lib.sh,compare.sh,runner,interactive,scenarios/*.sh}; do
+	for file in "$lab_source"/{lib.sh,compare.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
 		place "$file" "$lab/${file#"$lab_source/"}"
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"
+	gcc -static -O2 -Wall -o "$lab/bin/numbered" "$lab_source/guest/numbered.c"
+	place_unit_tests "$lab" "$root"
 	for file in ip iperf3 unshare; do
 		place_program "$(type -P "$file")" "$lab/bin/$file" "$root"
 	done
 	place_peers "$root"
+}
+
+# place_unit_tests LAB ROOT: those that need more of a kernel than every machine has.
+place_unit_tests() {
+	local file
+
+	for file in "${lab_xvmm%/*}"/tests/test_vhost_net; do
+		[[ ! -x $file ]] || place_program "$file" "$1/bin/${file##*/}" "$2"
+	done
 }
 
 # Other VMMs, for compare scenarios only.
