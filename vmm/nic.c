@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/random.h>
 #include <sys/timerfd.h>
+#include <time.h>
 
 #include "virtio/datapath.h"
 #include "virtio/defs.h"
@@ -367,12 +368,22 @@ static bool same_network(const struct nic_attachment *a, const struct nic_attach
 	       strcmp(a->name, b->name) == 0;
 }
 
-int nic_switch(struct nic *nic, const struct xvmm_net *config, struct error *err)
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pause_us,
+	       struct error *err)
 {
 	const struct nic_identity self = identity(nic);
 	const char *differs = difference(nic, config);
 	struct nic_attachment next, old = nic->attachment;
 	struct datapath *datapath;
+	uint64_t before;
 	int ret;
 
 	if (differs)
@@ -390,8 +401,10 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, struct error *err
 		return ret;
 	ret = check_back_end(nic, config, &next, err);
 	datapath = next.primary;
+	before = now_us();
 	if (!ret)
 		ret = virtio_net_switch(nic->dev, &datapath, err);
+	*pause_us = (unsigned int)(now_us() - before);
 	if (ret) {
 		nic_detach(&next, NULL);
 		return ret;

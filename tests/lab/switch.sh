@@ -28,12 +28,13 @@ with_switches() {
 	"$@"
 	rm "$LAB_TMP/traffic"
 	wait "$switcher" || lab_fail "a switch failed"
-	echo "# $(cat "$LAB_TMP/switches") switches"
+	echo "# $(cat "$LAB_TMP/switches") switches; rings paused for" \
+		"$(sed -n 's/.*"pause-us": //p' "$LAB_TMP/switch.log" | sort -n | tail -n 1) us at most"
 }
 
 # The stream is longer than the switches take, or they go on until it ends.
 numbered_streams() {
-	numbered receive 5002 "$datagrams" 5 >"$LAB_TMP/out" &
+	numbered receive 5002 "$datagrams" 5 >"$LAB_TMP/out" 2>"$LAB_TMP/lost.log" &
 	receiver=$!
 	guest_wait 'lab: receiving' 30
 	sleep 1

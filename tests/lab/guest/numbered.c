@@ -83,8 +83,11 @@ static int receive_all(int fd, uint32_t count, int seconds)
 		seen[number] = 1;
 		next = number + 1 > next ? number + 1 : next;
 	}
-	for (uint32_t i = 0; seen && i < count; i++)
+	for (uint32_t i = 0; seen && i < count; i++) {
+		if (!seen[i])
+			fprintf(stderr, "numbered: %u is lost\n", i);
 		lost += !seen[i];
+	}
 	printf("received=%u lost=%u repeated=%u reordered=%u gap_ms=%lld\n", received, lost,
 	       repeated, reordered, longest / 1000000);
 	return EXIT_SUCCESS;
