@@ -15,6 +15,7 @@ LAB_XVMM=$LAB_DIR/bin/xvmm
 LAB_KERNEL=$LAB_DIR/bzImage
 LAB_INITRD=$LAB_DIR/guest.cpio
 LAB_APPEND=
+LAB_PID=
 
 # iproute2's ip, not the applet that busybox sh prefers.
 ip() {
@@ -35,8 +36,20 @@ guest_has() {
 	done
 }
 
+# What the threads of the VM that runs do, twice, for who wants to know why it doesn't go on.
+show_threads() {
+	for _ in 1 2; do
+		for task in "/proc/$LAB_PID/task/"*; do
+			echo "$(cat "$task/comm"): $(cut -d ' ' -f 3,14,15 "$task/stat")" \
+				"$(cat "$task/wchan"): $(head -n 4 "$task/stack" | cut -d ' ' -f 2 | tr '\n' ' ')"
+		done
+		sleep 1
+	done
+} 2>/dev/null
+
 lab_fail() {
 	echo "FAILED: $*"
+	[ -z "${LAB_PID:-}" ] || ! lab_running || show_threads >"$LAB_TMP/threads.log"
 	exit 1
 }
 

@@ -7,7 +7,7 @@
 # shellcheck source=../switch.sh
 . "$LAB_DIR/switch.sh"
 
-guest_has iperf3 numbered
+guest_has iperf3 numbered tools
 tap_up tap0
 for transport in pci mmio; do
 	echo "# $transport"
