@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: vhost-net's unit test, on a kernel that has it: rings, errors, 400 switches
 # set: ci
-# limit: 120
+# limit: 180
 . "$LAB_DIR/lib.sh"
 
 [ -x "$LAB_DIR/bin/test_vhost_net" ] || lab_skip "the unit tests are not built"
