@@ -25,8 +25,9 @@ struct vhost_user_config {
 	const char *path;		/* of the socket; copied */
 	bool server;			/* listen there, instead of connecting */
 	unsigned int queue_pairs;
-	uint16_t queue_size; /* of the largest ring */
-	uint16_t mtu;	     /* 0: none is offered to the driver */
+	uint16_t queue_size;   /* of the largest ring */
+	uint16_t mtu;	       /* 0: none is offered to the driver */
+	unsigned int reply_ms; /* how long it may take to answer; 0: 10 seconds, 3 to stop */
 };
 
 /*
