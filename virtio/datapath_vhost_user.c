@@ -674,7 +674,7 @@ static int begin(struct vhost_user *vu, struct error *err)
 
 static int check_features(const struct vhost_user *vu, struct error *err)
 {
-	uint64_t missing = vu->features & ~vu->has & ~net_features_optional;
+	uint64_t missing = vu->features & ~vu->has & ~(net_features_optional | net_features_own);
 	const struct net_feature *feature;
 
 	if (!missing)
