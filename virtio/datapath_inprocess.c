@@ -14,6 +14,7 @@
 #include "virtio/defs.h"
 #include "virtio/inprocess_ring.h"
 #include "virtio/net_backend.h"
+#include "virtio/rarp.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/thread.h"
 
@@ -200,10 +201,7 @@ static uint64_t inprocess_features(const struct datapath *datapath)
 	const struct inprocess *dp = (const struct inprocess *)datapath;
 	uint64_t features = FEATURE(VIRTIO_NET_F_MRG_RXBUF) | FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |
 			    FEATURE(VIRTIO_RING_F_EVENT_IDX) | FEATURE(VIRTIO_F_RING_PACKED) |
-			    FEATURE(VIRTIO_F_IN_ORDER) | FEATURE(VIRTIO_NET_F_CTRL_RX) |
-			    FEATURE(VIRTIO_NET_F_CTRL_RX_EXTRA) | FEATURE(VIRTIO_NET_F_CTRL_VLAN) |
-			    FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) |
-			    FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) |
+			    FEATURE(VIRTIO_F_IN_ORDER) | FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) |
 			    FEATURE(VIRTIO_NET_F_NOTF_COAL) | FEATURE(VIRTIO_NET_F_VQ_NOTF_COAL) |
 			    FEATURE(VIRTIO_NET_F_RSS);
 
@@ -375,6 +373,13 @@ static int inprocess_set_coalescing(struct datapath *datapath, unsigned int inde
 	return 0;
 }
 
+static int inprocess_announce(struct datapath *datapath, const uint8_t mac[6])
+{
+	const struct inprocess *dp = (const struct inprocess *)datapath;
+
+	return rarp_send(dp->backend, dp->format.header_size, mac);
+}
+
 static bool inprocess_empty(struct datapath *datapath)
 {
 	const struct inprocess *dp = (const struct inprocess *)datapath;
@@ -417,6 +422,7 @@ static const struct datapath_ops inprocess_ops = {
 	.set_rss = inprocess_set_rss,
 	.set_offloads = inprocess_set_offloads,
 	.set_coalescing = inprocess_set_coalescing,
+	.announce = inprocess_announce,
 	.empty = inprocess_empty,
 	.destroy = inprocess_destroy,
 };

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "virtio/iov.h"
 #include "virtio/net_device.h"
@@ -20,6 +21,7 @@
 
 enum {
 	CONTROL_QUEUE_SIZE = 64,
+	EMPTY_TRIES = 50,
 };
 
 _Static_assert(offsetof(struct virtio_net_config, status) == 6, "5.1.4");
@@ -28,13 +30,6 @@ _Static_assert(offsetof(struct virtio_net_config, rss_max_key_size) == 17, "5.1.
 _Static_assert(sizeof(struct virtio_net_config) == 24, "5.1.4");
 
 #define FEATURE(name) (1ULL << (name))
-
-/* What takes no datapath. */
-static const uint64_t own_features =
-	FEATURE(VIRTIO_NET_F_STATUS) | FEATURE(VIRTIO_NET_F_SPEED_DUPLEX) |
-	FEATURE(VIRTIO_NET_F_CTRL_VQ) | FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR) |
-	FEATURE(VIRTIO_NET_F_GUEST_ANNOUNCE) | FEATURE(VIRTIO_F_RING_RESET) |
-	FEATURE(VIRTIO_F_NOTIFICATION_DATA);
 
 /* --- configuration space --- */
 
@@ -84,6 +79,7 @@ static void net_read_config(struct virtio_device *dev, size_t offset, void *data
 	pthread_mutex_unlock(&net->config_lock);
 }
 
+/* As the datapath is to have it. */
 static bool link_is_up(const struct net *net)
 {
 	return net->link_up && !net->failed;
@@ -91,7 +87,7 @@ static bool link_is_up(const struct net *net)
 
 static void set_link_status(struct net *net, bool tell)
 {
-	bool up = link_is_up(net);
+	bool up = link_is_up(net) && net->carrier;
 
 	set_status(net, up ? VIRTIO_NET_S_LINK_UP : 0, up ? 0 : VIRTIO_NET_S_LINK_UP, tell);
 }
@@ -119,24 +115,44 @@ void virtio_net_set_link(struct virtio_device *dev, bool up)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+void virtio_net_set_carrier(struct virtio_device *dev, bool up)
+{
+	struct net *net = (struct net *)dev;
+
+	pthread_mutex_lock(&dev->lock);
+	net->carrier = up;
+	set_link_status(net, true);
+	pthread_mutex_unlock(&dev->lock);
+}
+
+/* Ask the driver to announce itself. */
+static void ask_to_announce(struct net *net)
+{
+	pthread_mutex_lock(&net->config_lock);
+	net->config.status |= htole16(VIRTIO_NET_S_ANNOUNCE);
+	/* Even if it was set: the driver may have announced itself, and not told us yet. */
+	config_changed(net, true);
+	pthread_mutex_unlock(&net->config_lock);
+}
+
 int virtio_net_announce(struct virtio_device *dev)
 {
 	struct net *net = (struct net *)dev;
-	bool can;
+	struct datapath *dp = net->datapath;
+	int ret = -EOPNOTSUPP;
 
 	pthread_mutex_lock(&dev->lock);
-	can = net_accepted(net, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
-	      net_accepted(net, VIRTIO_NET_F_STATUS) &&
-	      atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK;
-	if (can) {
-		pthread_mutex_lock(&net->config_lock);
-		net->config.status |= htole16(VIRTIO_NET_S_ANNOUNCE);
-		/* Even if it was set: the driver may have announced itself, and not told us yet. */
-		config_changed(net, true);
-		pthread_mutex_unlock(&net->config_lock);
+	if (!(atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK)) {
+		/* There is nobody to be found. */
+	} else if (net_accepted(net, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
+		   net_accepted(net, VIRTIO_NET_F_STATUS)) {
+		ask_to_announce(net);
+		ret = 0;
+	} else if (dp->ops->announce) {
+		ret = dp->ops->announce(dp, net->config.mac);
 	}
 	pthread_mutex_unlock(&dev->lock);
-	return can ? 0 : -EOPNOTSUPP;
+	return ret;
 }
 
 /* --- the control queue --- */
@@ -292,16 +308,22 @@ static int start_failed(struct net *net, int code)
 	return apply_link(net);
 }
 
-static int net_start(struct virtio_device *dev)
+/* Have the datapath do what the driver wants. */
+static int apply_settings(struct net *net)
 {
-	struct net *net = (struct net *)dev;
-	int ret = net->datapath->ops->set_features(net->datapath, dev->accepted);
+	int ret = net->datapath->ops->set_features(net->datapath, net->dev.accepted);
 
 	/* A datapath begins with the link up. */
 	if (!ret && !net->link_up)
 		ret = apply_link(net);
-	if (!ret)
-		ret = net_ctrl_apply(net);
+	return ret ? ret : net_ctrl_apply(net);
+}
+
+static int net_start(struct virtio_device *dev)
+{
+	struct net *net = (struct net *)dev;
+	int ret = apply_settings(net);
+
 	return ret ? start_failed(net, ret) : 0;
 }
 
@@ -312,7 +334,7 @@ static int net_start_queue(struct virtio_device *dev, unsigned int index)
 	const struct datapath_wires wires = {
 		.kick_fd = queue->kick_fd,
 		.call_fd = queue->call_fd,
-		.interrupt_status = &dev->interrupt_status,
+		.interrupt_status = dev->messages ? NULL : &dev->interrupt_status,
 	};
 
 	if (is_control(net, index))
@@ -363,15 +385,181 @@ static void ring_broken(void *opaque, unsigned int index, const char *why)
 	virtio_device_break(opaque, text);
 }
 
+/* --- the datapath --- */
+
+static unsigned int datapath_pairs(const struct datapath *datapath)
+{
+	return datapath->ops->max_queue_pairs ? datapath->ops->max_queue_pairs(datapath) : 1;
+}
+
+/* What can be had with @datapath. */
+static uint64_t servable(const struct net *net, const struct datapath *datapath)
+{
+	uint64_t features = datapath->ops->features(datapath) | net_features_own;
+
+	/* The control queue has its place behind all pairs that a driver may use. */
+	if (datapath_pairs(datapath) < net->max_pairs)
+		features &= ~(FEATURE(VIRTIO_NET_F_MQ) | FEATURE(VIRTIO_NET_F_RSS));
+	return features;
+}
+
+static uint64_t offer(uint64_t features)
+{
+	static const uint64_t always = FEATURE(VIRTIO_F_VERSION_1) | FEATURE(VIRTIO_NET_F_MAC) |
+				       FEATURE(VIRTIO_NET_F_MTU);
+
+	return net_features_offer(features) | (features & always);
+}
+
+/* May the device go on with @datapath as its driver is now? */
+static int check_switch(const struct net *net, const struct datapath *datapath, struct error *err)
+{
+	uint8_t status = atomic_load(&net->dev.status);
+	uint64_t missing = net->dev.accepted & ~(servable(net, datapath) | net_features_optional);
+	const struct net_feature *feature;
+
+	if (status & VIRTIO_CONFIG_S_DRIVER && !(status & VIRTIO_CONFIG_S_FEATURES_OK))
+		return error_set(err, -EBUSY, "%s: the guest's driver is just starting; try again",
+				 net->id);
+	if (!(status & VIRTIO_CONFIG_S_FEATURES_OK) || !missing)
+		return 0;
+	feature = net_features_first(missing);
+	return error_set(
+		err, -EOPNOTSUPP,
+		"%s: the guest uses %s, which %s can't serve here; try: switch=on from the "
+		"start, or %s=off",
+		net->id, feature ? feature->name : "a feature", datapath->kind,
+		feature ? feature->name : "that feature");
+}
+
+/* Rings of packets that run, by index. */
+static uint64_t running_rings(const struct net *net)
+{
+	uint64_t rings = 0;
+
+	for (unsigned int i = 0; i < net->dev.n_queues; i++) {
+		if (net->dev.queues[i].running && !is_control(net, i))
+			rings |= 1ULL << i;
+	}
+	return rings;
+}
+
+static void stop_rings(struct net *net, uint64_t rings)
+{
+	for (unsigned int i = 0; rings; i++, rings >>= 1) {
+		if (rings & 1)
+			net_stop_queue(&net->dev, i);
+	}
+}
+
+static int start_rings(struct net *net, uint64_t rings)
+{
+	uint64_t started = 0;
+	int ret = 0;
+
+	for (unsigned int i = 0; rings >> i && !ret; i++) {
+		if (!(rings >> i & 1))
+			continue;
+		ret = net_start_queue(&net->dev, i);
+		started |= ret ? 0 : 1ULL << i;
+	}
+	if (ret)
+		stop_rings(net, started);
+	return ret;
+}
+
+/* Have the datapath that the device has now do what its driver has set, and serve @rings. */
+static int go_on(struct net *net, uint64_t rings)
+{
+	int ret = apply_settings(net);
+
+	return ret ? ret : start_rings(net, rings);
+}
+
+static void take_datapath(struct net *net, struct datapath *datapath)
+{
+	datapath->events = (struct datapath_events){.ring_broken = ring_broken, .opaque = net};
+	net->datapath = datapath;
+	net->dev.offered = offer(net->wanted & servable(net, datapath));
+}
+
+/*
+ * Stop the rings, but not while a packet waits inside of the datapath for a buffer to be made
+ * available: the next one would not find it. It doesn't wait long, unless the guest does.
+ */
+static void stop_rings_empty(struct net *net, uint64_t rings)
+{
+	static const struct timespec pause = {.tv_nsec = 1000000};
+	struct datapath *dp = net->datapath;
+
+	for (int tries = 0; tries < EMPTY_TRIES; tries++) {
+		stop_rings(net, rings);
+		if (!dp->ops->empty || dp->ops->empty(dp) || start_rings(net, rings))
+			return;
+		nanosleep(&pause, NULL);
+	}
+	stop_rings(net, rings);
+}
+
+static int switch_datapath(struct net *net, struct datapath **datapath, struct error *err)
+{
+	uint64_t rings = running_rings(net);
+	struct datapath *old = net->datapath;
+	bool started = net->dev.started;
+	int ret = check_switch(net, *datapath, err);
+
+	if (ret)
+		return ret;
+	stop_rings_empty(net, rings);
+	take_datapath(net, *datapath);
+	net->failed = false;
+	ret = started ? go_on(net, rings) : 0;
+	if (!ret) {
+		*datapath = old;
+		set_link_status(net, true);
+		return 0;
+	}
+	error_set(err, ret, "%s: %s can't take over: %s", net->id, (*datapath)->kind,
+		  strerror(-ret));
+	take_datapath(net, old);
+	if (go_on(net, rings)) {
+		for (unsigned int i = 0; i < net->dev.n_queues; i++)
+			net->dev.queues[i].running &= !(rings >> i & 1);
+		virtio_device_break(&net->dev, "its rings can't go on after a switch that failed");
+	}
+	return ret;
+}
+
+int virtio_net_switch(struct virtio_device *dev, struct datapath **datapath, struct error *err)
+{
+	int ret;
+
+	pthread_mutex_lock(&dev->lock);
+	ret = switch_datapath((struct net *)dev, datapath, err);
+	pthread_mutex_unlock(&dev->lock);
+	return ret;
+}
+
+struct datapath *virtio_net_datapath(struct virtio_device *dev)
+{
+	return ((struct net *)dev)->datapath;
+}
+
 /* --- creation --- */
 
-static uint64_t offered_features(const struct virtio_net_options *options,
-				 const struct datapath *datapath)
+/* What to offer, as far as a datapath has it. */
+static uint64_t wanted_features(const struct virtio_net_options *options)
 {
-	uint64_t features = datapath->ops->features(datapath) | own_features;
+	uint64_t features = ~options->disabled;
 
-	return net_features_offer(features & ~options->disabled) | FEATURE(VIRTIO_F_VERSION_1) |
-	       FEATURE(VIRTIO_NET_F_MAC) | (options->mtu ? FEATURE(VIRTIO_NET_F_MTU) : 0);
+	if (options->switchable)
+		features &= net_features_common | net_features_own | net_features_optional |
+			    options->required;
+	if (options->available)
+		features &= options->available | net_features_own | net_features_optional;
+	if (!options->mtu)
+		features &= ~FEATURE(VIRTIO_NET_F_MTU);
+	return features;
 }
 
 /* Why is the first of the features @missing not offered? */
@@ -415,8 +603,7 @@ static void init_config(struct net *net, const struct virtio_net_options *option
 
 static unsigned int max_pairs(const struct datapath *datapath, uint64_t offered)
 {
-	unsigned int n = datapath->ops->max_queue_pairs ? datapath->ops->max_queue_pairs(datapath)
-							: 1;
+	unsigned int n = datapath_pairs(datapath);
 
 	if (!(offered & (FEATURE(VIRTIO_NET_F_MQ) | FEATURE(VIRTIO_NET_F_RSS))))
 		return 1;
@@ -457,21 +644,20 @@ int virtio_net_create(const struct virtio_net_options *options, struct datapath 
 		return error_set(err, -ENOMEM, "%s: out of memory", options->id);
 	}
 	pthread_mutex_init(&net->config_lock, NULL);
-	net->datapath = datapath;
-	datapath->events = (struct datapath_events){.ring_broken = ring_broken, .opaque = net};
 	snprintf(net->id, sizeof(net->id), "%s", options->id);
 	net->mem = options->mem;
 	net->loop = options->loop;
 	net->control_watch.fd = -1;
 	net->queue_size = options->queue_size ? options->queue_size : VIRTIO_NET_QUEUE_SIZE;
-	net->link_up = true;
+	net->link_up = net->carrier = true;
+	net->wanted = wanted_features(options);
+	take_datapath(net, datapath);
 	memcpy(net->mac, options->mac, sizeof(net->mac));
 
 	net->dev.ops = &net_ops;
 	net->dev.id = VIRTIO_ID_NET;
 	net->dev.name = net->id;
 	net->dev.log = log;
-	net->dev.offered = offered_features(options, datapath);
 	net->max_pairs = max_pairs(datapath, net->dev.offered);
 	init_config(net, options);
 	ret = init_queues(net);

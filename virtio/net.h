@@ -36,6 +36,8 @@ struct virtio_net_options {
 	uint64_t disabled;   /* features not to offer, nor what needs them */
 	uint64_t required;   /* features that must be offered */
 	bool switchable;     /* offer what every kind of datapath can serve, and no more */
+	uint64_t available;  /* what another datapath, which it may move to at once, can serve; 0:
+				all */
 };
 
 /*
@@ -66,6 +68,12 @@ struct datapath *virtio_net_datapath(struct virtio_device *dev);
  * link is down until the next reset, too. Any thread, which does not hold the device's lock.
  */
 void virtio_net_set_link(struct virtio_device *dev, bool up);
+
+/*
+ * Whether who serves the datapath is there: else the driver sees that its link is down, but nothing
+ * else changes; what it transmits waits. A device begins with a carrier. Any thread, as above.
+ */
+void virtio_net_set_carrier(struct virtio_device *dev, bool up);
 
 /*
  * Ask the driver to announce itself to the network (5.1.6.5.4), or, if it can't, have the datapath

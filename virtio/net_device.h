@@ -37,11 +37,13 @@ struct net_ctrl_state {
 struct net {
 	struct virtio_device dev;
 	struct datapath *datapath; /* owned */
+	uint64_t wanted;	   /* features to offer, as far as the datapath has them */
 	char id[VIRTIO_NET_ID_SIZE];
 	unsigned int max_pairs; /* of queues, if MQ or RSS is negotiated */
 	uint16_t queue_size;
 	uint8_t mac[6];	  /* before the driver sets another */
 	bool link_up;	  /* as virtio_net_set_link() has it */
+	bool carrier;	  /* as virtio_net_set_carrier() has it */
 	bool failed;	  /* the datapath can't move packets for this driver: as if it were down */
 	bool failed_told; /* the log has it */
 

@@ -23,13 +23,13 @@ struct net_feature {
 /* NULL is the name after the last one. */
 extern const struct net_feature net_features[];
 
-/*
- * What a datapath that doesn't have it may be given all the same: the device serves it by itself,
- * or it only permits what need not be done (offloads towards the driver), or is best effort.
- */
+/* What takes no datapath: the device serves it by itself, or it is best effort (5.1.6.5.1). */
+extern const uint64_t net_features_own;
+
+/* Permits what need not be done, so that a datapath which can't is given it all the same. */
 extern const uint64_t net_features_optional;
 
-/* What every kind of datapath has that is not optional, so that a device can move to any. */
+/* What every kind of datapath can, besides these two: with it a device can move to any. */
 extern const uint64_t net_features_common;
 
 /* The bit of the feature with that name; 0: there is none. */

@@ -531,7 +531,7 @@ static int begin(struct vhost_user_session *s, struct error *err)
 
 static int check_features(const struct vhost_user_session *s, struct error *err)
 {
-	uint64_t missing = s->features & ~s->has & ~net_features_optional;
+	uint64_t missing = s->features & ~s->has & ~(net_features_optional | net_features_own);
 	bool mq = s->features & FEATURE(VIRTIO_NET_F_MQ);
 	const struct net_feature *feature = net_features_first(missing);
 
@@ -669,6 +669,16 @@ enum {
 	STEPS = sizeof(steps) / sizeof(steps[0]),
 };
 
+/* The first 6 bytes of the payload are the address. */
+static int send_rarp(struct vhost_user_session *s, struct error *err)
+{
+	uint64_t payload = 0;
+
+	memcpy(&payload, s->announced, sizeof(s->announced));
+	s->announce = false;
+	return request_u64(s, VHOST_USER_SEND_RARP, payload, err);
+}
+
 int vhost_user_session_update_rings(struct vhost_user_session *s, struct error *err)
 {
 	bool any = false;
@@ -688,7 +698,7 @@ int vhost_user_session_update_rings(struct vhost_user_session *s, struct error *
 					  VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK,
 				  err);
 	}
-	return ret;
+	return !ret && any && s->announce ? send_rarp(s, err) : ret;
 }
 
 int vhost_user_session_advance(struct vhost_user_session *s, struct error *err)
@@ -716,7 +726,7 @@ int vhost_user_session_begin(struct vhost_user_session *s, int fd, struct error 
 	vhost_user_channel_open(&s->channel, fd);
 	s->step = 0;
 	s->has = s->protocol = 0;
-	s->begun = s->memory_added = s->driver_ok = false;
+	s->begun = s->memory_added = s->driver_ok = s->announce = false;
 	vhost_user_session_set_timer(s, 0);
 	ret = vhost_user_session_watch(s, fd, VHOST_USER_SOURCE_REPLY, 0);
 	return ret ? error_set(err, ret, "watching it") : 0;
@@ -747,10 +757,9 @@ void vhost_user_session_set_driver(struct vhost_user_session *s, uint64_t featur
 int vhost_user_session_announce(struct vhost_user_session *s, const uint8_t mac[6],
 				struct error *err)
 {
-	uint64_t payload = 0; /* its first 6 bytes are the address */
-
-	memcpy(&payload, mac, 6);
-	if (!vhost_user_session_connected(s) || s->step < STEPS || !has_protocol(s, PROTOCOL(RARP)))
+	if (!vhost_user_session_connected(s) || !has_protocol(s, PROTOCOL(RARP)))
 		return -ENOTSUP;
-	return request_u64(s, VHOST_USER_SEND_RARP, payload, err);
+	memcpy(s->announced, mac, sizeof(s->announced));
+	s->announce = true;
+	return vhost_user_session_update_rings(s, err);
 }

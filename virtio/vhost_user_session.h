@@ -55,6 +55,8 @@ struct vhost_user_session {
 	bool begun;			    /* it has been told of a driver before */
 	bool memory_added;		    /* it has the memory slots */
 	bool driver_ok;			    /* it knows that */
+	bool announce;			    /* @announced, as soon as it serves a ring */
+	uint8_t announced[6];
 
 	/* What the first back-end has that there was. */
 	bool met;
@@ -115,7 +117,7 @@ int vhost_user_session_stop_ring(struct vhost_user_session *session, unsigned in
 /* The ring's state is right again, if it was lost. */
 void vhost_user_session_find_ring(struct vhost_user_session *session, unsigned int index);
 
-/* Ask for a RARP. -ENOTSUP, which harms no connection, if the back-end can't now. */
+/* Ask for a RARP, as soon as rings are served. -ENOTSUP, which harms no connection: it can't. */
 int vhost_user_session_announce(struct vhost_user_session *session, const uint8_t mac[6],
 				struct error *err);
 

@@ -2,8 +2,10 @@
 /*
  * The control socket: QMP (QEMU's docs/interop/qmp-spec.txt) on a unix socket, so that existing
  * clients work: a greeting, qmp_capabilities, commands, events. Clients are trusted as whoever may
- * open the socket is, but not to be correct: what is no QMP gets an error, what never ends, or
- * never reads, loses its connection.
+ * open the socket is, but not to be correct: what is no QMP gets an error, what never ends loses
+ * its connection, and so does who doesn't read what is sent.
+ *
+ * Commands every socket has: qmp_capabilities, query-commands, query-version.
  *
  * All by the thread that runs the loop, or before it runs, but control_event().
  */
@@ -17,13 +19,22 @@ struct error;
 struct logger;
 struct loop;
 
+enum {
+	CONTROL_CLIENTS_MAX = 8,	 /* at a time */
+	CONTROL_REQUEST_MAX = 64 << 10,	 /* bytes */
+	CONTROL_OUTPUT_PAUSE = 64 << 10, /* bytes not read yet, with which commands wait */
+	CONTROL_OUTPUT_MAX = 1024 << 10, /* with which events end the connection */
+	CONTROL_EVENTS_MAX = 256,	 /* that the loop has not seen yet; more are lost */
+};
+
 /* A command by its QMP name. */
 struct control_command {
 	const char *name;
 	/*
 	 * Carry it out with @arguments (borrowed; an object, never NULL). 0, with *@result the
 	 * value to return, if it is set (given away); or a negative errno with *@err filled, which
-	 * the client gets to read.
+	 * the client gets to read; -ENOSYS is a command, -ENODEV a device that isn't there. It may
+	 * call control_event(), nothing else of this.
 	 */
 	int (*execute)(void *opaque, json_t *arguments, json_t **result, struct error *err);
 };
@@ -39,12 +50,12 @@ struct control_config {
 int control_create(const struct control_config *config, struct control **control,
 		   struct error *err);
 
-/* Closes the connections, removes the socket. Accepts NULL. */
+/* Sends what can be sent at once, closes the connections, removes the socket. Accepts NULL. */
 void control_destroy(struct control *control);
 
 /*
  * Tell all clients that are past qmp_capabilities: the event @name, with @data (given away; NULL:
- * none). Any thread.
+ * none). Any thread. Accepts NULL for no control socket.
  */
 void control_event(struct control *control, const char *name, json_t *data);
 

@@ -238,3 +238,13 @@ void net_spec_free(struct net_spec *spec)
 {
 	spec_free(&spec->spec);
 }
+
+void net_spec_backend(const struct xvmm_net *net, char text[NET_SPEC_BACKEND_SIZE])
+{
+	if (net->socket)
+		snprintf(text, NET_SPEC_BACKEND_SIZE, "vhost-user,socket=%s", net->socket);
+	else if (net->has_fd)
+		snprintf(text, NET_SPEC_BACKEND_SIZE, "fd=%d", net->fd);
+	else
+		snprintf(text, NET_SPEC_BACKEND_SIZE, "%s", net->tap ? net->tap : "");
+}

@@ -23,4 +23,11 @@ struct net_spec {
 int net_spec_parse(struct net_spec *spec, const char *option, const char *text, struct error *err);
 void net_spec_free(struct net_spec *spec);
 
+enum {
+	NET_SPEC_BACKEND_SIZE = 160,
+};
+
+/* What @net begins with, written as such a text: "tap0", "fd=3", "vhost-user,socket=PATH". */
+void net_spec_backend(const struct xvmm_net *net, char text[NET_SPEC_BACKEND_SIZE]);
+
 #endif

@@ -4,21 +4,46 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/timerfd.h>
+#include <time.h>
 
-#include "virtio/datapath_inprocess.h"
+#include "virtio/datapath.h"
 #include "virtio/defs.h"
-#include "virtio/fd.h"
 #include "virtio/net.h"
+#include "virtio/net_features.h"
 #include "virtio/ring.h"
-#include "virtio/tap.h"
 #include "vmm/core/error.h"
-#include "vmm/xvmm.h"
+#include "vmm/core/fd.h"
+#include "vmm/core/log.h"
+#include "vmm/core/loop.h"
+#include "vmm/net_spec.h"
+#include "vmm/nic_attachment.h"
 
 enum {
 	QUEUE_SIZE_MIN = 32,
+	/* How long a vhost-user back-end has to answer: when a VM is created, when one switches. */
+	CREATE_WAIT_MS = 1000,
+	SWITCH_WAIT_MS = 2000,
 };
+
+struct nic {
+	struct nic_parts parts;
+	char id[VIRTIO_NET_ID_SIZE];
+	struct xvmm_net config; /* as it was created; its strings are gone */
+	uint8_t mac[6];
+	char backend[NET_SPEC_BACKEND_SIZE];
+	enum xvmm_transport transport;
+	struct virtio_device *dev; /* borrowed: its transport's */
+	struct nic_attachment attachment;
+	struct datapath *serving; /* the attachment's that the device has */
+	struct loop_watch grace;  /* of a timerfd, owned: then the back-end is gone for the guest */
+};
+
+/* --- what can be --- */
 
 /* A MAC address that is nobody's: locally administered, unicast. */
 static void random_mac(uint8_t mac[6])
@@ -45,20 +70,15 @@ const char *nic_id(const struct xvmm_net *config, unsigned int index, char text[
 	return config->id ? config->id : text;
 }
 
-int nic_check(const struct xvmm_config *config, unsigned int index, struct error *err)
+bool nic_shares_memory(const struct xvmm_net *config)
 {
-	const struct xvmm_net *net = &config->nets[index];
-	unsigned int size = net->queue_size;
-	char text[NIC_ID_SIZE], other[NIC_ID_SIZE];
-	const char *id = nic_id(net, index, text);
+	return config->socket || config->switchable;
+}
 
-	if (strlen(id) >= VIRTIO_NET_ID_SIZE)
-		return error_usage(err, "the id '%s' has more than %d characters", id,
-				   VIRTIO_NET_ID_SIZE - 1);
-	for (unsigned int i = 0; i < index; i++) {
-		if (strcmp(id, nic_id(&config->nets[i], i, other)) == 0)
-			return error_usage(err, "two network devices have the id '%s'", id);
-	}
+static int check_queues(const struct xvmm_net *net, const char *id, struct error *err)
+{
+	unsigned int size = net->queue_size;
+
 	if (net->queues > VIRTIO_NET_PAIRS_MAX)
 		return error_usage(err, "%s: %u pairs of queues: at most %u", id, net->queues,
 				   VIRTIO_NET_PAIRS_MAX);
@@ -72,58 +92,334 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 				   "%s: queues of size %u: without packed=on a power of two is "
 				   "needed",
 				   id, size);
-	if (net->speed > INT32_MAX)
-		return error_usage(err, "%s: a speed of %u Mbit/s: at most %d", id, net->speed,
-				   INT32_MAX);
 	return 0;
 }
 
-static int create_backend(const struct xvmm_net *config, unsigned int queue_pairs,
-			  const struct logger *log, struct net_backend **backend, struct error *err)
+int nic_check(const struct xvmm_config *config, unsigned int index, struct error *err)
 {
-	if (!config->has_fd)
-		return tap_create(config->tap, queue_pairs, log, backend, err);
-	if (queue_pairs > 1)
-		return error_usage(err, "descriptor %d: it has one queue, not %u", config->fd,
-				   queue_pairs);
-	if (fd_is_socket(config->fd))
-		return fd_backend_create(config->fd, backend, err);
-	return tap_adopt(config->fd, backend, err);
+	const struct xvmm_net *net = &config->nets[index];
+	char text[NIC_ID_SIZE], other[NIC_ID_SIZE];
+	const char *id = nic_id(net, index, text);
+
+	if (strlen(id) >= VIRTIO_NET_ID_SIZE)
+		return error_usage(err, "the id '%s' has more than %d characters", id,
+				   VIRTIO_NET_ID_SIZE - 1);
+	for (unsigned int i = 0; i < index; i++) {
+		if (strcmp(id, nic_id(&config->nets[i], i, other)) == 0)
+			return error_usage(err, "two network devices have the id '%s'", id);
+	}
+	if (net->speed > INT32_MAX)
+		return error_usage(err, "%s: a speed of %u Mbit/s: at most %d", id, net->speed,
+				   INT32_MAX);
+	if (config->memory_private && nic_shares_memory(net))
+		return error_usage(err,
+				   "%s: %s takes guest memory that can be shared, and shared=off "
+				   "says no; try: --memory without shared=off",
+				   id, net->socket ? "vhost-user" : "switch=on");
+	return check_queues(net, id, err);
 }
 
-int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, unsigned int index,
-	       enum xvmm_transport transport, struct virtio_device **dev, struct error *err)
+/* --- back-ends that come and go --- */
+
+/* After @ms, 0: never. */
+static void set_grace(struct nic *nic, uint64_t ms)
 {
-	static const uint8_t no_mac[6];
-	struct inprocess_config inprocess = {
-		.queue_pairs = config->queues ? config->queues : 1,
-		.mem = parts->mem,
-		.mtu = config->mtu,
+	const struct itimerspec when = {
+		.it_value.tv_sec = (time_t)(ms / 1000),
+		.it_value.tv_nsec = (long)(ms % 1000) * 1000000,
 	};
+
+	timerfd_settime(nic->grace.fd, 0, &when, NULL);
+}
+
+static void grace_over(struct loop_watch *watch, uint32_t events)
+{
+	struct nic *nic = watch->opaque;
+
+	(void)events;
+	fd_eventfd_drain(watch->fd);
+	log_warning(nic->parts.log,
+		    "%s: its back-end stays away: the link is down until it is back", nic->id);
+	virtio_net_set_carrier(nic->dev, false);
+}
+
+/* Have the device served by @datapath, one of the attachment's. */
+static int serve(struct nic *nic, struct datapath *datapath, struct error *err)
+{
+	struct datapath *other = datapath;
+	int ret = virtio_net_switch(nic->dev, &other, err);
+
+	if (!ret) {
+		nic->serving = datapath;
+		/* Its network finds it somewhere else now. */
+		virtio_net_announce(nic->dev);
+	}
+	return ret;
+}
+
+static void take_turns(struct nic *nic, bool up)
+{
+	struct nic_attachment *attachment = &nic->attachment;
+	struct datapath *next = up ? attachment->primary : attachment->standby;
+	struct error err = {0};
+
+	if (next == nic->serving)
+		return;
+	if (serve(nic, next, &err))
+		log_warning(nic->parts.log, "%s", err.text);
+	else
+		log_info(nic->parts.log, "%s: %s", nic->id,
+			 up ? "its back-end serves it again" : "the fallback serves it");
+}
+
+static void carrier_changed(void *opaque, bool up)
+{
+	struct nic *nic = opaque;
+
+	if (nic->attachment.standby) {
+		take_turns(nic, up);
+	} else if (up) {
+		set_grace(nic, 0);
+		virtio_net_set_carrier(nic->dev, true);
+		/* A switch that was restarted has forgotten where everybody is. */
+		virtio_net_announce(nic->dev);
+	} else if (nic->attachment.grace_ms) {
+		set_grace(nic, nic->attachment.grace_ms);
+	} else {
+		virtio_net_set_carrier(nic->dev, false);
+	}
+}
+
+static bool has_carrier(struct datapath *datapath)
+{
+	return !datapath->ops->carrier || datapath->ops->carrier(datapath);
+}
+
+/* From now on the attachment's comings and goings are the device's. */
+static void follow_carrier(struct nic *nic)
+{
+	struct nic_attachment *attachment = &nic->attachment;
+	bool up = has_carrier(attachment->primary);
+
+	attachment->primary->owner = (struct datapath_owner){carrier_changed, nic};
+	set_grace(nic, 0);
+	if (!up && attachment->standby)
+		take_turns(nic, false);
+	else
+		virtio_net_set_carrier(nic->dev, up);
+}
+
+/* --- creation --- */
+
+static int create_device(struct nic *nic, const struct xvmm_net *config, struct error *err)
+{
+	struct nic_attachment *attachment = &nic->attachment;
 	struct virtio_net_options options = {
-		.mem = parts->mem,
-		.loop = parts->loop,
+		.id = nic->id,
+		.mem = nic->parts.mem,
+		.loop = nic->parts.loop,
 		.mtu = config->mtu,
 		.queue_size = (uint16_t)config->queue_size,
 		.speed = config->speed,
 		.half_duplex = config->half_duplex,
-		.disabled = config->features_off | (features_off(transport) & ~config->features_on),
+		.disabled = config->features_off |
+			    (features_off(nic->transport) & ~config->features_on),
 		.required = config->features_on,
+		.switchable = config->switchable,
 	};
-	struct datapath *datapath;
+	int ret;
+
+	if (attachment->standby)
+		options.available = attachment->standby->ops->features(attachment->standby);
+	memcpy(options.mac, nic->mac, sizeof(options.mac));
+	nic->serving = attachment->primary;
+	ret = virtio_net_create(&options, attachment->primary, nic->parts.log, &nic->dev, err);
+	if (ret)
+		attachment->primary = NULL; /* was taken */
+	return ret;
+}
+
+static int create_grace(struct nic *nic, struct error *err)
+{
+	int ret;
+
+	nic->grace = (struct loop_watch){
+		.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+		.ready = grace_over,
+		.opaque = nic,
+	};
+	if (nic->grace.fd < 0)
+		return error_errno(err, "%s: creating a timer", nic->id);
+	ret = loop_watch_set(nic->parts.loop, &nic->grace, EPOLLIN);
+	return ret ? error_set(err, ret, "%s: a timer: %s", nic->id, strerror(-ret)) : 0;
+}
+
+static struct nic_identity identity(const struct nic *nic)
+{
+	const struct xvmm_net *config = &nic->config;
+
+	return (struct nic_identity){
+		.id = nic->id,
+		.queue_pairs = config->queues ? config->queues : 1,
+		.queue_size = (uint16_t)(config->queue_size ? config->queue_size
+							    : VIRTIO_NET_QUEUE_SIZE),
+		.mtu = config->mtu,
+	};
+}
+
+int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, unsigned int index,
+	       enum xvmm_transport transport, struct nic **out, struct error *err)
+{
+	static const uint8_t no_mac[6];
+	struct nic *nic = calloc(1, sizeof(*nic));
+	struct nic_identity self;
 	char id[NIC_ID_SIZE];
 	int ret;
 
-	options.id = nic_id(config, index, id);
-	memcpy(options.mac, config->mac, sizeof(options.mac));
-	if (memcmp(options.mac, no_mac, sizeof(no_mac)) == 0)
-		random_mac(options.mac);
-	ret = create_backend(config, inprocess.queue_pairs, parts->log, &inprocess.backend, err);
+	*out = NULL;
+	if (!nic)
+		return error_set(err, -ENOMEM, "%s: out of memory", nic_id(config, index, id));
+	nic->parts = *parts;
+	nic->config = *config;
+	nic->transport = transport;
+	snprintf(nic->id, sizeof(nic->id), "%s", nic_id(config, index, id));
+	memcpy(nic->mac, config->mac, sizeof(nic->mac));
+	if (memcmp(nic->mac, no_mac, sizeof(no_mac)) == 0)
+		random_mac(nic->mac);
+	self = identity(nic);
+	ret = create_grace(nic, err);
+	if (!ret)
+		ret = nic_attach(parts, &self, config, NULL, CREATE_WAIT_MS, &nic->attachment, err);
+	if (!ret)
+		ret = create_device(nic, config, err);
+	if (ret) {
+		nic_destroy(nic);
+		return ret;
+	}
+	net_spec_backend(config, nic->backend);
+	follow_carrier(nic);
+	*out = nic;
+	return 0;
+}
+
+struct virtio_device *nic_device(const struct nic *nic)
+{
+	return nic->dev;
+}
+
+void nic_destroy(struct nic *nic)
+{
+	if (!nic)
+		return;
+	/* Without a device there is nobody who has destroyed what served it. */
+	nic_detach(&nic->attachment, nic->dev ? nic->serving : NULL);
+	loop_watch_remove(nic->parts.loop, &nic->grace);
+	fd_close(&nic->grace.fd);
+	free(nic);
+}
+
+/* --- switching --- */
+
+/* The first thing that @to says of the device and that is not so, or NULL. */
+static const char *difference(const struct nic *nic, const struct xvmm_net *to)
+{
+	static const uint8_t no_mac[6];
+	const struct xvmm_net *is = &nic->config;
+
+	if (to->id && strcmp(to->id, nic->id) != 0)
+		return "id";
+	if (memcmp(to->mac, no_mac, 6) != 0 && memcmp(to->mac, nic->mac, 6) != 0)
+		return "mac";
+	if (to->mtu && to->mtu != is->mtu)
+		return "mtu";
+	if (to->transport && to->transport != nic->transport)
+		return "transport";
+	if (to->queues && to->queues != (is->queues ? is->queues : 1))
+		return "queues";
+	if (to->queue_size && to->queue_size != identity(nic).queue_size)
+		return "queue_size";
+	if (to->speed && to->speed != is->speed)
+		return "speed";
+	if (to->half_duplex && !is->half_duplex)
+		return "duplex";
+	if (to->switchable && !is->switchable)
+		return "switch";
+	if (to->features_on & ~is->features_on)
+		return net_features_first(to->features_on & ~is->features_on)->name;
+	if (to->features_off & ~is->features_off)
+		return net_features_first(to->features_off & ~is->features_off)->name;
+	return NULL;
+}
+
+static int check_back_end(const struct nic *nic, const struct xvmm_net *config,
+			  const struct nic_attachment *attachment, struct error *err)
+{
+	if (attachment->standby || has_carrier(attachment->primary))
+		return 0;
+	return error_set(err, -ENOTCONN,
+			 config->server ? "%s: %s: no back-end has connected to it within %d ms"
+					: "%s: %s: no back-end answers there within %d ms",
+			 nic->id, config->socket, SWITCH_WAIT_MS);
+}
+
+static bool same_network(const struct nic_attachment *a, const struct nic_attachment *b)
+{
+	return !a->vhost_user && !b->vhost_user && a->name && b->name &&
+	       strcmp(a->name, b->name) == 0;
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pause_us,
+	       struct error *err)
+{
+	const struct nic_identity self = identity(nic);
+	const char *differs = difference(nic, config);
+	struct nic_attachment next, old = nic->attachment;
+	struct datapath *datapath;
+	uint64_t before;
+	int ret;
+
+	if (differs)
+		return error_usage(err,
+				   "%s: %s: a switch changes what is behind a device, not what the "
+				   "guest knows of it; leave it out",
+				   nic->id, differs);
+	if (config->socket && nic->parts.mem->fd < 0)
+		return error_set(err, -EOPNOTSUPP,
+				 "%s: guest memory is private, and vhost-user takes shared memory; "
+				 "try: --memory SIZE,shared=on, or switch=on, from the start",
+				 nic->id);
+	ret = nic_attach(&nic->parts, &self, config, &nic->attachment, SWITCH_WAIT_MS, &next, err);
 	if (ret)
 		return ret;
-	inprocess.name = id;
-	datapath = inprocess_create(&inprocess);
-	if (!datapath)
-		return error_set(err, -ENOMEM, "%s: out of memory", options.id);
-	return virtio_net_create(&options, datapath, parts->log, dev, err);
+	ret = check_back_end(nic, config, &next, err);
+	datapath = next.primary;
+	before = now_us();
+	if (!ret)
+		ret = virtio_net_switch(nic->dev, &datapath, err);
+	*pause_us = (unsigned int)(now_us() - before);
+	if (ret) {
+		nic_detach(&next, NULL);
+		return ret;
+	}
+	net_spec_backend(config, nic->backend);
+	nic->attachment = next;
+	nic->serving = next.primary;
+	follow_carrier(nic);
+	if (!same_network(&old, &next))
+		virtio_net_announce(nic->dev);
+	nic_detach(&old, NULL);
+	return 0;
+}
+
+const char *nic_backend(const struct nic *nic)
+{
+	return nic->backend;
 }

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A network device, put together from its parts: net backend, datapath, virtio device. */
+/*
+ * A network device, put together from its parts: net backend, datapath, virtio device; and taken
+ * apart and put together anew while its guest runs: net-switch, and back-ends that come and go.
+ *
+ * All by the thread that runs the loop, or before it runs.
+ */
 #ifndef VMM_NIC_H
 #define VMM_NIC_H
 
@@ -9,6 +14,7 @@ struct error;
 struct guest_memory;
 struct logger;
 struct loop;
+struct nic;
 struct virtio_device;
 
 enum {
@@ -25,11 +31,30 @@ struct nic_parts {
 /* The id of the VM's network device @index: its own, or one made up in @text. */
 const char *nic_id(const struct xvmm_net *config, unsigned int index, char text[NIC_ID_SIZE]);
 
+/* Whether another process must be able to map guest memory, or may have to. */
+bool nic_shares_memory(const struct xvmm_net *config);
+
 /* Whether the VM's network device @index can be, apart from the host: 0, or a usage error. */
 int nic_check(const struct xvmm_config *config, unsigned int index, struct error *err);
 
-/* Create device @index, checked, for @transport, to which the caller gives *@dev. */
+/* Create device @index, checked, for @transport. */
 int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, unsigned int index,
-	       enum xvmm_transport transport, struct virtio_device **dev, struct error *err);
+	       enum xvmm_transport transport, struct nic **nic, struct error *err);
+
+/* Its virtio device, which the caller gives to a transport. It outlives what the nic does. */
+struct virtio_device *nic_device(const struct nic *nic);
+
+/*
+ * Move the device to what @config says: xvmm_net_switch(). On success, for *@pause_us microseconds
+ * no ring was served.
+ */
+int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pause_us,
+	       struct error *err);
+
+/* What it is on now, as net_spec_backend() says it; valid until the next switch. */
+const char *nic_backend(const struct nic *nic);
+
+/* After the virtio device was destroyed. Accepts NULL. */
+void nic_destroy(struct nic *nic);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A VM, put together from its parts: what the public API does. */
+#include <endian.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -16,17 +17,24 @@
 #include "devices/pci.h"
 #include "devices/pvpanic.h"
 #include "devices/serial.h"
+#include "virtio/datapath.h"
+#include "virtio/defs.h"
 #include "virtio/device.h"
 #include "virtio/mmio.h"
 #include "virtio/net.h"
 #include "virtio/net_features.h"
 #include "virtio/pci.h"
 #include "vmm/console.h"
+#include "vmm/control.h"
+#include "vmm/control_commands.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/loop.h"
+#include "vmm/core/loop_call.h"
+#include "vmm/net_spec.h"
 #include "vmm/nic.h"
 #include "vmm/vcpu.h"
+#include "vmm/vm.h"
 #include "vmm/xvmm.h"
 
 enum {
@@ -40,6 +48,7 @@ struct xvmm {
 	void (*user_log)(void *opaque, enum xvmm_log_level level, const char *text);
 	void *user_log_opaque;
 	struct loop *loop;
+	struct loop_caller caller;
 	struct kvm_vm kvm;
 	struct guest_memory mem;
 
@@ -57,7 +66,7 @@ struct xvmm {
 	struct loop_watch resample; /* its descriptor, an eventfd, is owned */
 	struct pvpanic pvpanic;
 	struct debug_exit debug_exit;
-	struct virtio_device **nets; /* network devices, in the order given; their transports' */
+	struct nic **nets; /* network devices, in the order given; owned */
 	unsigned int n_nets;
 	struct virtio_mmio **mmio_devices; /* on virtio-mmio; owned */
 	unsigned int n_mmio_devices;
@@ -70,6 +79,9 @@ struct xvmm {
 	struct vcpu *vcpus;
 	unsigned int n_vcpus; /* created */
 	struct vcpu_shared vcpu_shared;
+
+	struct control *control; /* NULL: none */
+	bool quit;		 /* by its command */
 
 	uint64_t timeout_ms;
 	int timer_fd; /* owned */
@@ -137,7 +149,7 @@ static void console_quit(void *opaque)
 
 static void console_power_button(void *opaque)
 {
-	xvmm_power_button(opaque);
+	vm_power_button(opaque);
 }
 
 static void timer_ready(struct loop_watch *watch, uint32_t events)
@@ -323,33 +335,53 @@ static enum xvmm_transport net_transport(const struct xvmm_config *config,
 static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
 	const struct nic_parts parts = {&vm->mem, vm->loop, &vm->log};
-	struct virtio_device *dev;
 	int ret = 0;
 
 	vm->mmio_devices = calloc(config->n_nets + 1, sizeof(struct virtio_mmio *));
-	vm->nets = calloc(config->n_nets + 1, sizeof(struct virtio_device *));
+	vm->nets = calloc(config->n_nets + 1, sizeof(struct nic *));
 	if (!vm->mmio_devices || !vm->nets)
 		return error_set(err, -ENOMEM, "out of memory");
 	for (unsigned int i = 0; i < config->n_nets && !ret; i++) {
 		const struct xvmm_net *net = &config->nets[i];
 		enum xvmm_transport transport = net_transport(config, net);
 
-		ret = nic_check(config, i, err);
-		if (!ret)
-			ret = nic_create(&parts, net, i, transport, &dev, err);
-		if (!ret)
-			ret = transport == XVMM_TRANSPORT_PCI ? add_to_pci(vm, dev, err)
-							      : add_to_mmio(vm, dev, err);
-		if (!ret)
-			vm->nets[vm->n_nets++] = dev;
+		ret = nic_create(&parts, net, i, transport, &vm->nets[i], err);
+		if (ret)
+			break;
+		vm->n_nets++;
+		ret = transport == XVMM_TRANSPORT_PCI
+			      ? add_to_pci(vm, nic_device(vm->nets[i]), err)
+			      : add_to_mmio(vm, nic_device(vm->nets[i]), err);
 	}
 	return ret;
+}
+
+static bool shares_memory(const struct xvmm_config *config)
+{
+	bool shares = config->memory_shared;
+
+	for (size_t i = 0; i < config->n_nets; i++)
+		shares = shares || nic_shares_memory(&config->nets[i]);
+	return shares;
+}
+
+static int add_control(struct xvmm *vm, const char *path, struct error *err)
+{
+	const struct control_config control = {
+		.path = path,
+		.loop = vm->loop,
+		.log = &vm->log,
+		.commands = control_commands,
+		.opaque = vm,
+	};
+
+	return control_create(&control, &vm->control, err);
 }
 
 static int create_memory(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
 	const struct memory_config memory = {
-		.shared = config->memory_shared,
+		.shared = shares_memory(config),
 		.hugepages = config->memory_hugepages,
 		.prealloc = config->memory_prealloc,
 	};
@@ -440,6 +472,17 @@ static void forward_log(void *opaque, enum log_level level, const char *text)
 	vm->user_log(vm->user_log_opaque, (enum xvmm_log_level)level, text);
 }
 
+static int check_config(const struct xvmm_config *config, struct error *err)
+{
+	int ret = 0;
+
+	if (config->memory_shared && config->memory_private)
+		return error_usage(err, "memory can't be both shared and private");
+	for (unsigned int i = 0; i < config->n_nets && !ret; i++)
+		ret = nic_check(config, i, err);
+	return ret;
+}
+
 static int create(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
 	const struct boot_config boot = {
@@ -451,9 +494,13 @@ static int create(struct xvmm *vm, const struct xvmm_config *config, struct erro
 	struct boot_image *image = NULL;
 	int ret;
 
-	ret = boot_open(&boot, &image, err);
+	ret = check_config(config, err);
+	if (!ret)
+		ret = boot_open(&boot, &image, err);
 	if (!ret)
 		ret = loop_create(&vm->loop, err);
+	if (!ret)
+		ret = loop_caller_init(&vm->caller, vm->loop, err);
 	if (!ret)
 		ret = kvm_vm_create(&vm->kvm, err);
 	if (!ret)
@@ -470,6 +517,8 @@ static int create(struct xvmm *vm, const struct xvmm_config *config, struct erro
 		ret = add_nets(vm, config, err);
 	if (!ret)
 		ret = load(vm, image, err);
+	if (!ret && config->control)
+		ret = add_control(vm, config->control, err);
 	if (!ret)
 		warn_of_kvm(vm, image);
 	boot_close(image);
@@ -560,8 +609,10 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 	struct error err = {0};
 	int ret = start(vm, &err);
 
+	loop_caller_open(&vm->caller);
 	if (!ret)
 		loop_run(vm->loop);
+	loop_caller_close(&vm->caller);
 	console_stop(vm->console);
 	vcpu_stop_all(vm->vcpus, vm->n_vcpus, &vm->vcpu_shared);
 	console_flush(vm->console);
@@ -569,6 +620,7 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 		return report(error, &err);
 	/* loop_stop() without a reason: xvmm_stop(). */
 	end_vm(vm, XVMM_STOPPED, 0, NULL);
+	control_commands_ended(vm->control, &vm->end, vm->quit);
 	*end = vm->end;
 	return 0;
 }
@@ -583,42 +635,114 @@ void xvmm_power_button(struct xvmm *vm)
 	acpi_pm_power_button(&vm->acpi_pm);
 }
 
-static struct virtio_device *find_net(const struct xvmm *vm, const char *id)
+void vm_power_button(struct xvmm *vm)
+{
+	control_event(vm->control, "POWERDOWN", NULL);
+	xvmm_power_button(vm);
+}
+
+void vm_quit(struct xvmm *vm)
+{
+	vm->quit = true;
+	xvmm_stop(vm);
+}
+
+static struct nic *find_net(const struct xvmm *vm, const char *id)
 {
 	for (unsigned int i = 0; i < vm->n_nets; i++) {
-		if (strcmp(vm->nets[i]->name, id) == 0)
+		if (strcmp(nic_device(vm->nets[i])->name, id) == 0)
 			return vm->nets[i];
 	}
 	return NULL;
 }
 
+int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
+		  unsigned int *pause_us, struct error *err)
+{
+	struct nic *nic = find_net(vm, id);
+
+	return nic ? nic_switch(nic, net, pause_us, err)
+		   : error_set(err, -ENODEV, "there is no network device '%s'", id);
+}
+
+struct switch_call {
+	struct xvmm *vm;
+	const char *id;
+	const struct xvmm_net *net;
+	struct error err;
+	int ret;
+};
+
+static void call_switch(void *argument)
+{
+	struct switch_call *call = argument;
+	unsigned int pause_us;
+
+	call->ret = vm_net_switch(call->vm, call->id, call->net, &pause_us, &call->err);
+}
+
+int xvmm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
+		    struct xvmm_error *error)
+{
+	struct switch_call call = {.vm = vm, .id = id, .net = net};
+
+	if (!loop_call(&vm->caller, call_switch, &call))
+		call.ret = error_set(&call.err, -EAGAIN, "the VM doesn't run");
+	return call.ret ? report(error, &call.err) : 0;
+}
+
 int xvmm_net_set_link(struct xvmm *vm, const char *id, bool up)
 {
-	struct virtio_device *net = find_net(vm, id);
+	const struct nic *nic = find_net(vm, id);
 
-	if (!net)
+	if (!nic)
 		return -ENODEV;
-	virtio_net_set_link(net, up);
+	virtio_net_set_link(nic_device(nic), up);
 	return 0;
 }
 
 int xvmm_net_announce(struct xvmm *vm, const char *id)
 {
-	struct virtio_device *net = find_net(vm, id);
+	const struct nic *nic = find_net(vm, id);
 
-	return net ? virtio_net_announce(net) : -ENODEV;
+	return nic ? virtio_net_announce(nic_device(nic)) : -ENODEV;
+}
+
+int vm_net_info(struct xvmm *vm, unsigned int index, struct vm_net_info *info)
+{
+	const struct nic *nic = index < vm->n_nets ? vm->nets[index] : NULL;
+	struct virtio_device *dev;
+	uint16_t status = 0;
+
+	if (!nic)
+		return -ENODEV;
+	dev = nic_device(nic);
+	*info = (struct vm_net_info){
+		.id = dev->name,
+		.backend = nic_backend(nic),
+		.datapath = virtio_net_datapath(dev)->kind,
+	};
+	virtio_device_read_config(dev, offsetof(struct virtio_net_config, mac), info->mac,
+				  sizeof(info->mac));
+	virtio_device_read_config(dev, offsetof(struct virtio_net_config, status), &status,
+				  sizeof(status));
+	info->link_up = le16toh(status) & VIRTIO_NET_S_LINK_UP;
+	return 0;
 }
 
 void xvmm_destroy(struct xvmm *vm)
 {
 	if (!vm)
 		return;
+	control_destroy(vm->control);
 	for (unsigned int i = 0; i < vm->n_mmio_devices; i++)
 		virtio_mmio_destroy(vm->mmio_devices[i]);
 	free(vm->mmio_devices);
-	free(vm->nets);
 	for (unsigned int i = 0; i < PCI_SLOTS; i++)
 		virtio_pci_destroy(vm->pci_devices[i]);
+	for (unsigned int i = 0; i < vm->n_nets; i++)
+		nic_destroy(vm->nets[i]);
+	free(vm->nets);
 	if (vm->has_pci)
 		pci_host_destroy(&vm->pci);
 	console_destroy(vm->console);
@@ -633,6 +757,7 @@ void xvmm_destroy(struct xvmm *vm)
 	fd_close(&vm->resample.fd);
 	fd_close(&vm->timer_fd);
 	memory_destroy(&vm->mem);
+	loop_caller_destroy(&vm->caller);
 	loop_destroy(vm->loop);
 	pthread_mutex_destroy(&vm->end_lock);
 	free(vm);

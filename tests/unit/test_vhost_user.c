@@ -640,16 +640,26 @@ START_TEST(test_announce)
 	static const uint8_t mac[6] = {2, 1, 2, 3, 4, 5};
 	struct vhost_user_message message;
 
-	go_with_peer();
+	go(0);
 	ck_assert_int_eq(dp->ops->announce(dp, mac), -EOPNOTSUPP);
+	peer_start(&peer);
+	peer_wait(&peer, carrier);
 	accept_features(split);
-	start_ring(0, 0);
-	wait_served(1);
+	/* It waits until there is somebody to be found. */
 	ck_assert_int_eq(dp->ops->announce(dp, mac), 0);
-	peer_wait(&peer, peer.seen[peer.n_seen - 1].message.request == VHOST_USER_SEND_RARP);
-	message = seen(n_seen() - 1).message;
-	ck_assert_mem_eq(&message.payload, mac, 6);
-	stop_rings(1);
+	start_ring(0, 0);
+	for (int i = 0; i < 2; i++) {
+		peer_wait(&peer,
+			  peer.seen[peer.n_seen - 1].message.request == VHOST_USER_SEND_RARP);
+		assert_now(peer.rings[0].enabled);
+		message = seen(n_seen() - 1).message;
+		ck_assert_mem_eq(&message.payload, mac, 6);
+		stop_ring(0);
+		start_ring(0, 0);
+		peer_wait(&peer, peer.rings[0].enabled);
+		ck_assert_int_eq(dp->ops->announce(dp, mac), 0);
+	}
+	stop_ring(0);
 }
 END_TEST
 

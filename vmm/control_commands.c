@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/control_commands.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/core/error.h"
+#include "vmm/net_spec.h"
+#include "vmm/vm.h"
+#include "vmm/xvmm.h"
+
+/* Take arguments apart as json_unpack() does; @takes names them all, for the message. */
+static int unpack(json_t *arguments, struct error *err, const char *takes, const char *format, ...)
+{
+	json_error_t error;
+	va_list ap;
+	int ret;
+
+	va_start(ap, format);
+	ret = json_vunpack_ex(arguments, &error, 0, format, ap);
+	va_end(ap);
+	return ret ? error_set(err, -EINVAL, "%s; it takes %s", error.text, takes) : 0;
+}
+
+static int no_arguments(json_t *arguments, struct error *err)
+{
+	return unpack(arguments, err, "no arguments", "{!}");
+}
+
+static int no_device(const char *id, struct error *err)
+{
+	return error_set(err, -ENODEV, "there is no network device '%s'; try: query-net", id);
+}
+
+static int query_status(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	(void)opaque;
+	*result = json_pack("{s:s,s:b}", "status", "running", "running", 1);
+	return no_arguments(arguments, err);
+}
+
+static int quit(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	int ret = no_arguments(arguments, err);
+
+	(void)result;
+	if (!ret)
+		vm_quit(opaque);
+	return ret;
+}
+
+static int system_powerdown(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	int ret = no_arguments(arguments, err);
+
+	(void)result;
+	if (!ret)
+		vm_power_button(opaque);
+	return ret;
+}
+
+static int set_link(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	const char *name;
+	int up;
+	int ret = unpack(arguments, err, "name, up (a boolean)", "{s:s,s:b!}", "name", &name, "up",
+			 &up);
+
+	(void)result;
+	if (ret)
+		return ret;
+	ret = xvmm_net_set_link(opaque, name, up);
+	return ret ? no_device(name, err) : 0;
+}
+
+static int net_announce(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	const char *id;
+	int ret = unpack(arguments, err, "id", "{s:s!}", "id", &id);
+
+	(void)result;
+	if (ret)
+		return ret;
+	ret = xvmm_net_announce(opaque, id);
+	if (ret == -ENODEV)
+		return no_device(id, err);
+	return ret ? error_set(err, ret, "%s: its driver does not run, or can't announce it: %s",
+			       id, strerror(-ret))
+		   : 0;
+}
+
+static int net_switch(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	const char *id, *text;
+	struct net_spec spec;
+	unsigned int pause_us;
+	int ret = unpack(arguments, err, "id, spec", "{s:s,s:s!}", "id", &id, "spec", &text);
+
+	if (!ret)
+		ret = net_spec_parse(&spec, "net-switch", text, err);
+	if (ret)
+		return ret;
+	ret = vm_net_switch(opaque, id, &spec.net, &pause_us, err);
+	net_spec_free(&spec);
+	if (!ret)
+		*result = json_pack("{s:i}", "pause-us", (int)pause_us);
+	return ret;
+}
+
+static json_t *net_object(const struct vm_net_info *info)
+{
+	char mac[18];
+
+	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", info->mac[0], info->mac[1],
+		 info->mac[2], info->mac[3], info->mac[4], info->mac[5]);
+	/* A path need not be UTF-8: then it is left out. */
+	return json_pack("{s:s,s:o*,s:s,s:s,s:b}", "id", info->id, "backend",
+			 json_string(info->backend), "datapath", info->datapath, "mac", mac,
+			 "link-up", info->link_up);
+}
+
+static int query_net(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	struct vm_net_info info;
+
+	*result = json_array();
+	for (unsigned int i = 0; vm_net_info(opaque, i, &info) == 0; i++) {
+		if (json_array_append_new(*result, net_object(&info)))
+			return error_set(err, -ENOMEM, "out of memory");
+	}
+	return no_arguments(arguments, err);
+}
+
+const struct control_command control_commands[] = {
+	{"query-status", query_status},
+	{"query-net", query_net},
+	{"net-switch", net_switch},
+	{"net-announce", net_announce},
+	{"set_link", set_link},
+	{"system_powerdown", system_powerdown},
+	{"quit", quit},
+	{NULL, NULL},
+};
+
+/* How QEMU's schema (ShutdownCause) calls it, or comes nearest to it. */
+static const struct {
+	bool guest; /* it was the guest's doing */
+	const char *name;
+} causes[] = {
+	[XVMM_POWER_OFF] = {true, "guest-shutdown"},  [XVMM_RESET] = {true, "guest-reset"},
+	[XVMM_DEBUG_EXIT] = {true, "guest-shutdown"}, [XVMM_PANIC] = {true, "guest-panic"},
+	[XVMM_TRIPLE_FAULT] = {true, "guest-panic"},  [XVMM_UNSUPPORTED] = {false, "host-error"},
+	[XVMM_TIMEOUT] = {false, "host-signal"},      [XVMM_STOPPED] = {false, "host-signal"},
+	[XVMM_FAILED] = {false, "host-error"},
+};
+
+void control_commands_ended(struct control *control, const struct xvmm_end *end, bool quit)
+{
+	const char *name = causes[end->reason].name;
+
+	if (end->reason == XVMM_STOPPED && quit)
+		name = "host-qmp-quit";
+	if (end->reason == XVMM_PANIC)
+		control_event(control, "GUEST_PANICKED", json_pack("{s:s}", "action", "poweroff"));
+	control_event(control, "SHUTDOWN",
+		      json_pack("{s:b,s:s}", "guest", causes[end->reason].guest, "reason", name));
+}

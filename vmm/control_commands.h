@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of a VM's control socket, and the events of its end: docs/control.md. */
+#ifndef VMM_CONTROL_COMMANDS_H
+#define VMM_CONTROL_COMMANDS_H
+
+#include <stdbool.h>
+
+#include "vmm/control.h"
+
+struct xvmm_end;
+
+/* Their opaque is the struct xvmm. */
+extern const struct control_command control_commands[];
+
+/* Tell the clients that the VM has ended, and how; @quit: by the command. Any thread. */
+void control_commands_ended(struct control *control, const struct xvmm_end *end, bool quit);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/nic_attachment.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "virtio/datapath_inprocess.h"
+#include "virtio/datapath_vhost_net.h"
+#include "virtio/datapath_vhost_user.h"
+#include "virtio/fd.h"
+#include "virtio/net_backend.h"
+#include "virtio/tap.h"
+#include "vmm/core/error.h"
+#include "vmm/core/log.h"
+
+enum {
+	GRACE_MS = 3000, /* a back-end that is restarted is back by then */
+};
+
+struct making {
+	const struct nic_parts *parts;
+	const struct nic_identity *identity;
+	const struct xvmm_net *config;
+	const struct nic_attachment *current;
+	struct nic_attachment *attachment;
+};
+
+static int out_of_memory(const struct making *making, struct error *err)
+{
+	return error_set(err, -ENOMEM, "%s: out of memory", making->identity->id);
+}
+
+static int open_tap(const struct making *making, const char *name, struct net_backend **backend,
+		    struct error *err)
+{
+	const struct nic_attachment *current = making->current;
+
+	if (current && current->backend && current->name && strcmp(current->name, name) == 0) {
+		*backend = net_backend_share(current->backend);
+		return 0;
+	}
+	return tap_create(name, making->identity->queue_pairs, making->parts->log, backend, err);
+}
+
+static int open_fd(const struct making *making, struct net_backend **backend, struct error *err)
+{
+	int fd = making->config->fd;
+
+	if (making->identity->queue_pairs > 1)
+		return error_usage(err, "descriptor %d: it has one queue, not %u", fd,
+				   making->identity->queue_pairs);
+	if (fd_is_socket(fd))
+		return fd_backend_create(fd, backend, err);
+	return tap_adopt(fd, backend, err);
+}
+
+static int make_inprocess(const struct making *making, struct datapath **dp, struct error *err)
+{
+	const struct inprocess_config config = {
+		.name = making->identity->id,
+		.queue_pairs = making->identity->queue_pairs,
+		.mem = making->parts->mem,
+		.backend = net_backend_share(making->attachment->backend),
+		.mtu = making->identity->mtu,
+	};
+
+	*dp = inprocess_create(&config);
+	return *dp ? 0 : out_of_memory(making, err);
+}
+
+static int make_vhost_net(const struct making *making, struct datapath **dp, struct error *err)
+{
+	const struct vhost_net_config config = {
+		.name = making->identity->id,
+		.mem = making->parts->mem,
+		.loop = making->parts->loop,
+		.log = making->parts->log,
+		.backend = net_backend_share(making->attachment->backend),
+		.queue_pairs = making->identity->queue_pairs,
+		.poll_us = making->config->vhost_poll_us,
+	};
+
+	return vhost_net_create(&config, dp, err);
+}
+
+/* On the attachment's backend: in the kernel, or here. */
+static int make_datapath(const struct making *making, struct error *err)
+{
+	const struct logger *log = making->parts->log;
+	const char *id = making->identity->id;
+	struct datapath **dp = &making->attachment->primary;
+	struct error why = {0};
+
+	if (making->config->vhost == XVMM_VHOST_OFF)
+		return make_inprocess(making, dp, err);
+	if (making->config->vhost == XVMM_VHOST_ON)
+		return make_vhost_net(making, dp, err);
+	if (make_vhost_net(making, dp, &why) == 0) {
+		log_info(log, "%s: vhost=auto: the kernel serves it (vhost-net)", id);
+		return 0;
+	}
+	log_info(log, "%s: vhost=auto: served in-process: %s", id, why.text);
+	return make_inprocess(making, dp, err);
+}
+
+static int make_vhost_user(const struct making *making, unsigned int wait_ms, struct error *err)
+{
+	const struct xvmm_net *net = making->config;
+	const struct vhost_user_config config = {
+		.name = making->identity->id,
+		.mem = making->parts->mem,
+		.loop = making->parts->loop,
+		.log = making->parts->log,
+		.path = net->socket,
+		.server = net->server,
+		.queue_pairs = making->identity->queue_pairs,
+		.queue_size = making->identity->queue_size,
+		.mtu = making->identity->mtu,
+	};
+	struct nic_attachment *attachment = making->attachment;
+	int ret = vhost_user_create(&config, wait_ms, &attachment->primary, err);
+
+	attachment->vhost_user = true;
+	attachment->grace_ms = net->has_grace ? net->grace_ms : GRACE_MS;
+	if (!ret && net->fallback) {
+		ret = open_tap(making, net->fallback, &attachment->backend, err);
+		if (!ret)
+			ret = make_inprocess(making, &attachment->standby, err);
+	}
+	return ret;
+}
+
+static const char *attachment_name(const struct xvmm_net *config)
+{
+	if (config->socket)
+		return config->fallback ? config->fallback : config->socket;
+	return config->tap;
+}
+
+static int make(const struct making *making, unsigned int wait_ms, struct error *err)
+{
+	const struct xvmm_net *net = making->config;
+	struct nic_attachment *attachment = making->attachment;
+	const char *name = attachment_name(net);
+	int ret;
+
+	if (name && !net->has_fd) {
+		attachment->name = strdup(name);
+		if (!attachment->name)
+			return out_of_memory(making, err);
+	}
+	if (net->socket)
+		return make_vhost_user(making, wait_ms, err);
+	ret = net->has_fd ? open_fd(making, &attachment->backend, err)
+			  : open_tap(making, net->tap, &attachment->backend, err);
+	return ret ? ret : make_datapath(making, err);
+}
+
+int nic_attach(const struct nic_parts *parts, const struct nic_identity *identity,
+	       const struct xvmm_net *config, const struct nic_attachment *current,
+	       unsigned int wait_ms, struct nic_attachment *attachment, struct error *err)
+{
+	const struct making making = {parts, identity, config, current, attachment};
+	int ret;
+
+	*attachment = (struct nic_attachment){0};
+	ret = make(&making, wait_ms, err);
+	if (ret)
+		nic_detach(attachment, NULL);
+	return ret;
+}
+
+void nic_detach(struct nic_attachment *attachment, const struct datapath *but)
+{
+	if (attachment->primary && attachment->primary != but)
+		attachment->primary->ops->destroy(attachment->primary);
+	if (attachment->standby && attachment->standby != but)
+		attachment->standby->ops->destroy(attachment->standby);
+	if (attachment->backend)
+		net_backend_release(attachment->backend);
+	free(attachment->name);
+	*attachment = (struct nic_attachment){0};
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a network device is attached to: the datapath that serves it, and what that is on. */
+#ifndef VMM_NIC_ATTACHMENT_H
+#define VMM_NIC_ATTACHMENT_H
+
+#include "vmm/nic.h"
+
+struct datapath;
+struct net_backend;
+
+struct nic_attachment {
+	struct datapath *primary; /* owned */
+	struct datapath *standby; /* owned; serves while the primary's back-end is away; or NULL */
+	/* The tap of either, which another attachment may take over; a share, or NULL. */
+	struct net_backend *backend;
+	char *name; /* owned: of the tap, of the socket; NULL: a descriptor */
+	bool vhost_user;
+	uint64_t grace_ms;
+};
+
+/* What doesn't change of a device, wherever it is attached. */
+struct nic_identity {
+	const char *id;
+	unsigned int queue_pairs;
+	uint16_t queue_size;
+	uint16_t mtu;
+};
+
+/*
+ * Attach to what @config says. If that is the tap of @current (NULL: there is none) it is shared.
+ * @wait_ms: for a vhost-user back-end. On failure *@attachment is empty.
+ */
+int nic_attach(const struct nic_parts *parts, const struct nic_identity *identity,
+	       const struct xvmm_net *config, const struct nic_attachment *current,
+	       unsigned int wait_ms, struct nic_attachment *attachment, struct error *err);
+
+/* @but: the datapath that somebody else has, and destroys; or NULL. Accepts an empty one. */
+void nic_detach(struct nic_attachment *attachment, const struct datapath *but);
+
+#endif

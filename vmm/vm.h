@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the commands of the control socket do to a VM, beyond xvmm.h. By the thread that runs its
+ * loop, while it runs.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vmm/xvmm.h"
+
+struct error;
+
+/* What can be said of a network device; the strings are valid until the loop goes on. */
+struct vm_net_info {
+	const char *id;
+	const char *backend;  /* as net_spec_backend() says it */
+	const char *datapath; /* "in-process", "vhost-net", "vhost-user" */
+	uint8_t mac[6];
+	bool link_up; /* as the guest sees it */
+};
+
+/* Of the network device @index, in the order given; -ENODEV after the last one. */
+int vm_net_info(struct xvmm *vm, unsigned int index, struct vm_net_info *info);
+
+/*
+ * As xvmm_net_switch(). On success the rings paused for *@pause_us microseconds; on every failure
+ * *@err is filled.
+ */
+int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
+		  unsigned int *pause_us, struct error *err);
+
+/* Press the power button, and tell the clients of the control socket. */
+void vm_power_button(struct xvmm *vm);
+
+/* xvmm_stop(), by a command. */
+void vm_quit(struct xvmm *vm);
+
+#endif
