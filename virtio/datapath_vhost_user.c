@@ -498,10 +498,15 @@ static int check_config(const struct vhost_user_config *config, struct error *er
 	return vhost_user_socket_check(config->path, err);
 }
 
-static void init(struct vhost_user *vu, const struct vhost_user_config *config)
+static struct vhost_user *allocate(const struct vhost_user_config *config)
 {
-	struct vhost_user_session *session = &vu->session;
+	size_t rings_size = 2UL * config->queue_pairs * sizeof(struct vhost_user_ring);
+	struct vhost_user *vu = calloc(1, sizeof(*vu) + rings_size);
+	struct vhost_user_session *session;
 
+	if (!vu)
+		return NULL;
+	session = &vu->session;
 	vu->datapath.ops = &vhost_user_ops;
 	vu->datapath.kind = "vhost-user";
 	snprintf(vu->name, sizeof(vu->name), "%s", config->name);
@@ -520,6 +525,7 @@ static void init(struct vhost_user *vu, const struct vhost_user_config *config)
 	vhost_user_channel_init(&session->requests);
 	for (unsigned int i = 0; i < session->n_rings; i++)
 		vu->rings[i].vhost = (struct vhost_ring){.relay_fd = -1, .err_fd = -1};
+	return vu;
 }
 
 int vhost_user_create(const struct vhost_user_config *config, unsigned int wait_ms,
@@ -530,13 +536,8 @@ int vhost_user_create(const struct vhost_user_config *config, unsigned int wait_
 
 	*dp = NULL;
 	if (!ret) {
-		vu = calloc(1, sizeof(*vu) + 2UL * config->queue_pairs * sizeof(vu->rings[0]));
-		if (!vu)
-			ret = error_set(err, -ENOMEM, "out of memory");
-	}
-	if (!ret) {
-		init(vu, config);
-		ret = set_up(vu, wait_ms, err);
+		vu = allocate(config);
+		ret = vu ? set_up(vu, wait_ms, err) : error_set(err, -ENOMEM, "out of memory");
 	}
 	if (ret) {
 		error_prefix(err, "%s: vhost-user: ", config->name);

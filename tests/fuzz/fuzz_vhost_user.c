@@ -40,7 +40,7 @@ struct input {
 static struct guest_memory mem;
 static struct loop *loop;
 static char path[64];
-static int listen_fd = -1, kick_fd, call_fd, inflight_fd, lowest_fd;
+static int listen_fd = -1, kick_fd, call_fd, inflight_fd;
 
 struct state {
 	struct datapath *dp;
@@ -92,8 +92,14 @@ static void set_up_once(void)
 	listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	require(bind(listen_fd, (struct sockaddr *)&address, sizeof(address)) == 0);
 	require(listen(listen_fd, 64) == 0);
-	lowest_fd = dup(0);
-	close(lowest_fd);
+}
+
+static int lowest_free_fd(void)
+{
+	int fd = dup(0);
+
+	close(fd);
+	return fd;
 }
 
 /* The loop dispatches what there is, and returns. */
@@ -167,8 +173,8 @@ static bool next_message(const struct state *state, struct vhost_user_message *m
 		}
 	}
 	require(message->size <= sizeof(message->payload));
-	require(recv(state->fd, &message->payload, message->size, MSG_DONTWAIT) ==
-		(ssize_t)message->size);
+	require(!message->size || recv(state->fd, &message->payload, message->size, MSG_DONTWAIT) ==
+					  (ssize_t)message->size);
 	return true;
 }
 
@@ -324,9 +330,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vhost_user_config config = {.name = "net0", .reply_ms = 1};
 	struct input in = {data, size};
 	struct state state = {.fd = -1};
-	int fd;
+	int lowest, fd;
 
 	set_up_once();
+	lowest = lowest_free_fd();
 	config.mem = &mem;
 	config.loop = loop;
 	config.path = path;
@@ -343,8 +350,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fd_close(&state.fd);
 	while ((fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC)) >= 0)
 		close(fd);
-	fd = dup(0);
-	require(fd == lowest_fd);
-	close(fd);
+	require(lowest_free_fd() == lowest);
 	return 0;
 }
