@@ -28,6 +28,7 @@ enum {
 	RETRY_DOUBLINGS = 6, /* of RETRY_MS, one each time that the back-end did wrong */
 	GOOD_MS = 10000,     /* one that did nothing wrong for so long begins anew */
 	SAY_AGAIN_MS = 60000,
+	SAY_MAX = 10,	 /* in that time */
 	MAX_PAIRS = 128, /* an index has 8 bits ("VHOST_USER_SET_VRING_KICK") */
 };
 
@@ -54,9 +55,10 @@ struct vhost_user {
 	unsigned int bad;     /* how often in a row the back-end did wrong */
 	bool unusable;	      /* the last one was, for this device */
 	bool turned_away;     /* a second one, while this one is connected */
-	struct error said;    /* the last warning, */
-	int64_t said_at;      /* and when; ms */
-	bool missed;	      /* the log has that the back-end is away */
+	struct error said;    /* the last warning */
+	int64_t said_at;      /* the first of @n_said, within SAY_AGAIN_MS; ms */
+	unsigned int n_said;
+	bool missed; /* the log has that the back-end is away */
 
 	struct vhost_user_ring rings[];
 };
@@ -76,15 +78,20 @@ static bool connected(const struct vhost_user *vu)
 
 /* --- connections come and go --- */
 
-/* Not the same again and again, of a back-end that comes again and again. */
+/* In a minute not the same twice, nor very much, of a back-end that comes again and again. */
 static void warn(struct vhost_user *vu, const struct error *err)
 {
 	int64_t now = now_ms();
+	bool again = strcmp(err->text, vu->said.text) == 0;
 
-	if (strcmp(err->text, vu->said.text) == 0 && now - vu->said_at < SAY_AGAIN_MS)
+	if (now - vu->said_at > SAY_AGAIN_MS || !vu->n_said) {
+		vu->said_at = now;
+		vu->n_said = 0;
+	} else if (again || vu->n_said == SAY_MAX) {
 		return;
+	}
 	vu->said = *err;
-	vu->said_at = now;
+	vu->n_said++;
 	vu->missed = true;
 	log_warning(vu->log, "%s: vhost-user back-end at %s: %s", vu->name, vu->path, err->text);
 }

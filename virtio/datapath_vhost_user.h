@@ -31,9 +31,10 @@ struct vhost_user_config {
 };
 
 /*
- * Connect (or listen), and wait up to @wait_ms for a back-end that is there to say what it can do.
- * It is no error if there is none as yet. *@err: a path that can't be, a socket that can't be
- * listened on, private memory; a back-end that is there and can't serve a device at all.
+ * Connect, and wait up to @wait_ms for a back-end that is there to say what it can do; or listen,
+ * and wait so long for one that connects. It is no error if there is none as yet, or if it does
+ * wrong. *@err: a path that can't be, a socket that can't be listened on, private memory; a
+ * back-end that is there and can't serve a device at all.
  *
  * features() is what the back-end has that was first met; before that, what every back-end has
  * (net_features_common). One that comes later and lacks what the driver has accepted is refused.

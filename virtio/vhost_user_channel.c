@@ -205,7 +205,7 @@ static int receive(struct vhost_user_channel *channel, size_t want, struct error
 		if (n < 0 && errno != ECONNRESET)
 			return error_errno(err, "receiving from it");
 		if (n <= 0 && channel->have)
-			return error_set(err, -ENOTCONN,
+			return error_set(err, -EPROTO,
 					 "it has closed the connection in the middle of a message");
 		if (n <= 0)
 			return gone(err);

@@ -187,8 +187,6 @@ static bool reply_to(struct vhost_user_message *message, unsigned int *n_fds)
 	message->flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
 	switch (message->request) {
 	case VHOST_USER_GET_FEATURES:
-		message->payload.u64 = UINT64_MAX;
-		break;
 	case VHOST_USER_GET_PROTOCOL_FEATURES:
 	case VHOST_USER_GET_QUEUE_NUM:
 	case VHOST_USER_GET_MAX_MEM_SLOTS:
@@ -207,8 +205,7 @@ static bool reply_to(struct vhost_user_message *message, unsigned int *n_fds)
 		break;
 	}
 	message->size = sizeof(message->payload.u64);
-	return needs || message->request == VHOST_USER_GET_FEATURES ||
-	       message->payload.u64 == UINT64_MAX;
+	return needs || message->payload.u64 == UINT64_MAX;
 }
 
 /* Answer all that was asked; with bytes changed if the input says so. */
