@@ -525,6 +525,8 @@ static struct vhost_user *allocate(const struct vhost_user_config *config)
 	pthread_mutex_init(&vu->lock, NULL);
 
 	session->config = *config;
+	session->config.name = vu->name;
+	session->config.path = vu->path;
 	session->n_rings = 2 * config->queue_pairs;
 	session->rings = vu->rings;
 	session->epoll_fd = session->timer_fd = session->inflight_fd = -1;
