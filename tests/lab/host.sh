@@ -249,11 +249,9 @@ build_tree() {
 
 # place_unit_tests LAB ROOT: those that need more of a kernel than every machine has.
 place_unit_tests() {
-	local file
+	local file=${lab_xvmm%/*}/tests/test_vhost_net
 
-	for file in "${lab_xvmm%/*}"/tests/test_vhost_net; do
-		[[ ! -x $file ]] || place_program "$file" "$1/bin/${file##*/}" "$2"
-	done
+	[[ ! -x $file ]] || place_program "$file" "$1/bin/${file##*/}" "$2"
 }
 
 # Other VMMs, for compare scenarios only.
