@@ -25,6 +25,17 @@
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
 
+/* Of what is under the peer's lock. */
+#define assert_now(condition)                                   \
+	do {                                                    \
+		bool is_so;                                     \
+                                                                \
+		pthread_mutex_lock(&peer.lock);                 \
+		is_so = (condition);                            \
+		pthread_mutex_unlock(&peer.lock);               \
+		ck_assert_msg(is_so, "not so: %s", #condition); \
+	} while (0)
+
 #define BIT(name)      (1ULL << (name))
 #define PROTOCOL(name) (1ULL << VHOST_USER_PROTOCOL_F_##name)
 
@@ -494,7 +505,7 @@ START_TEST(test_every_message)
 	expect(at + 1, &(struct expected){VHOST_USER_SET_STATUS, 0, 0, true}, 1);
 	start_ring(0, 7);
 	wait_served(1);
-	ck_assert_uint_eq(n_logs, 0);
+	assert_now(n_logs == 0);
 	stop_rings(1);
 }
 END_TEST
@@ -543,12 +554,12 @@ START_TEST(test_plain_back_end)
 	peer_wait(&peer, rings_are(1, false, false));
 	ck_assert_int_eq(dp->ops->set_link(dp, true), 0);
 	wait_served(1);
-	ck_assert_uint_eq(peer.rings[0].base, 2);
+	assert_now(peer.rings[0].base == 2);
 	use(0, 2, 2);
 	state = stop_ring(0);
 	ck_assert_uint_eq(state.next_avail, 4);
 	ck_assert_uint_eq(state.next_used, 4);
-	ck_assert_uint_eq(n_logs, 0);
+	assert_now(n_logs == 0);
 }
 END_TEST
 
@@ -595,9 +606,9 @@ START_TEST(test_base)
 	state = stop_ring(1);
 	ck_assert_uint_eq(state.next_used, bases[_i].stands);
 	ck_assert_uint_eq(state.next_avail, bases[_i].stands);
-	ck_assert_uint_eq(n_logs, !bases[_i].right);
+	assert_now(n_logs == !bases[_i].right);
 	if (!bases[_i].right) {
-		ck_assert(was_logged("it gives the base"));
+		assert_now(was_logged("it gives the base"));
 		peer_wait(&peer, carrier && carrier_changes == 2);
 	}
 }
@@ -620,7 +631,7 @@ START_TEST(test_link_and_pairs)
 	ck_assert_int_eq(dp->ops->set_link(dp, true), 0);
 	peer_wait(&peer, rings_are(2, true, true) && !peer.rings[2].enabled);
 	stop_rings(RINGS);
-	ck_assert_uint_eq(carrier_changes, 0);
+	assert_now(carrier_changes == 0);
 }
 END_TEST
 
@@ -629,16 +640,26 @@ START_TEST(test_announce)
 	static const uint8_t mac[6] = {2, 1, 2, 3, 4, 5};
 	struct vhost_user_message message;
 
-	go_with_peer();
+	go(0);
 	ck_assert_int_eq(dp->ops->announce(dp, mac), -EOPNOTSUPP);
+	peer_start(&peer);
+	peer_wait(&peer, carrier);
 	accept_features(split);
-	start_ring(0, 0);
-	wait_served(1);
+	/* It waits until there is somebody to be found. */
 	ck_assert_int_eq(dp->ops->announce(dp, mac), 0);
-	peer_wait(&peer, peer.seen[peer.n_seen - 1].message.request == VHOST_USER_SEND_RARP);
-	message = seen(n_seen() - 1).message;
-	ck_assert_mem_eq(&message.payload, mac, 6);
-	stop_rings(1);
+	start_ring(0, 0);
+	for (int i = 0; i < 2; i++) {
+		peer_wait(&peer,
+			  peer.seen[peer.n_seen - 1].message.request == VHOST_USER_SEND_RARP);
+		assert_now(peer.rings[0].enabled);
+		message = seen(n_seen() - 1).message;
+		ck_assert_mem_eq(&message.payload, mac, 6);
+		stop_ring(0);
+		start_ring(0, 0);
+		peer_wait(&peer, peer.rings[0].enabled);
+		ck_assert_int_eq(dp->ops->announce(dp, mac), 0);
+	}
+	stop_ring(0);
 }
 END_TEST
 
@@ -707,7 +728,7 @@ START_TEST(test_broken_ring)
 	}
 	ck_assert_uint_eq(stop_ring(0).next_used, 0);
 	stop_ring(1);
-	ck_assert_uint_eq(n_logs, 0);
+	assert_now(n_logs == 0);
 }
 END_TEST
 
@@ -734,13 +755,13 @@ START_TEST(test_death)
 	wait_served(2);
 	n = n_seen();
 	ck_assert_uint_gt(n, (unsigned int)_i);
-	ck_assert_uint_eq(peer.connections, 2);
-	ck_assert_uint_eq(peer.rings[0].base, _i % 3 ? 0xfffe : 0x803e803e);
-	ck_assert(same_file(peer.inflight_fd, peer.kept_fd));
+	assert_now(peer.connections == 2);
+	assert_now(peer.rings[0].base == (_i % 3 ? 0xfffe : 0x803e803e));
+	assert_now(same_file(peer.inflight_fd, peer.kept_fd));
 	/* One message for all: it is gone. */
-	ck_assert_uint_eq(n_logs, 2);
-	ck_assert(was_logged("it has closed the connection"));
-	ck_assert(was_logged("it is there"));
+	assert_now(n_logs == 2);
+	assert_now(was_logged("it has closed the connection"));
+	assert_now(was_logged("it is there"));
 
 	/* It dies while it serves. */
 	use(0, rings[0].last_used, 4);
@@ -752,10 +773,10 @@ START_TEST(test_death)
 	peer_wait(&peer, peer.connections == 3);
 	wait_served(2);
 	wait_interrupted(0);
-	ck_assert_uint_eq(peer.rings[0].base, _i % 3 ? 2 : 0x00020002);
+	assert_now(peer.rings[0].base == (_i % 3 ? 2 : 0x00020002));
 	stop_ring(1);
 	ck_assert_uint_eq(stop_ring(0).next_used, 2);
-	ck_assert_uint_eq(n_logs, 2);
+	assert_now(n_logs == 2);
 }
 END_TEST
 
@@ -777,10 +798,10 @@ START_TEST(test_death_at_stop)
 	ck_assert_uint_eq(state.next_used, 103);
 	ck_assert_uint_eq(state.next_avail, 103);
 	peer_wait(&peer, peer.connections == 2 && carrier_changes == 2 && peer.rings[1].enabled);
-	ck_assert(!peer.rings[0].running);
+	assert_now(!peer.rings[0].running);
 	start_ring_from(0, &state);
 	wait_served(2);
-	ck_assert_uint_eq(peer.rings[0].base, 103);
+	assert_now(peer.rings[0].base == 103);
 	stop_rings(2);
 }
 END_TEST
@@ -804,7 +825,7 @@ START_TEST(test_late_back_end)
 	ck_assert_int_eq(dp->ops->set_link(dp, true), 0);
 	peer_start(&peer);
 	wait_served(2);
-	ck_assert_uint_eq(peer.rings[0].base, 5);
+	assert_now(peer.rings[0].base == 5);
 	wait_kicked(0);
 
 	/* It goes away for good: the state is in the ring. */
@@ -816,7 +837,7 @@ START_TEST(test_late_back_end)
 	ck_assert_uint_eq(state.next_used, 7);
 	ck_assert_uint_eq(state.next_avail, 7);
 	stop_ring(1);
-	ck_assert_uint_eq(n_logs, 1);
+	assert_now(n_logs == 1);
 }
 END_TEST
 
@@ -829,7 +850,7 @@ START_TEST(test_inflight)
 	accept_features(split);
 	start_ring(0, 0);
 	wait_served(1);
-	ck_assert_int_eq(peer.inflight_fd < 0, _i);
+	assert_now((peer.inflight_fd < 0) == _i);
 	at = n_seen();
 	pthread_mutex_lock(&peer.lock);
 	shutdown(peer.fd, SHUT_RDWR);
@@ -837,7 +858,7 @@ START_TEST(test_inflight)
 	peer_wait(&peer, peer.connections == 2);
 	wait_served(1);
 	/* It is the same, and was not asked for again; unless there was none. */
-	ck_assert_int_eq(peer.inflight_fd < 0, _i);
+	assert_now((peer.inflight_fd < 0) == _i);
 	for (; at < n_seen() && !_i; at++)
 		ck_assert_uint_ne(seen(at).message.request, VHOST_USER_GET_INFLIGHT_FD);
 	stop_ring(0);
@@ -882,8 +903,8 @@ START_TEST(test_server)
 		ck_assert_int_eq(read(fd, &end, 1), 0);
 		close(fd);
 	}
-	ck_assert(was_logged("a second one is turned away"));
-	ck_assert_uint_eq(n_logs, 1);
+	peer_wait(&peer, was_logged("a second one is turned away"));
+	assert_now(n_logs == 1);
 
 	pthread_mutex_lock(&peer.lock);
 	shutdown(peer.fd, SHUT_RDWR);
@@ -928,7 +949,7 @@ START_TEST(test_errors)
 	ck_assert_int_eq(try_create(0), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(error.text, "shared=on"));
 	memory_destroy(&other);
-	ck_assert_uint_eq(n_logs, 0);
+	assert_now(n_logs == 0);
 }
 END_TEST
 
@@ -949,7 +970,7 @@ START_TEST(test_useless)
 	peer_start(&peer);
 	ck_assert_int_eq(try_create(PEER_PATIENCE_S * 1000), -EOPNOTSUPP);
 	ck_assert_msg(strstr(error.text, why[_i]) != NULL, "%s", error.text);
-	ck_assert_uint_eq(n_logs, 0);
+	assert_now(n_logs == 0);
 }
 END_TEST
 
@@ -972,7 +993,7 @@ START_TEST(test_useless_later)
 	start_ring(0, 0x8000);
 	peer_start(&peer);
 	peer_wait(&peer, was_logged(why[_i]));
-	ck_assert_uint_eq(carrier_changes, 0);
+	assert_now(carrier_changes == 0);
 	peer_wait(&peer, peer.connections >= 3);
 	pthread_mutex_lock(&peer.lock);
 	ck_assert_uint_eq(n_logs, 1);
@@ -1036,9 +1057,7 @@ START_TEST(test_wrong)
 	use(0, 0, 1);
 	ck_assert_uint_eq(stop_ring(0).next_used, 1);
 	stop_ring(1);
-	pthread_mutex_lock(&peer.lock);
-	ck_assert_uint_eq(n_logs, 2);
-	pthread_mutex_unlock(&peer.lock);
+	assert_now(n_logs == 2);
 }
 END_TEST
 
@@ -1140,8 +1159,8 @@ START_TEST(test_wrong_again)
 	peer.client = _i;
 	go_with_peer();
 	wait_served(0);
-	ck_assert_uint_eq(peer.connections, 5);
-	ck_assert_uint_eq(n_logs, 2);
+	assert_now(peer.connections == 5);
+	assert_now(n_logs == 2);
 }
 END_TEST
 
