@@ -28,6 +28,7 @@ enum {
 	WINDOW = 32,
 	PATIENCE_MS = 5000,
 	FRAME = 200,
+	STOP_MS = 50,
 };
 
 static const uint8_t test_mac[6] = TEST_MAC;
@@ -179,11 +180,15 @@ static void some_traffic(void)
 	}
 }
 
-/* The frame may be lost as others are. */
+/* The frame may be lost as others are: again until the guest has ended. */
 static void guest_stop(void)
 {
-	for (int i = 0; i < 3; i++)
+	struct pollfd ended = {.fd = guest.output};
+
+	for (int i = 0; i < PATIENCE_MS / STOP_MS && !ended.revents; i++) {
 		send_frame(TEST_STOP);
+		poll(&ended, 1, STOP_MS);
+	}
 	guest_end();
 }
 
