@@ -96,15 +96,17 @@ static int net_switch(void *opaque, json_t *arguments, json_t **result, struct e
 {
 	const char *id, *text;
 	struct net_spec spec;
+	unsigned int pause_us;
 	int ret = unpack(arguments, err, "id, spec", "{s:s,s:s!}", "id", &id, "spec", &text);
 
-	(void)result;
 	if (!ret)
 		ret = net_spec_parse(&spec, "net-switch", text, err);
 	if (ret)
 		return ret;
-	ret = vm_net_switch(opaque, id, &spec.net, err);
+	ret = vm_net_switch(opaque, id, &spec.net, &pause_us, err);
 	net_spec_free(&spec);
+	if (!ret)
+		*result = json_pack("{s:i}", "pause-us", (int)pause_us);
 	return ret;
 }
 

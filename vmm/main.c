@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "vmm/core/error.h"
+#include "vmm/ctl.h"
 #include "vmm/options.h"
 #include "vmm/selftest.h"
 #include "vmm/terminal.h"
@@ -205,6 +206,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 1 && strcmp(argv[1], "selftest") == 0)
 		exit(run_selftest(argc, argv));
+	if (argc > 1 && strcmp(argv[1], "ctl") == 0)
+		exit(ctl_run(argc, argv));
 	if (options_parse(&options, argc, argv, &err))
 		return fail(err.text, err.usage);
 	switch (options.action) {

@@ -44,8 +44,12 @@ int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, uns
 /* Its virtio device, which the caller gives to a transport. It outlives what the nic does. */
 struct virtio_device *nic_device(const struct nic *nic);
 
-/* Move the device to what @config says: xvmm_net_switch(). */
-int nic_switch(struct nic *nic, const struct xvmm_net *config, struct error *err);
+/*
+ * Move the device to what @config says: xvmm_net_switch(). On success, for *@pause_us microseconds
+ * no ring was served.
+ */
+int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pause_us,
+	       struct error *err);
 
 /* What it is on now, as net_spec_backend() says it; valid until the next switch. */
 const char *nic_backend(const struct nic *nic);

@@ -656,11 +656,12 @@ static struct nic *find_net(const struct xvmm *vm, const char *id)
 	return NULL;
 }
 
-int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net, struct error *err)
+int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
+		  unsigned int *pause_us, struct error *err)
 {
 	struct nic *nic = find_net(vm, id);
 
-	return nic ? nic_switch(nic, net, err)
+	return nic ? nic_switch(nic, net, pause_us, err)
 		   : error_set(err, -ENODEV, "there is no network device '%s'", id);
 }
 
@@ -675,8 +676,9 @@ struct switch_call {
 static void call_switch(void *argument)
 {
 	struct switch_call *call = argument;
+	unsigned int pause_us;
 
-	call->ret = vm_net_switch(call->vm, call->id, call->net, &call->err);
+	call->ret = vm_net_switch(call->vm, call->id, call->net, &pause_us, &call->err);
 }
 
 int xvmm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,

@@ -25,8 +25,12 @@ struct vm_net_info {
 /* Of the network device @index, in the order given; -ENODEV after the last one. */
 int vm_net_info(struct xvmm *vm, unsigned int index, struct vm_net_info *info);
 
-/* As xvmm_net_switch(). *@err is filled on every failure. */
-int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net, struct error *err);
+/*
+ * As xvmm_net_switch(). On success the rings paused for *@pause_us microseconds; on every failure
+ * *@err is filled.
+ */
+int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
+		  unsigned int *pause_us, struct error *err);
 
 /* Press the power button, and tell the clients of the control socket. */
 void vm_power_button(struct xvmm *vm);

@@ -8,6 +8,8 @@ lab_source=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 lab_cache=${XVMM_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xvmm-lab}
 lab_kernel=$lab_cache/kernel
 dpdk_pmds=/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0
+ovs_dpdk=/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk
+ovs_schema=/usr/share/openvswitch/vswitch.ovsschema
 l1_memory=8192 # MiB; taken from the host only when touched
 
 say() {
@@ -19,23 +21,35 @@ die() {
 	exit 1
 }
 
-# The parts that guests of the scenarios to run want (guest_has in lib.sh): sets lab_parts.
+# The parts that the scenarios to run want: sets guest_parts and lab_parts (guest_has and lab_has in
+# lib.sh).
 find_parts() {
-	mapfile -t lab_parts < <(cd "$lab_source/scenarios" && cat "$@" | sed -n 's/^guest_has //p' | tr ' ' '\n' | sort -u)
+	parts_after() {
+		cd "$lab_source/scenarios" && cat "${@:2}" | sed -n "s/^$1 //p" | tr ' ' '\n' | sort -u
+	}
+	mapfile -t guest_parts < <(parts_after guest_has "$@")
+	mapfile -t lab_parts < <(parts_after lab_has "$@")
 }
 
-has_part() {
-	[[ " ${lab_parts[*]} " == *" $1 "* ]]
+# any_part [PART]...: whether one of them is wanted.
+any_part() {
+	local part
+
+	for part; do
+		[[ " ${guest_parts[*]} ${lab_parts[*]} " != *" $part "* ]] || return 0
+	done
+	return 1
 }
 
 check_packages() {
-	local package file part missing=()
+	local package file parts missing=()
 
-	while read -r package file part; do
+	while read -r package file parts; do
 		case $package in
 		'' | '#'*) continue ;;
 		esac
-		[[ ! $part ]] || has_part "$part" || continue
+		# shellcheck disable=SC2086 # a list of words
+		[[ ! $parts ]] || any_part $parts || continue
 		if [[ $file == /* ]]; then
 			[[ -e $file ]]
 		else
@@ -143,7 +157,7 @@ build_guest() {
 # build_part WORK PART: WORK/PART.cpio, for guest_has of lib.sh to append to the guest's, as a
 # kernel allows.
 build_part() {
-	local root=$1/$2 pmd
+	local root=$1/$2
 
 	case $2 in
 	iperf3)
@@ -155,6 +169,10 @@ build_part() {
 		place_program "$(type -P ip)" "$root/usr/bin/ip" "$root"
 		place_modules "$root" llc stp garp mrp 8021q
 		;;
+	numbered)
+		mkdir -p "$root/usr/bin"
+		gcc -static -O2 -Wall -o "$root/usr/bin/numbered" "$lab_source/guest/numbered.c"
+		;;
 	kexec)
 		place_program "$(type -P kexec)" "$root/usr/bin/kexec" "$root"
 		place "$lab_kernel/bzImage" "$root/boot/bzImage"
@@ -162,15 +180,43 @@ build_part() {
 		;;
 	dpdk)
 		place_program "$(type -P dpdk-testpmd)" "$root/usr/bin/dpdk-testpmd" "$root"
-		for pmd in mempool_ring net_virtio; do # the buses come with testpmd
-			place_program "$dpdk_pmds/librte_$pmd.so.23.0" \
-				"$root$dpdk_pmds/librte_$pmd.so.23.0" "$root"
-		done
+		place_pmds "$root" mempool_ring net_virtio # the buses come with testpmd
 		place_modules "$root" uio uio_pci_generic
 		;;
 	*) die "guests have no part $2" ;;
 	esac
 	pack "$root" >"$1/$2.cpio"
+}
+
+# place_pmds ROOT PMD...: DPDK's drivers, which it looks for in one folder only.
+place_pmds() {
+	local root=$1 pmd
+
+	shift
+	for pmd in "$@"; do
+		place_program "$dpdk_pmds/librte_$pmd.so.23.0" "$root$dpdk_pmds/librte_$pmd.so.23.0" "$root"
+	done
+}
+
+# place_part LAB ROOT PART: what lab_has of lib.sh promises.
+place_part() {
+	local file
+
+	case $3 in
+	testpmd)
+		place_program "$(type -P dpdk-testpmd)" "$1/bin/dpdk-testpmd" "$2"
+		place_pmds "$2" mempool_ring net_tap net_vhost # the buses come with testpmd
+		;;
+	ovs)
+		for file in ovsdb-server ovsdb-tool ovs-vsctl ovs-appctl; do
+			place_program "$(PATH=$PATH:/usr/sbin type -P "$file")" "$1/bin/$file" "$2"
+		done
+		place_program "$ovs_dpdk" "$1/bin/ovs-vswitchd" "$2"
+		place_pmds "$2" mempool_ring
+		place "$ovs_schema" "$1/share/vswitch.ovsschema"
+		;;
+	*) die "the lab has no part $3" ;;
+	esac
 }
 
 # build_tree WORK: WORK/l1 is the root of L1, WORK/l1/lab what scenarios see as
@@ -180,16 +226,20 @@ build_tree() {
 
 	build_guest "$1"
 	place "$1/guest.cpio" "$lab/guest.cpio"
-	for file in "${lab_parts[@]}"; do
+	for file in "${guest_parts[@]}"; do
 		build_part "$1" "$file"
 		place "$1/$file.cpio" "$lab/$file.cpio"
 	done
+	for file in "${lab_parts[@]}"; do
+		place_part "$lab" "$root" "$file"
+	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
 	place "$lab_kernel/vmlinux" "$lab/vmlinux"
-	for file in "$lab_source"/{lib.sh,compare.sh,runner,interactive,scenarios/*.sh}; do
+	for file in "$lab_source"/{lib.sh,compare.sh,kill.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
 		place "$file" "$lab/${file#"$lab_source/"}"
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"
+	gcc -static -O2 -Wall -o "$lab/bin/numbered" "$lab_source/guest/numbered.c"
 	place_unit_tests "$lab" "$root"
 	for file in ip iperf3 unshare; do
 		place_program "$(type -P "$file")" "$lab/bin/$file" "$root"
@@ -227,7 +277,7 @@ build_l1() {
 	place_program "$(type -P busybox)" "$root/bin/busybox" "$root"
 	gcc -static -O2 -Wall -o "$root/bin/hold_kvm" "$lab_source/l1/hold_kvm.c"
 	place_modules "$root" irqbypass kvm kvm-amd vhost_iotlb vhost tun tap vhost_net \
-		llc stp garp mrp 8021q
+		llc stp garp mrp 8021q bridge
 	pack "$root" >"$1/l1.cpio"
 }
 

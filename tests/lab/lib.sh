@@ -10,11 +10,15 @@
 #   LAB_KERNEL   the guest kernel: bzImage (the default) or vmlinux of LAB_DIR
 #   LAB_INITRD   its initramfs
 #   LAB_APPEND   more of the kernel command line
+#   LAB_VM       which VM the functions are about, if there are two: a prefix for the names of its
+#                files. LAB_PID and descriptor 9 are those of the last one that was started.
 
 LAB_XVMM=$LAB_DIR/bin/xvmm
 LAB_KERNEL=$LAB_DIR/bzImage
 LAB_INITRD=$LAB_DIR/guest.cpio
 LAB_APPEND=
+LAB_PID=
+LAB_VM=
 
 # iproute2's ip, not the applet that busybox sh prefers.
 ip() {
@@ -26,7 +30,7 @@ iperf3() {
 }
 
 # guest_has PART...: from now on guests have that, too: iperf3; tools (ethtool, tcpdump, VLANs);
-# kexec (with a kernel and an initramfs in /boot); dpdk (testpmd, and drivers to take a NIC with).
+# numbered (a stream of UDP datagrams); kexec (with a kernel and an initramfs in /boot); dpdk (testpmd, and drivers to take a NIC with).
 guest_has() {
 	LAB_INITRD=$LAB_TMP/initrd.cpio
 	cat "$LAB_DIR/guest.cpio" >"$LAB_INITRD"
@@ -35,8 +39,32 @@ guest_has() {
 	done
 }
 
+# What the threads of the VM that runs do, twice, for who wants to know why it doesn't go on.
+show_threads() {
+	for _ in 1 2; do
+		for task in "/proc/$LAB_PID/task/"*; do
+			echo "$(cat "$task/comm"): $(cut -d ' ' -f 3,14,15 "$task/stat")" \
+				"$(cat "$task/wchan"): $(head -n 4 "$task/stack" | cut -d ' ' -f 2 | tr '\n' ' ')"
+		done
+		sleep 1
+	done
+} 2>/dev/null
+
+# lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh). Its line is read by
+# tests/lab/run, which puts it there.
+lab_has() {
+	for part in "$@"; do
+		case $part in
+		testpmd) program=dpdk-testpmd ;;
+		ovs) program=ovs-vswitchd ;;
+		esac
+		[ -x "$LAB_DIR/bin/$program" ] || lab_fail "no $program: lab_has must be at the beginning of a line"
+	done
+}
+
 lab_fail() {
 	echo "FAILED: $*"
+	[ -z "${LAB_PID:-}" ] || ! lab_running || show_threads >"$LAB_TMP/threads.log"
 	exit 1
 }
 
@@ -51,7 +79,7 @@ now_ms() {
 	echo "${uptime%.*}${uptime#*.}0"
 }
 
-### Virtual machines, one at a time
+### Virtual machines, one at a time (or see LAB_VM)
 
 # guest_cmdline COMMANDS: the command line of a kernel whose init (guest/init) is to
 # run COMMANDS, which have no double quotes in them, and to power off.
@@ -63,7 +91,7 @@ exec_xvmm() {
 	cmdline=$(guest_cmdline "$1")
 	shift
 	exec "$LAB_XVMM" --kernel "$LAB_KERNEL" --initrd "$LAB_INITRD" --cmdline "$cmdline" "$@" \
-		>"$LAB_TMP/console.log" 2>"$LAB_TMP/xvmm.log"
+		>"$LAB_TMP/${LAB_VM}console.log" 2>"$LAB_TMP/${LAB_VM}xvmm.log"
 }
 
 # lab_xvmm COMMANDS [OPTION]...: boots a guest that runs COMMANDS, for which
@@ -76,10 +104,10 @@ lab_xvmm() {
 # lab_start COMMANDS [OPTION]...: the same in the background, as LAB_PID. What the
 # scenario writes to descriptor 9 is the guest's console input.
 lab_start() {
-	: >"$LAB_TMP/console.log"
-	[ -p "$LAB_TMP/input" ] || mkfifo "$LAB_TMP/input"
-	exec 9<>"$LAB_TMP/input"
-	exec_xvmm "$@" <"$LAB_TMP/input" 9<&- &
+	: >"$LAB_TMP/${LAB_VM}console.log"
+	[ -p "$LAB_TMP/${LAB_VM}input" ] || mkfifo "$LAB_TMP/${LAB_VM}input"
+	exec 9<>"$LAB_TMP/${LAB_VM}input"
+	exec_xvmm "$@" <"$LAB_TMP/${LAB_VM}input" 9<&- &
 	LAB_PID=$!
 }
 
@@ -120,17 +148,17 @@ guest_wait() {
 }
 
 guest_said() {
-	grep -q -e "$1" "$LAB_TMP/console.log"
+	grep -q -e "$1" "$LAB_TMP/${LAB_VM}console.log"
 }
 
 # guest_lines KEY: prints the lines "lab: KEY...".
 guest_lines() {
-	grep -e "^lab: $1" "$LAB_TMP/console.log" | tr -d '\r'
+	grep -e "^lab: $1" "$LAB_TMP/${LAB_VM}console.log" | tr -d '\r'
 }
 
 # guest_value KEY: VALUE of the line "lab: KEY=VALUE".
 guest_value() {
-	sed -n "s/^lab: $1=//p" "$LAB_TMP/console.log" | tr -d '\r'
+	sed -n "s/^lab: $1=//p" "$LAB_TMP/${LAB_VM}console.log" | tr -d '\r'
 }
 
 # expect_value KEY VALUE

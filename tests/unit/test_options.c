@@ -174,10 +174,22 @@ END_TEST
 /* As the control socket uses it: by another name, which the messages have. */
 START_TEST(net_spec_of_a_command)
 {
+	char text[NET_SPEC_BACKEND_SIZE];
 	struct net_spec spec;
 
 	ck_assert_int_eq(net_spec_parse(&spec, "net-switch", "tap3,vhost=on", &err), 0);
 	ck_assert_str_eq(spec.net.tap, "tap3");
+	net_spec_backend(&spec.net, text);
+	ck_assert_str_eq(text, "tap3");
+	net_spec_free(&spec);
+	ck_assert_int_eq(net_spec_parse(&spec, "net-switch", "fd=0", &err), 0);
+	net_spec_backend(&spec.net, text);
+	ck_assert_str_eq(text, "fd=0");
+	net_spec_free(&spec);
+	ck_assert_int_eq(
+		net_spec_parse(&spec, "net-switch", "vhost-user,server=on,socket=/s", &err), 0);
+	net_spec_backend(&spec.net, text);
+	ck_assert_str_eq(text, "vhost-user,socket=/s");
 	net_spec_free(&spec);
 	ck_assert_int_lt(net_spec_parse(&spec, "net-switch", "tap3,mtu=1", &err), 0);
 	ck_assert_str_eq(err.text, "net-switch: mtu: '1' is not a number from 68 to 65535");

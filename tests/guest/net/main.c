@@ -2,7 +2,8 @@
 /*
  * A network device at work. Parameters: those of net_init(), and
  *	mode=reply	answer ARP and ICMP echo requests for "ip"
- *	mode=bounce	send back what comes from the test's address, and check its contents
+ *	mode=bounce	send back what comes from the test's address, and check its contents; with
+ *			lossy=on some of it may have been lost on its way
  *	mode=send	send "count" test frames of "size" bytes, "batch" of them at a time
  *	mode=tso	send one TCP segment of "size" bytes, to be cut into "mss" bytes
  *	wait=poll	look at the rings instead of waiting for interrupts

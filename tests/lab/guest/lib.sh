@@ -27,12 +27,12 @@ report() {
 	say "ram=$ram"
 }
 
-# The NIC at 10.0.2.2; the host's end of the tap is 10.0.2.1.
+# net_up [ADDRESS]: the NIC at 10.0.2.2, or there; the host's end of the tap is 10.0.2.1.
 net_up() {
 	load virtio_ring virtio virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
 		failover net_failover virtio_net
 	ip link set lo up
-	ip addr add 10.0.2.2/24 dev eth0
+	ip addr add "${1:-10.0.2.2}/24" dev eth0
 	ip link set eth0 up
 }
 

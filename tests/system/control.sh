@@ -1,0 +1,235 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The control socket of a running VM: xvmm ctl, and QMP as any client speaks it.
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+: "${UNIX_CAT:?the program unix_cat}"
+require_kvm
+require_network_namespace
+
+ip tuntap add tap0 mode tap
+ip link set tap0 up
+socket=$work/control
+chmod 711 "$work"
+
+# vm GUEST ARGUMENT...: a VM with a control socket, in the background, ready.
+vm() {
+	local kernel=$GUESTS/$1.elf
+	shift
+	start --kernel "$kernel" --control "$socket" "$@" </dev/null
+	await '^ready' || verdict "the guest $kernel is ready" 'it is not'
+}
+
+# ctl ARGUMENT...: one command.
+ctl() {
+	timeout "$limit" "${as[@]}" "$XVMM" ctl "$socket" "$@" >"$work/reply" 2>"$work/complaint"
+	ctl_status=$?
+}
+as=()
+
+# replied NAME [PATTERN]...: the last command succeeded, and printed lines like these, or nothing.
+replied() {
+	local name=$1 problem='' pattern
+	shift
+	[ "$ctl_status" = 0 ] || problem="status $ctl_status: $(cat "$work/complaint")"
+	[ $# != 0 ] || [ ! -s "$work/reply" ] || problem="it printed: $(cat "$work/reply")"
+	for pattern; do
+		grep -Eq -- "$pattern" "$work/reply" ||
+			problem=${problem:-"not printed: $pattern, but: $(cat "$work/reply")"}
+	done
+	verdict "$name" "$problem"
+}
+
+# refused NAME STATUS PATTERN: the last command failed, with one line of words on standard error.
+refused() {
+	local problem=
+	[ "$ctl_status" = "$2" ] || problem="status is $ctl_status, not $2"
+	[ ! -s "$work/reply" ] || problem='there is something on standard output'
+	[ "$(grep -c '' "$work/complaint")" = 1 ] || problem='the message is not one line'
+	grep -Eq -- "^xvmm: .*($3)" "$work/complaint" ||
+		problem="${problem:-does not match $3}: $(cat "$work/complaint")"
+	verdict "$1" "$problem"
+}
+
+# await_in FILE PATTERN: a basic one, in which braces are no operators.
+await_in() {
+	local i
+	for ((i = 0; i < limit * 50; i++)); do
+		grep -qs -- "$2" "$1" && return 0
+		sleep 0.02
+	done
+	return 1
+}
+
+# gone NAME: no socket is left.
+gone() {
+	local problem=
+	[ ! -e "$socket" ] || problem='the socket is still there'
+	verdict "$1" "$problem"
+}
+
+# --- xvmm ctl ---
+
+vm spin
+ctl query-status
+replied 'query-status' '"status": "running"' '"running": true'
+ctl query-commands
+replied 'query-commands' '"net-switch"' '"qmp_capabilities"'
+ctl query-net
+replied 'query-net without any' '^\[\]$'
+ctl frobnicate
+refused 'an unknown command' 1 "no command 'frobnicate'"
+ctl query-status verbose=true
+refused 'an argument too much' 1 'verbose.*no arguments'
+ctl query-status verbose
+refused 'an argument without a value' 2 "'verbose' is not NAME=VALUE"
+ctl set_link net0
+refused 'an argument that is missing' 2 'set_link: its up is missing'
+ctl set_link net0 maybe
+refused 'a link that is neither' 2 "'maybe' is neither on nor off"
+ctl set_link net0 on now
+refused 'set_link with too much' 2 "'now' is too much"
+ctl set_link net0 off
+refused 'set_link of no device' 1 "no network device 'net0'"
+ctl set_link name=net0 up=1
+refused 'an argument of another type' 1 'up.*integer|integer.*up'
+ctl net-announce net0
+refused 'net-announce of no device' 1 "no network device 'net0'"
+ctl net-switch net0 tap0
+refused 'net-switch of no device' 1 "no network device 'net0'"
+ctl net-switch net0 tap0,sokcet=x
+refused 'net-switch with a wrong SPEC' 1 "net-switch: unknown key 'sokcet'.*a tap: vhost"
+start_of_second=$(stat -c %i "$socket")
+"$XVMM" --kernel "$GUESTS/hello.elf" --control "$socket" </dev/null >"$work/second" 2>&1
+ctl_status=$?
+mv "$work/second" "$work/complaint"
+: >"$work/reply"
+refused 'a socket where a VM listens' 1 "control: $socket: another process listens there"
+[ "$(stat -c %i "$socket")" = "$start_of_second" ]
+ctl_status=$?
+replied 'which stays'
+ctl quit
+replied 'quit'
+finish
+judge 'ends the VM' 0
+gone 'and the socket'
+
+vm button
+ctl system_powerdown
+replied 'system_powerdown'
+finish
+judge 'presses the power button' 0 '^pressed$'
+
+for transport in mmio pci; do
+	vm link --net "tap0,id=wan,mac=02:00:00:00:00:07,transport=$transport"
+	ctl query-net
+	replied "query-net, $transport" '"id": "wan"' '"backend": "tap0"' '"link-up": true' \
+		'"mac": "02:00:00:00:00:07"' '"datapath": "in-process"'
+	ctl set_link wan off
+	replied 'set_link off'
+	await 'down' || verdict 'the guest sees it' 'it does not'
+	ctl query-net
+	replied 'query-net tells' '"link-up": false'
+	ctl set_link name=wan up=true
+	replied 'set_link on, by names'
+	await 'up$' || verdict 'the guest sees it' 'it does not'
+	ctl net-announce wan
+	replied 'net-announce'
+	finish
+	judge "link and announcement on $transport" 0 'acknowledged$'
+done
+
+vm spin --net tap0
+ctl net-announce net0
+refused 'no driver runs that could announce' 1 'net0: its driver does not run'
+
+# --- sockets that are none ---
+
+# xvmm itself, the child of timeout: that waits until it is gone, and its sockets with it.
+read -r child <"/proc/$pid/task/$pid/children"
+kill -KILL "$child"
+finish
+ctl query-status
+refused 'a VM that was killed' 1 "$socket: nobody listens there"
+vm spin
+ctl quit
+replied 'its socket is replaced'
+finish
+ctl query-status
+refused 'no socket' 1 "$socket: there is no such socket"
+: >"$socket"
+ctl query-status
+refused 'a file' 1 "$socket: nobody listens there"
+start --kernel "$GUESTS/hello.elf" --control "$socket" </dev/null
+finish
+judge 'a file in the way' 1
+grep -q 'exists and is no socket' "$work/err"
+ctl_status=$?
+replied 'is named'
+rm "$socket"
+ctl
+refused 'no command' 2 'ctl --help'
+"$XVMM" ctl --help >"$work/reply" 2>"$work/complaint"
+ctl_status=$?
+replied 'ctl --help' 'net-switch ID SPEC'
+
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	umask 000
+	vm spin
+	umask 022
+	as=(setpriv --reuid 65534 --clear-groups --inh-caps=-all)
+	"${as[@]}" "$XVMM" --version >/dev/null 2>&1 && {
+		ctl query-status
+		refused "another user" 1 "$socket: permission denied"
+	}
+	as=()
+	ctl quit
+	finish
+fi
+
+# --- QMP ---
+
+# listen N: a client that has negotiated, and stays; what it gets is in $work/client$N.
+listen() {
+	printf '{"execute":"qmp_capabilities","id":"%s"}\n' "$1" |
+		timeout "$limit" "$UNIX_CAT" "$socket" >"$work/client$1" &
+	await_in "$work/client$1" '^{"return": {}, "id": "'"$1"'"}' ||
+		verdict "client $1 negotiates" "$(cat "$work/client$1")"
+}
+
+# told NAME FILE PATTERN: a line of QMP arrived.
+told() {
+	local problem=
+	await_in "$2" "$3" || problem="no line matches $3: $(cat "$2")"
+	verdict "$1" "$problem"
+}
+
+vm button
+listen 1
+listen 2
+told 'the greeting' "$work/client1" '^{"QMP": {"version": {"qemu": {.*"capabilities": \[\]}}'
+ctl system_powerdown
+finish
+wait
+for client in 1 2; do
+	stamp='^{"timestamp": {"seconds": [0-9]*, "microseconds": [0-9]*}, "event"'
+	told "POWERDOWN to client $client" "$work/client$client" "$stamp: \"POWERDOWN\"}"
+	told "SHUTDOWN to client $client" "$work/client$client" \
+		"$stamp: \"SHUTDOWN\", \"data\": {\"guest\": true, \"reason\": \"guest-shutdown\"}}"
+done
+vm spin
+listen 3
+ctl quit
+finish
+wait
+told 'SHUTDOWN by quit' "$work/client3" \
+	'"SHUTDOWN", "data": {"guest": false, "reason": "host-qmp-quit"}'
+
+# Commands that wait in the connection, from who has closed it.
+vm spin
+printf '%s' '{"execute":"qmp_capabilities"}' '{"execute":"qu' 'it"}' |
+	timeout "$limit" "$UNIX_CAT" "$socket" >"$work/client4"
+finish
+judge 'quit in one stream' 0
+
+done_testing

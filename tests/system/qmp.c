@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "qmp.h"
+
+#include <check.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+	PATIENCE_MS = 10000,
+	TURN_MS = 10,
+};
+
+static bool read_line(int fd, char *line, int size, int milliseconds)
+{
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+	int len = 0;
+
+	if (poll(&readable, 1, milliseconds) != 1)
+		return false;
+	for (;;) {
+		ck_assert_int_eq(poll(&readable, 1, PATIENCE_MS), 1);
+		ck_assert_int_lt(len, size - 1);
+		ck_assert_int_eq(read(fd, line + len, 1), 1);
+		if (line[len] == '\n')
+			break;
+		len++;
+	}
+	line[len] = '\0';
+	return true;
+}
+
+bool qmp_receive(int fd, char *line, int size, int milliseconds)
+{
+	while (read_line(fd, line, size, milliseconds)) {
+		if (!strstr(line, "\"event\""))
+			return true;
+	}
+	return false;
+}
+
+void qmp_send(int fd, const char *command)
+{
+	size_t len = strlen(command);
+
+	ck_assert_int_eq(write(fd, command, len), (ssize_t)len);
+	ck_assert_int_eq(write(fd, "\n", 1), 1);
+}
+
+int qmp_connect(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char line[4096];
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	for (int waited = 0; connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0;
+	     waited += TURN_MS) {
+		ck_assert_msg(waited < PATIENCE_MS, "%s: %s", path, strerror(errno));
+		poll(NULL, 0, TURN_MS);
+	}
+	ck_assert(qmp_receive(fd, line, sizeof(line), PATIENCE_MS));
+	ck_assert_ptr_nonnull(strstr(line, "\"QMP\""));
+	qmp_send(fd, "{\"execute\": \"qmp_capabilities\"}");
+	ck_assert(qmp_receive(fd, line, sizeof(line), PATIENCE_MS));
+	ck_assert_ptr_nonnull(strstr(line, "\"return\""));
+	return fd;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The unix stream sockets of vhost-user, non-blocking and close-on-exec: the front-end connects to
+ * its back-end, or listens for it.
+ */
+#ifndef VIRTIO_VHOST_USER_SOCKET_H
+#define VIRTIO_VHOST_USER_SOCKET_H
+
+struct error;
+
+/*
+ * Whether there can be a socket at @path, if there is none as yet: 0, or -EINVAL (a usage error:
+ * the path is too long) or -ENOTSOCK.
+ */
+int vhost_user_socket_check(const char *path, struct error *err);
+
+/*
+ * A connection to @path (checked), the caller's. -ENOENT, -ECONNREFUSED, -EAGAIN: nobody listens
+ * there, or is too busy. Other negative errnos of socket() and connect().
+ */
+int vhost_user_socket_connect(const char *path);
+
+/*
+ * A socket that listens at @path (checked), the caller's, who unlinks the path, too. What a process
+ * that is gone left there is replaced; -EADDRINUSE if somebody listens there.
+ */
+int vhost_user_socket_listen(const char *path, struct error *err);
+
+#endif

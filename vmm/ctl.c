@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/ctl.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "vmm/control_stream.h"
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+
+enum {
+	STATUS_OK = 0,
+	STATUS_FAILED = 1,
+	STATUS_USAGE = 2,
+	REPLY_MAX = 16 << 20,
+	FIRST_ARGUMENT = 4, /* xvmm ctl PATH COMMAND */
+};
+
+static const char help[] =
+	"xvmm ctl: tells a running VM what to do, by the socket of its --control\n"
+	"\n"
+	"  xvmm ctl PATH COMMAND [ARGUMENT]...\n"
+	"\n"
+	"Commands:\n"
+	"  query-status             is it running?\n"
+	"  query-net                its network devices\n"
+	"  net-switch ID SPEC       move a network device to what SPEC says, as --net takes it\n"
+	"  net-announce ID          have the guest announce it to its network\n"
+	"  set_link ID on|off       plug or unplug its cable\n"
+	"  system_powerdown         press the power button\n"
+	"  quit                     end the VM at once\n"
+	"  query-commands           all of them\n"
+	"\n"
+	"Of any command an argument can be given as NAME=VALUE, VALUE being a number, true, false,\n"
+	"null, a JSON array, object or string in quotes, or else a string without.\n"
+	"\n"
+	"The result is printed as JSON, or as it is if it is one value; nothing if it is empty.\n"
+	"\n"
+	"Exit status: 0 done; 1 the command failed, or there is no VM; 2 wrong usage.\n";
+
+/* Commands whose arguments are told apart by their place; all the others are NAME=VALUE. */
+static const struct shape {
+	const char *command;
+	const char *names[2];
+	bool last_is_flag; /* on or off */
+} shapes[] = {
+	{"net-switch", {"id", "spec"}, false},
+	{"net-announce", {"id", NULL}, false},
+	{"set_link", {"name", "up"}, true},
+};
+
+/* --- arguments --- */
+
+static int out_of_memory(struct error *err)
+{
+	return error_set(err, -ENOMEM, "ctl: out of memory");
+}
+
+/* A string that need not be UTF-8 is none of JSON's. */
+static int set_string(json_t *arguments, const char *name, const char *text, struct error *err)
+{
+	json_t *value = json_string(text);
+
+	if (!value)
+		return error_usage(err, "ctl: '%s' is not UTF-8", text);
+	return json_object_set_new(arguments, name, value) ? out_of_memory(err) : 0;
+}
+
+static int set_flag(json_t *arguments, const char *name, const char *text, struct error *err)
+{
+	bool on = strcmp(text, "on") == 0;
+
+	if (!on && strcmp(text, "off") != 0)
+		return error_usage(err, "ctl: %s: '%s' is neither on nor off", name, text);
+	return json_object_set_new(arguments, name, json_boolean(on)) ? out_of_memory(err) : 0;
+}
+
+static int set_by_place(const struct shape *shape, json_t *arguments, char *const *argv,
+			struct error *err)
+{
+	int n = shape->names[1] ? 2 : 1;
+	int ret = 0;
+
+	for (int i = 0; i < n && !ret; i++) {
+		const char *name = shape->names[i];
+
+		if (!argv[i])
+			return error_usage(err, "ctl: %s: its %s is missing; try: xvmm ctl --help",
+					   shape->command, name);
+		ret = shape->last_is_flag && i == n - 1 ? set_flag(arguments, name, argv[i], err)
+							: set_string(arguments, name, argv[i], err);
+	}
+	if (!ret && argv[n])
+		ret = error_usage(err, "ctl: %s: '%s' is too much; try: xvmm ctl --help",
+				  shape->command, argv[n]);
+	return ret;
+}
+
+static int set_by_name(json_t *arguments, const char *pair, struct error *err)
+{
+	const char *text = strchr(pair, '=');
+	char name[64];
+	json_t *value;
+	size_t len = text ? (size_t)(text - pair) : 0;
+
+	if (!len || len >= sizeof(name))
+		return error_usage(err, "ctl: '%s' is not NAME=VALUE; try: xvmm ctl --help", pair);
+	memcpy(name, pair, len);
+	name[len] = '\0';
+	text++;
+	if (json_object_get(arguments, name))
+		return error_usage(err, "ctl: '%s' is given twice", name);
+	value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+	if (!value)
+		return set_string(arguments, name, text, err);
+	return json_object_set_new(arguments, name, value) ? out_of_memory(err) : 0;
+}
+
+static const struct shape *find_shape(const char *command)
+{
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		if (strcmp(shapes[i].command, command) == 0)
+			return &shapes[i];
+	}
+	return NULL;
+}
+
+/* The command at @argv[0], with its arguments after it, as a request; NULL: *@err says why. */
+static json_t *make_request(char *const *argv, struct error *err)
+{
+	const struct shape *shape = find_shape(argv[0]);
+	/* By name if the first one is: a SPEC has a "=" as well, but an id comes before it. */
+	bool by_place = shape && !(argv[1] && strchr(argv[1], '='));
+	json_t *arguments = json_object();
+	json_t *request = json_pack("{s:s,s:o}", "execute", argv[0], "arguments", arguments);
+	int ret = 0;
+
+	if (!request) {
+		error_usage(err, "ctl: '%s' is no command", argv[0]);
+		return NULL;
+	}
+	if (by_place)
+		ret = set_by_place(shape, arguments, argv + 1, err);
+	for (int i = 1; !by_place && argv[i] && !ret; i++)
+		ret = set_by_name(arguments, argv[i], err);
+	if (!ret)
+		return request;
+	json_decref(request);
+	return NULL;
+}
+
+/* --- the connection --- */
+
+struct ctl {
+	const char *path;
+	int fd; /* owned */
+	struct control_stream in;
+};
+
+static int explain_connect(const char *path, struct error *err)
+{
+	switch (errno) {
+	case ENOENT:
+		return error_set(err, -ENOENT,
+				 "ctl: %s: there is no such socket; is it the --control of a VM "
+				 "that runs?",
+				 path);
+	case ECONNREFUSED:
+		return error_set(err, -ECONNREFUSED,
+				 "ctl: %s: nobody listens there; the VM has ended, or it is no "
+				 "socket",
+				 path);
+	case EACCES:
+	case EPERM:
+		return error_set(err, -EACCES,
+				 "ctl: %s: permission denied; it belongs to the user who started "
+				 "the VM",
+				 path);
+	default:
+		return error_errno(err, "ctl: %s", path);
+	}
+}
+
+static int connect_to(struct ctl *ctl, struct error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t max = sizeof(address.sun_path) - 1;
+
+	if (!*ctl->path || strlen(ctl->path) > max)
+		return error_usage(err, "ctl: '%s': a socket's path has 1 to %zu bytes", ctl->path,
+				   max);
+	memcpy(address.sun_path, ctl->path, strlen(ctl->path));
+	ctl->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (ctl->fd < 0)
+		return error_errno(err, "ctl: creating a socket");
+	if (connect(ctl->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return explain_connect(ctl->path, err);
+	return control_stream_init(&ctl->in, REPLY_MAX) ? out_of_memory(err) : 0;
+}
+
+/* The next message, the caller's; NULL: *@err says why there is none. */
+static json_t *receive(struct ctl *ctl, struct error *err)
+{
+	json_t *message;
+
+	for (;;) {
+		int ret = control_stream_next(&ctl->in, &message, err);
+		size_t room;
+		char *to;
+		ssize_t n;
+
+		if (ret > 0)
+			return message;
+		if (ret < 0) {
+			error_prefix(err, "ctl: %s: ", ctl->path);
+			return NULL;
+		}
+		to = control_stream_room(&ctl->in, &room);
+		n = room ? read(ctl->fd, to, room) : 0;
+		if (n > 0) {
+			control_stream_add(&ctl->in, (size_t)n);
+		} else if (n == 0 || errno == ECONNRESET) {
+			error_set(err, -EPIPE, "ctl: %s: the VM has closed the connection",
+				  ctl->path);
+			return NULL;
+		} else if (errno != EINTR) {
+			error_errno(err, "ctl: %s", ctl->path);
+			return NULL;
+		}
+	}
+}
+
+/* An error of the other end's: its words. */
+static int take_error(json_t *reply, struct error *err)
+{
+	const char *desc =
+		json_string_value(json_object_get(json_object_get(reply, "error"), "desc"));
+
+	return error_set(err, -EREMOTEIO, "%s",
+			 desc ? desc : "ctl: it failed, and nothing said why");
+}
+
+/* Send @request, wait for what it returns: 0 with *@result the caller's. */
+static int execute(struct ctl *ctl, json_t *request, json_t **result, struct error *err)
+{
+	char *text = json_dumps(request, 0);
+	json_t *reply = NULL;
+	int ret;
+
+	if (!text)
+		return out_of_memory(err);
+	ret = fd_write_all(ctl->fd, text, strlen(text));
+	free(text);
+	if (ret)
+		return error_set(err, ret, "ctl: %s: %s", ctl->path, strerror(-ret));
+	/* Whatever else comes is an event. */
+	do {
+		json_decref(reply);
+		reply = receive(ctl, err);
+	} while (reply && !json_object_get(reply, "return") && !json_object_get(reply, "error"));
+	if (!reply)
+		return err->code;
+	*result = json_incref(json_object_get(reply, "return"));
+	ret = *result ? 0 : take_error(reply, err);
+	json_decref(reply);
+	return ret;
+}
+
+static int negotiate(struct ctl *ctl, struct error *err)
+{
+	json_t *greeting = receive(ctl, err);
+	json_t *request, *result = NULL;
+	int ret = 0;
+
+	if (!greeting)
+		return err->code;
+	if (json_object_get(greeting, "error"))
+		ret = take_error(greeting, err);
+	else if (!json_object_get(greeting, "QMP"))
+		ret = error_set(err, -EPROTO, "ctl: %s: who listens there does not speak QMP",
+				ctl->path);
+	json_decref(greeting);
+	if (ret)
+		return ret;
+	request = json_pack("{s:s}", "execute", "qmp_capabilities");
+	ret = request ? execute(ctl, request, &result, err) : out_of_memory(err);
+	json_decref(request);
+	json_decref(result);
+	return ret;
+}
+
+/* Nothing for an empty object, a string without its quotes, other things as JSON. */
+static void print_result(json_t *result)
+{
+	if (json_is_object(result) && json_object_size(result) == 0)
+		return;
+	if (json_is_string(result)) {
+		puts(json_string_value(result));
+		return;
+	}
+	json_dumpf(result, stdout,
+		   JSON_ENCODE_ANY |
+			   JSON_INDENT(json_is_object(result) || json_is_array(result) ? 2 : 0));
+	putchar('\n');
+}
+
+static int run(struct ctl *ctl, char *const *argv, struct error *err)
+{
+	json_t *request = make_request(argv, err);
+	json_t *result = NULL;
+	int ret;
+
+	if (!request)
+		return err->code;
+	ret = connect_to(ctl, err);
+	if (!ret)
+		ret = negotiate(ctl, err);
+	if (!ret)
+		ret = execute(ctl, request, &result, err);
+	if (!ret)
+		print_result(result);
+	json_decref(result);
+	json_decref(request);
+	return ret;
+}
+
+int ctl_run(int argc, char *const *argv)
+{
+	struct ctl ctl = {.fd = -1};
+	struct error err = {0};
+	int ret;
+
+	if (argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0)) {
+		fputs(help, stdout);
+		return STATUS_OK;
+	}
+	if (argc < FIRST_ARGUMENT) {
+		fputs("xvmm: ctl: it needs a PATH and a COMMAND; try: xvmm ctl --help\n", stderr);
+		return STATUS_USAGE;
+	}
+	ctl.path = argv[2];
+	ret = run(&ctl, argv + FIRST_ARGUMENT - 1, &err);
+	fd_close(&ctl.fd);
+	control_stream_free(&ctl.in);
+	if (!ret && fflush(stdout) == 0)
+		return STATUS_OK;
+	fprintf(stderr, "xvmm: %s\n", ret ? err.text : "ctl: standard output can't be written");
+	return err.usage ? STATUS_USAGE : STATUS_FAILED;
+}
