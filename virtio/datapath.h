@@ -54,9 +54,10 @@ struct datapath_ops {
 	unsigned int (*max_queue_pairs)(const struct datapath *dp);
 
 	/*
-	 * What the driver accepted; while no ring runs. Of net_features_optional there may be more
-	 * than features() has: they are not used. 0, or a negative errno if no packet can be moved
-	 * like that: rings can be started then, but only with the link down.
+	 * What the driver accepted; while no ring runs. There may be more than features() has: of
+	 * net_features_own, which are none of its business, and net_features_optional, which it
+	 * leaves unused. 0, or a negative errno if no packet can be moved like that: rings can be
+	 * started then, but only with the link down.
 	 */
 	int (*set_features)(struct datapath *dp, uint64_t features);
 

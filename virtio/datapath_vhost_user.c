@@ -279,7 +279,8 @@ static uint64_t vhost_user_features(const struct datapath *dp)
 	uint64_t features;
 
 	pthread_mutex_lock(&vu->lock);
-	features = vu->session.met ? vu->session.first : net_features_common;
+	features = vu->session.met ? vu->session.first
+				   : net_features_common | vu->session.config.assumed;
 	pthread_mutex_unlock(&vu->lock);
 	return vu->session.config.queue_pairs > 1 ? features
 						  : features & ~(1ULL << VIRTIO_NET_F_MQ);

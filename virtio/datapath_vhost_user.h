@@ -27,6 +27,7 @@ struct vhost_user_config {
 	unsigned int queue_pairs;
 	uint16_t queue_size;   /* of the largest ring */
 	uint16_t mtu;	       /* 0: none is offered to the driver */
+	uint64_t assumed;      /* features that a back-end is taken to have that wasn't met yet */
 	unsigned int reply_ms; /* how long it may take to answer; 0: 10 seconds, 3 to stop */
 };
 
@@ -37,7 +38,8 @@ struct vhost_user_config {
  * back-end that is there and can't serve a device at all.
  *
  * features() is what the back-end has that was first met; before that, what every back-end has
- * (net_features_common). One that comes later and lacks what the driver has accepted is refused.
+ * (net_features_common), and @config->assumed. One that comes later and lacks what the driver has
+ * accepted is refused.
  *
  * By the thread that runs the loop, or before it runs.
  */

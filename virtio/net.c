@@ -579,9 +579,10 @@ static int missing_feature(const struct net *net, const struct virtio_net_option
 		return error_usage(err, "%s: %s=on: it needs %s, which is not offered", options->id,
 				   feature->name, needs->name);
 	}
-	return error_set(
-		err, -EOPNOTSUPP, "%s: %s=on: its backend can't%s", options->id, feature->name,
-		feature->bit == FEATURE(VIRTIO_NET_F_MQ) ? " (it takes queues=2 or more)" : "");
+	return error_set(err, -EOPNOTSUPP, "%s: %s=on: %s can't serve that here%s", options->id,
+			 feature->name, net->datapath->kind,
+			 feature->bit == FEATURE(VIRTIO_NET_F_MQ) ? " (it takes queues=2 or more)"
+								  : "");
 }
 
 static void init_config(struct net *net, const struct virtio_net_options *options)

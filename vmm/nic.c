@@ -28,6 +28,9 @@ enum {
 	/* How long a vhost-user back-end has to answer: when a VM is created, when one switches. */
 	CREATE_WAIT_MS = 1000,
 	SWITCH_WAIT_MS = 2000,
+	ANNOUNCEMENTS = 5,
+	ANNOUNCE_FIRST_MS = 50, /* after the first one; then each time so much longer: */
+	ANNOUNCE_STEP_MS = 100,
 };
 
 struct nic {
@@ -41,6 +44,8 @@ struct nic {
 	struct nic_attachment attachment;
 	struct datapath *serving; /* the attachment's that the device has */
 	struct loop_watch grace;  /* of a timerfd, owned: then the back-end is gone for the guest */
+	struct loop_watch announcing; /* of a timerfd, owned: then it is announced once more */
+	unsigned int announced;	      /* so often since it was somewhere else */
 };
 
 /* --- what can be --- */
@@ -121,15 +126,43 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 
 /* --- back-ends that come and go --- */
 
-/* After @ms, 0: never. */
-static void set_grace(struct nic *nic, uint64_t ms)
+/* A timer goes off after @ms, 0: never. */
+static void set_timer(const struct loop_watch *timer, uint64_t ms)
 {
 	const struct itimerspec when = {
 		.it_value.tv_sec = (time_t)(ms / 1000),
 		.it_value.tv_nsec = (long)(ms % 1000) * 1000000,
 	};
 
-	timerfd_settime(nic->grace.fd, 0, &when, NULL);
+	timerfd_settime(timer->fd, 0, &when, NULL);
+}
+
+static void set_grace(const struct nic *nic, uint64_t ms)
+{
+	set_timer(&nic->grace, ms);
+}
+
+/*
+ * The device is somewhere else in its network, or in another one: have that learn it. Not once
+ * only: the port of a switch that has just come up may not forward yet. In the rhythm that QEMU
+ * has.
+ */
+static void announce(struct nic *nic)
+{
+	virtio_net_announce(nic->dev);
+	nic->announced = 1;
+	set_timer(&nic->announcing, ANNOUNCE_FIRST_MS);
+}
+
+static void announce_again(struct loop_watch *watch, uint32_t events)
+{
+	struct nic *nic = watch->opaque;
+
+	(void)events;
+	fd_eventfd_drain(watch->fd);
+	virtio_net_announce(nic->dev);
+	if (++nic->announced < ANNOUNCEMENTS)
+		set_timer(watch, ANNOUNCE_FIRST_MS + nic->announced * ANNOUNCE_STEP_MS);
 }
 
 static void grace_over(struct loop_watch *watch, uint32_t events)
@@ -151,8 +184,7 @@ static int serve(struct nic *nic, struct datapath *datapath, struct error *err)
 
 	if (!ret) {
 		nic->serving = datapath;
-		/* Its network finds it somewhere else now. */
-		virtio_net_announce(nic->dev);
+		announce(nic);
 	}
 	return ret;
 }
@@ -182,7 +214,7 @@ static void carrier_changed(void *opaque, bool up)
 		set_grace(nic, 0);
 		virtio_net_set_carrier(nic->dev, true);
 		/* A switch that was restarted has forgotten where everybody is. */
-		virtio_net_announce(nic->dev);
+		announce(nic);
 	} else if (nic->attachment.grace_ms) {
 		set_grace(nic, nic->attachment.grace_ms);
 	} else {
@@ -239,18 +271,19 @@ static int create_device(struct nic *nic, const struct xvmm_net *config, struct 
 	return ret;
 }
 
-static int create_grace(struct nic *nic, struct error *err)
+static int create_timer(struct nic *nic, struct loop_watch *timer,
+			void (*ready)(struct loop_watch *watch, uint32_t events), struct error *err)
 {
 	int ret;
 
-	nic->grace = (struct loop_watch){
+	*timer = (struct loop_watch){
 		.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
-		.ready = grace_over,
+		.ready = ready,
 		.opaque = nic,
 	};
-	if (nic->grace.fd < 0)
+	if (timer->fd < 0)
 		return error_errno(err, "%s: creating a timer", nic->id);
-	ret = loop_watch_set(nic->parts.loop, &nic->grace, EPOLLIN);
+	ret = loop_watch_set(nic->parts.loop, timer, EPOLLIN);
 	return ret ? error_set(err, ret, "%s: a timer: %s", nic->id, strerror(-ret)) : 0;
 }
 
@@ -287,7 +320,10 @@ int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, uns
 	if (memcmp(nic->mac, no_mac, sizeof(no_mac)) == 0)
 		random_mac(nic->mac);
 	self = identity(nic);
-	ret = create_grace(nic, err);
+	nic->grace.fd = nic->announcing.fd = -1;
+	ret = create_timer(nic, &nic->grace, grace_over, err);
+	if (!ret)
+		ret = create_timer(nic, &nic->announcing, announce_again, err);
 	if (!ret)
 		ret = nic_attach(parts, &self, config, NULL, CREATE_WAIT_MS, &nic->attachment, err);
 	if (!ret)
@@ -314,7 +350,9 @@ void nic_destroy(struct nic *nic)
 	/* Without a device there is nobody who has destroyed what served it. */
 	nic_detach(&nic->attachment, nic->dev ? nic->serving : NULL);
 	loop_watch_remove(nic->parts.loop, &nic->grace);
+	loop_watch_remove(nic->parts.loop, &nic->announcing);
 	fd_close(&nic->grace.fd);
+	fd_close(&nic->announcing.fd);
 	free(nic);
 }
 
@@ -414,7 +452,7 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pau
 	nic->serving = next.primary;
 	follow_carrier(nic);
 	if (!same_network(&old, &next))
-		virtio_net_announce(nic->dev);
+		announce(nic);
 	nic_detach(&old, NULL);
 	return 0;
 }

@@ -117,6 +117,7 @@ static int make_vhost_user(const struct making *making, unsigned int wait_ms, st
 		.queue_pairs = making->identity->queue_pairs,
 		.queue_size = making->identity->queue_size,
 		.mtu = making->identity->mtu,
+		.assumed = net->features_on,
 	};
 	struct nic_attachment *attachment = making->attachment;
 	int ret = vhost_user_create(&config, wait_ms, &attachment->primary, err);

@@ -235,7 +235,7 @@ build_tree() {
 	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
 	place "$lab_kernel/vmlinux" "$lab/vmlinux"
-	for file in "$lab_source"/{lib.sh,compare.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
+	for file in "$lab_source"/{lib.sh,compare.sh,kill.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
 		place "$file" "$lab/${file#"$lab_source/"}"
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"
@@ -249,11 +249,9 @@ build_tree() {
 
 # place_unit_tests LAB ROOT: those that need more of a kernel than every machine has.
 place_unit_tests() {
-	local file
+	local file=${lab_xvmm%/*}/tests/test_vhost_net
 
-	for file in "${lab_xvmm%/*}"/tests/test_vhost_net; do
-		[[ ! -x $file ]] || place_program "$file" "$1/bin/${file##*/}" "$2"
-	done
+	[[ ! -x $file ]] || place_program "$file" "$1/bin/${file##*/}" "$2"
 }
 
 # Other VMMs, for compare scenarios only.
@@ -279,7 +277,7 @@ build_l1() {
 	place_program "$(type -P busybox)" "$root/bin/busybox" "$root"
 	gcc -static -O2 -Wall -o "$root/bin/hold_kvm" "$lab_source/l1/hold_kvm.c"
 	place_modules "$root" irqbypass kvm kvm-amd vhost_iotlb vhost tun tap vhost_net \
-		llc stp garp mrp 8021q
+		llc stp garp mrp 8021q bridge
 	pack "$root" >"$1/l1.cpio"
 }
 

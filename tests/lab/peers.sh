@@ -24,7 +24,8 @@ peer_kill() {
 # testpmd_start NAME SOCKET[,OPTION]... MODE [TESTPMD-OPTION]...: testpmd as the back-end at SOCKET
 # (with ",client=1" it connects, else it listens). MODE icmpecho answers ARP requests and pings for
 # any address; io carries packets to and from the tap NAME, which it makes. Sets TESTPMD_PID; its
-# messages are in NAME.log. It polls on the CPU with the number 1.
+# messages are in NAME.log. It polls on the CPU with the number 1. (Without --no-mlockall it would
+# touch all of the guest's memory, in ten seconds.)
 testpmd_start() {
 	name=$1 vhost=$2 mode=$3
 	shift 3
@@ -38,13 +39,13 @@ testpmd_start() {
 	# shellcheck disable=SC2086 # no words, or two
 	"$LAB_DIR/bin/dpdk-testpmd" -l 0,1 --no-huge -m 128 --no-pci --file-prefix="$name" \
 		--vdev "net_vhost0,iface=$vhost" $tap -- --total-num-mbufs=4096 \
-		--forward-mode="$mode" --auto-start --disable-link-check "$@" \
+		--forward-mode="$mode" --auto-start --disable-link-check --no-mlockall "$@" \
 		<>"$LAB_TMP/$name.in" >"$LAB_TMP/$name.log" 2>&1 &
 	# shellcheck disable=SC2034 # for scenarios
 	TESTPMD_PID=$!
 	case $vhost in
-	*client=1*) wait_for 30 grep -q 'VHOST_CONFIG.*client' "$LAB_TMP/$name.log" ;;
-	*) wait_for 30 [ -S "${vhost%%,*}" ] ;;
+	*client=1*) wait_for 90 grep -q 'VHOST_CONFIG.*client' "$LAB_TMP/$name.log" ;;
+	*) wait_for 90 [ -S "${vhost%%,*}" ] ;;
 	esac
 }
 
@@ -56,7 +57,7 @@ peer_rate() {
 	rate=$(sed -n 's/^\[ *[0-9]*\]\(.*\)receiver/\1/p' "$LAB_TMP/iperf3.log")
 	echo "$what:$rate"
 	case $rate in
-	'' | *' 0.00 Mbits'*) lab_fail "nothing arrives" ;;
+	'' | *' 0.00 Bytes'*) lab_fail "nothing arrives" ;;
 	esac
 }
 
@@ -69,7 +70,7 @@ peer_rates() {
 
 # The host's end of the tap that testpmd carries packets to: as tap_up.
 testpmd_tap_up() {
-	wait_for 30 ip link show "$1"
+	wait_for 90 ip link show "$1"
 	ip addr add 10.0.2.1/24 dev "$1"
 	ip link set "$1" up
 }
@@ -83,7 +84,7 @@ ovs_start() {
 	"$LAB_DIR/bin/ovsdb-tool" create "$OVS_DBDIR/conf.db" "$LAB_DIR/share/vswitch.ovsschema"
 	"$LAB_DIR/bin/ovsdb-server" "$OVS_DBDIR/conf.db" --remote="punix:$OVS_RUNDIR/db.sock" \
 		>"$LAB_TMP/ovsdb.log" 2>&1 &
-	wait_for 30 [ -S "$OVS_RUNDIR/db.sock" ]
+	wait_for 90 [ -S "$OVS_RUNDIR/db.sock" ]
 	ovs_vsctl --no-wait init
 	ovs_vsctl --no-wait set Open_vSwitch . other_config:dpdk-init=true \
 		other_config:dpdk-lcore-mask=0x1 other_config:pmd-cpu-mask=0x2 \
@@ -98,7 +99,7 @@ ovs_run() {
 	"$LAB_DIR/bin/ovs-vswitchd" "unix:$OVS_RUNDIR/db.sock" >"$LAB_TMP/ovs.log" 2>&1 &
 	# shellcheck disable=SC2034
 	OVS_PID=$!
-	wait_for 60 ovs_initialized
+	wait_for 90 ovs_initialized
 }
 
 ovs_vsctl() {
@@ -125,5 +126,5 @@ ovs_client_port() {
 # ovs_server_port BRIDGE NAME: it listens at $OVS_RUNDIR/NAME.
 ovs_server_port() {
 	ovs_vsctl add-port "$1" "$2" -- set Interface "$2" type=dpdkvhostuser
-	wait_for 30 [ -S "$OVS_RUNDIR/$2" ]
+	wait_for 90 [ -S "$OVS_RUNDIR/$2" ]
 }

@@ -266,7 +266,8 @@ static void setup(void)
 	static const struct memory_range range = {0, MEMORY};
 	static const struct memory_config memory;
 
-	fake = (struct fake){.datapath.ops = &fake_ops, .offers = everything};
+	fake = (struct fake){
+		.datapath.ops = &fake_ops, .datapath.kind = "fake", .offers = everything};
 	message[0] = '\0';
 	ck_assert_int_eq(memory_create(&mem, &range, 1, &memory, NULL), 0);
 	ck_assert_int_eq(loop_create(&loop, NULL), 0);
@@ -593,9 +594,9 @@ static const struct {
 	const char *text;
 	int code;
 } unmet[] = {
-	{BIT(VIRTIO_NET_F_RSS), 0, "net0: rss=on: its backend can't", -EOPNOTSUPP},
-	{BIT(VIRTIO_NET_F_MQ), 0, "net0: mq=on: its backend can't (it takes queues=2 or more)",
-	 -EOPNOTSUPP},
+	{BIT(VIRTIO_NET_F_RSS), 0, "net0: rss=on: fake can't serve that here", -EOPNOTSUPP},
+	{BIT(VIRTIO_NET_F_MQ), 0,
+	 "net0: mq=on: fake can't serve that here (it takes queues=2 or more)", -EOPNOTSUPP},
 	{BIT(VIRTIO_NET_F_HOST_TSO4), BIT(VIRTIO_NET_F_CSUM),
 	 "net0: host_tso4=on: it needs csum, which is not offered", -EINVAL},
 	{BIT(VIRTIO_NET_F_CSUM), BIT(VIRTIO_NET_F_CSUM), "net0: csum is both on and off", -EINVAL},

@@ -2,9 +2,11 @@
 /*
  * A network device at work. Parameters: those of net_init(), and
  *	mode=reply	answer ARP and ICMP echo requests for "ip"
- *	mode=bounce	send back what comes from the test's address, and check its contents
+ *	mode=bounce	send back what comes from the test's address, and check its contents; with
+ *			lossy=on some of it may have been lost on its way
  *	mode=send	send "count" test frames of "size" bytes, "batch" of them at a time
  *	mode=tso	send one TCP segment of "size" bytes, to be cut into "mss" bytes
+ *	mode=pump	keep "window" frames going round for "seconds"
  *	wait=poll	look at the rings instead of waiting for interrupts
  * reply and bounce end when a TEST_STOP frame arrives, or nothing for 5 seconds.
  */
@@ -94,8 +96,10 @@ int main(void)
 		send_many(&net);
 	else if (arg_is("mode", "tso"))
 		send_large(&net);
+	else if (arg_is("mode", "pump"))
+		pump(&net);
 	else
-		fatal("mode is none of reply, bounce, send, tso");
+		fatal("mode is none of reply, bounce, send, tso, pump");
 	print("received %lu sent %lu noise %lu kicks %lu interrupts %u\n", counts.received,
 	      counts.sent, counts.noise, net.transmit.statistics.kicks, irq_count(net.device.irq));
 	check(counts.wrong == 0, "contents and order: %lu of %lu packets wrong", counts.wrong,

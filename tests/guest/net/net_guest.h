@@ -41,5 +41,6 @@ bool reply(struct net *net, struct net_packet *packet);
 bool bounce(struct net *net, struct net_packet *packet);
 void send_many(struct net *net);
 void send_large(struct net *net);
+void pump(struct net *net);
 
 #endif

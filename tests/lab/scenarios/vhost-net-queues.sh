@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: vhost-net with 4 queue pairs for 4 vCPUs, each carrying traffic, on both transports
 # set: ci
-# limit: 240
+# limit: 300
 . "$LAB_DIR/lib.sh"
 
 [ -c /dev/vhost-net ] || lab_skip "no /dev/vhost-net; try: modprobe vhost_net"
@@ -34,7 +34,7 @@ for transport in mmio pci; do
 		say done
 		sleep 1000
 	' --net "tap0,vhost=on,queues=4,transport=$transport" --cpus 4
-	guest_wait 'lab: ready' 60
+	guest_wait 'lab: ready' 100
 	[ "$(vhosts)" = 4 ] || lab_fail "not 4 vhost-nets"
 	sleep 1
 	iperf3 -c 10.0.2.2 -t 4 -P 8 -f m | sed -n 's/^\[SUM\]\(.*\)receiver/host to guest: \1/p'

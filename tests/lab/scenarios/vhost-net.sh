@@ -1,6 +1,6 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
-# shows: vhost-net on both transports: iperf3 both ways, 64 MiB each way arrive as they were
+# shows: vhost-net on both transports: iperf3 both ways, 16 MiB each way arrive as they were
 # set: ci
 # limit: 300
 . "$LAB_DIR/lib.sh"
@@ -24,7 +24,7 @@ vhosts() {
 
 tap_up tap0
 guest_has iperf3
-head -c $((64 << 20)) /dev/urandom >"$LAB_TMP/data"
+head -c $((16 << 20)) /dev/urandom >"$LAB_TMP/data"
 sum=$(md5sum <"$LAB_TMP/data" | cut -c 1-32)
 for transport in mmio pci; do
 	echo "# $transport"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: guests on a bridge of OVS-DPDK talk to the host, and to each other
 # set: ci
-# limit: 300
+# limit: 400
 . "$LAB_DIR/lib.sh"
 # shellcheck source=../peers.sh
 . "$LAB_DIR/peers.sh"
@@ -19,8 +19,8 @@ server=vhost-user,socket=$OVS_RUNDIR/vu1
 # serve NET: a guest at 10.0.2.2, with an iperf3 server.
 serve() {
 	lab_start 'net_up; say ready; iperf3 -s' --net "$1"
-	guest_wait 'lab: ready' 60
-	wait_for 30 ping -c 1 -W 1 10.0.2.2
+	guest_wait 'lab: ready' 120
+	wait_for 90 ping -c 1 -W 1 10.0.2.2
 }
 
 serve "$server"
@@ -38,7 +38,7 @@ lab_start '
 	iperf3 -c 10.0.2.2 -t 3 -f m -R
 	say done
 ' --net "$server,mac=52:54:00:00:00:03"
-guest_wait ' 0% packet loss' 60
+guest_wait ' 0% packet loss' 120
 guest_wait 'lab: done' 60
 sed -n 's/^\[ *[0-9]*\]\(.*\)receiver.*/guest to guest:\1/p' "$LAB_TMP/${LAB_VM}console.log"
 [ "$(grep -c 'bits/sec.*receiver' "$LAB_TMP/${LAB_VM}console.log")" = 2 ] || lab_fail "iperf3"
