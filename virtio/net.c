@@ -327,21 +327,33 @@ static int net_start(struct virtio_device *dev)
 	return ret ? start_failed(net, ret) : 0;
 }
 
-static int net_start_queue(struct virtio_device *dev, unsigned int index)
+static int start_ring(struct net *net, unsigned int index)
 {
-	struct net *net = (struct net *)dev;
-	struct virtio_queue *queue = &dev->queues[index];
+	struct virtio_device *dev = &net->dev;
+	const struct virtio_queue *queue = &dev->queues[index];
 	const struct datapath_wires wires = {
 		.kick_fd = queue->kick_fd,
 		.call_fd = queue->call_fd,
 		.interrupt_status = dev->messages ? NULL : &dev->interrupt_status,
 	};
 
-	if (is_control(net, index))
-		return start_control(net, queue);
-	if (!queue->served)
-		net_ctrl_queue_enabled(net, index);
 	return net->datapath->ops->start_ring(net->datapath, index, &queue->ring, &wires);
+}
+
+static void stop_ring(struct net *net, unsigned int index)
+{
+	net->datapath->ops->stop_ring(net->datapath, index, &net->dev.queues[index].ring);
+}
+
+static int net_start_queue(struct virtio_device *dev, unsigned int index)
+{
+	struct net *net = (struct net *)dev;
+
+	if (is_control(net, index))
+		return start_control(net, &dev->queues[index]);
+	if (!dev->queues[index].served)
+		net_ctrl_queue_enabled(net, index);
+	return start_ring(net, index);
 }
 
 static void net_stop_queue(struct virtio_device *dev, unsigned int index)
@@ -351,7 +363,7 @@ static void net_stop_queue(struct virtio_device *dev, unsigned int index)
 	if (is_control(net, index))
 		stop_control(net);
 	else
-		net->datapath->ops->stop_ring(net->datapath, index, &dev->queues[index].ring);
+		stop_ring(net, index);
 	dev->queues[index].served = true;
 }
 
@@ -448,7 +460,7 @@ static void stop_rings(struct net *net, uint64_t rings)
 {
 	for (unsigned int i = 0; rings; i++, rings >>= 1) {
 		if (rings & 1)
-			net_stop_queue(&net->dev, i);
+			stop_ring(net, i);
 	}
 }
 
@@ -460,7 +472,7 @@ static int start_rings(struct net *net, uint64_t rings)
 	for (unsigned int i = 0; rings >> i && !ret; i++) {
 		if (!(rings >> i & 1))
 			continue;
-		ret = net_start_queue(&net->dev, i);
+		ret = start_ring(net, i);
 		started |= ret ? 0 : 1ULL << i;
 	}
 	if (ret)

@@ -153,8 +153,13 @@ static int make(const struct making *making, unsigned int wait_ms, struct error 
 	}
 	if (net->socket)
 		return make_vhost_user(making, wait_ms, err);
-	ret = net->has_fd ? open_fd(making, &attachment->backend, err)
-			  : open_tap(making, net->tap, &attachment->backend, err);
+	if (net->has_fd)
+		ret = open_fd(making, &attachment->backend, err);
+	else if (net->tap)
+		ret = open_tap(making, net->tap, &attachment->backend, err);
+	else
+		ret = error_usage(err, "%s: on nothing: no tap, descriptor or vhost-user socket",
+				  making->identity->id);
 	return ret ? ret : make_datapath(making, err);
 }
 
