@@ -28,7 +28,7 @@ struct vhost_user_config {
 	uint16_t queue_size;   /* of the largest ring */
 	uint16_t mtu;	       /* 0: none is offered to the driver */
 	uint64_t assumed;      /* features that a back-end is taken to have that wasn't met yet */
-	unsigned int reply_ms; /* how long it may take to answer; 0: 10 seconds, 3 to stop */
+	unsigned int reply_ms; /* for each answer; 0: 3 seconds to stop a ring, else 10 or more */
 };
 
 /*

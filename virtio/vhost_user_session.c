@@ -20,8 +20,9 @@
 #define PROTOCOL(name) (1ULL << VHOST_USER_PROTOCOL_F_##name)
 
 enum {
-	REPLY_MS = 10000, /* a back-end that maps much memory takes its time */
-	STOP_MS = 3000,	  /* the guest waits meanwhile */
+	REPLY_MS = 10000,
+	REPLY_MS_PER_MIB = 10, /* in addition: a back-end may lock what it maps, page by page */
+	STOP_MS = 3000,	       /* the guest waits meanwhile */
 };
 
 static const uint64_t protocol_features = PROTOCOL(MQ) | PROTOCOL(RARP) | PROTOCOL(REPLY_ACK) |
@@ -74,9 +75,22 @@ void vhost_user_session_set_timer(const struct vhost_user_session *s, unsigned i
 	timerfd_settime(s->timer_fd, 0, &time, NULL);
 }
 
+/* How long the reply that is due may take. */
 static unsigned int reply_ms(const struct vhost_user_session *s)
 {
-	return s->config.reply_ms ? s->config.reply_ms : REPLY_MS;
+	const struct vhost_user_channel *channel = &s->channel;
+
+	if (s->config.reply_ms)
+		return s->config.reply_ms;
+	switch (channel->expected[channel->first].request) {
+	case VHOST_USER_SET_MEM_TABLE:
+	case VHOST_USER_ADD_MEM_REG:
+	case VHOST_USER_GET_INFLIGHT_FD: /* the first after them, if they are not acknowledged */
+		return REPLY_MS +
+		       (unsigned int)(memory_size(s->config.mem) >> 20) * REPLY_MS_PER_MIB;
+	default:
+		return REPLY_MS;
+	}
 }
 
 /* --- requests --- */

@@ -48,6 +48,7 @@ enum {
 	DATA_AT = 0x100000,
 	LOGS = 64,
 	MTU = 1400,
+	SHORT_MS = 300, /* a back-end that is late all the same is but another one that is silent */
 };
 
 static const uint64_t virtio_features = BIT(VIRTIO_F_VERSION_1) | BIT(VIRTIO_F_RING_PACKED) |
@@ -1041,7 +1042,7 @@ START_TEST(test_wrong)
 	/* Other values of these are right. */
 	if (how == WRONG_NOTHING || (how == WRONG_VALUE && _i % ANSWERED % 2 == 0))
 		return;
-	config.reply_ms = how == WRONG_SILENCE ? 100 : 0;
+	config.reply_ms = how == WRONG_SILENCE ? SHORT_MS : 0;
 	peer.script.wrong_request = request;
 	peer.script.how = how;
 	peer.script.wrong_times = 1;
@@ -1051,13 +1052,13 @@ START_TEST(test_wrong)
 	accept_features(split);
 	start_ring(0, 0);
 	start_ring(1, 0);
-	peer_wait(&peer, was_logged(complaints[how]) && peer.connections == 2);
+	peer_wait(&peer, was_logged(complaints[how]) && peer.connections >= 2);
 	wait_served(2);
 	make_available(0, 2);
 	use(0, 0, 1);
 	ck_assert_uint_eq(stop_ring(0).next_used, 1);
 	stop_ring(1);
-	assert_now(n_logs == 2);
+	assert_now(n_logs == 2 || how == WRONG_SILENCE);
 }
 END_TEST
 
@@ -1069,7 +1070,7 @@ START_TEST(test_wrong_at_stop)
 
 	if (how == WRONG_NOTHING)
 		return;
-	config.reply_ms = how == WRONG_SILENCE ? 100 : 0;
+	config.reply_ms = how == WRONG_SILENCE ? SHORT_MS : 0;
 	go_with_peer();
 	accept_features(split);
 	start_ring(0, 10);
@@ -1088,7 +1089,7 @@ START_TEST(test_wrong_at_stop)
 	ck_assert_uint_eq(state.next_avail, 12);
 	peer_wait(&peer, was_logged(how == WRONG_VALUE ? "the base of ring 1 instead of 0"
 						       : complaints[how]));
-	peer_wait(&peer, peer.connections == 2 && peer.rings[1].enabled && carrier);
+	peer_wait(&peer, peer.connections >= 2 && peer.rings[1].enabled && carrier);
 	stop_ring(1);
 }
 END_TEST
