@@ -258,6 +258,58 @@ START_TEST(link_and_announcement)
 }
 END_TEST
 
+/* To another descriptor, by another thread than the one that runs the VM. */
+START_TEST(switched)
+{
+	struct xvmm_net net = {.has_fd = true}, other = {.has_fd = true}, wrong = {.has_fd = true};
+	struct xvmm_config config = config_for("link", NULL);
+	struct xvmm_error error = {0};
+	int sockets[4], console[2];
+	struct xvmm_end *end;
+	struct xvmm *vm;
+	pthread_t thread;
+	FILE *in;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets + 2), 0);
+	ck_assert_int_eq(pipe(console), 0);
+	net.fd = sockets[0];
+	other.fd = wrong.fd = sockets[2];
+	wrong.mtu = 1400;
+	config.nets = &net;
+	config.n_nets = 1;
+	config.console = (struct xvmm_console){true, -1, console[1], false};
+	vm = create(&config);
+	ck_assert_int_eq(xvmm_net_switch(vm, "net0", &other, &error), -EAGAIN);
+	pthread_create(&thread, NULL, run_to_end, vm);
+	in = fdopen(console[0], "r");
+	wait_for_line(in, "ready");
+	ck_assert_int_eq(xvmm_net_switch(vm, "net1", &other, &error), -ENODEV);
+	ck_assert_int_lt(xvmm_net_switch(vm, "net0", &wrong, &error), 0);
+	ck_assert(error.usage);
+	ck_assert_ptr_nonnull(strstr(error.text, "mtu"));
+	for (int i = 0; i < 100; i++) {
+		ck_assert_msg(xvmm_net_switch(vm, "net0", i % 2 ? &net : &other, &error) == 0, "%s",
+			      error.text);
+	}
+	ck_assert_int_eq(xvmm_net_set_link(vm, "net0", false), 0);
+	wait_for_line(in, "down");
+	ck_assert_int_eq(xvmm_net_set_link(vm, "net0", true), 0);
+	wait_for_line(in, "up");
+	ck_assert_int_eq(xvmm_net_announce(vm, "net0"), 0);
+	pthread_join(thread, (void **)&end);
+	ck_assert_int_eq(end->reason, XVMM_DEBUG_EXIT);
+	ck_assert_int_eq(end->value, 0);
+	ck_assert_int_eq(xvmm_net_switch(vm, "net0", &other, &error), -EAGAIN);
+	free(end);
+	xvmm_destroy(vm);
+	fclose(in);
+	close(console[1]);
+	for (int i = 0; i < 4; i++)
+		close(sockets[i]);
+}
+END_TEST
+
 START_TEST(wrong_configurations)
 {
 	const struct xvmm_net net = {.tap = "no-such-tap"};
@@ -304,6 +356,7 @@ int main(void)
 	tcase_add_test(tcase, power_button_ends_a_guest_that_listens);
 	tcase_add_loop_test(tcase, link_and_announcement, XVMM_TRANSPORT_MMIO,
 			    XVMM_TRANSPORT_PCI + 1);
+	tcase_add_test(tcase, switched);
 	tcase_add_test(tcase, wrong_configurations);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);
