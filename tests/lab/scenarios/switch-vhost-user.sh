@@ -1,8 +1,8 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
 # shows: a guest's rings move between xvmm and testpmd, two ports of a switch, and TCP goes on
-# set: ci
-# limit: 300
+# set: extra
+# limit: 1200
 . "$LAB_DIR/lib.sh"
 # shellcheck source=../switch.sh
 . "$LAB_DIR/switch.sh"
