@@ -18,8 +18,8 @@ server=vhost-user,socket=$OVS_RUNDIR/vu1
 
 # serve NET: a guest at 10.0.2.2, with an iperf3 server.
 serve() {
-	lab_start 'net_up; say ready; iperf3 -s' --net "$1"
-	guest_wait 'lab: ready' 120
+	lab_start 'net_up; iperf3 -s' --net "$1"
+	guest_wait 'Server listening' 120
 	wait_for 90 ping -c 1 -W 1 10.0.2.2
 }
 

@@ -33,7 +33,7 @@ peer_kill "$TESTPMD_PID"
 
 testpmd_start pmdtap "$socket" io
 testpmd_tap_up pmdtap
-lab_start 'net_up; say ready; iperf3 -s' --net "vhost-user,socket=$socket"
-guest_wait 'lab: ready' 120
+lab_start 'net_up; iperf3 -s' --net "vhost-user,socket=$socket"
+guest_wait 'Server listening' 120
 wait_for 90 ping -c 1 -W 1 10.0.2.2
 peer_rates testpmd
