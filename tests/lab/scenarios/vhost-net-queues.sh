@@ -1,7 +1,7 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
 # shows: vhost-net with 4 queue pairs for 4 vCPUs, each carrying traffic, on both transports
-# set: ci
+# set: extra
 # limit: 300
 . "$LAB_DIR/lib.sh"
 

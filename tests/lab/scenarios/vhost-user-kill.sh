@@ -1,8 +1,8 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
 # shows: testpmd is killed again and again, and the guest's TCP connection through it survives
-# set: ci
-# limit: 240
+# set: extra
+# limit: 900
 . "$LAB_DIR/lib.sh"
 # shellcheck source=../peers.sh
 . "$LAB_DIR/peers.sh"
