@@ -14,18 +14,12 @@
 #include "virtio/defs.h"
 #include "virtio/inprocess_ring.h"
 #include "virtio/net_backend.h"
+#include "virtio/net_features.h"
 #include "virtio/rarp.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/thread.h"
 
 #define FEATURE(name) (1ULL << (name))
-
-/* What the driver may switch by VIRTIO_NET_CTRL_GUEST_OFFLOADS (5.1.6.5.8). */
-static const uint64_t guest_offloads =
-	FEATURE(VIRTIO_NET_F_GUEST_CSUM) | FEATURE(VIRTIO_NET_F_GUEST_TSO4) |
-	FEATURE(VIRTIO_NET_F_GUEST_TSO6) | FEATURE(VIRTIO_NET_F_GUEST_ECN) |
-	FEATURE(VIRTIO_NET_F_GUEST_UFO) | FEATURE(VIRTIO_NET_F_GUEST_USO4) |
-	FEATURE(VIRTIO_NET_F_GUEST_USO6);
 
 static bool accepted(const struct inprocess *dp, unsigned int feature)
 {
@@ -343,7 +337,7 @@ static int inprocess_set_rss(struct datapath *datapath, const struct net_rss *rs
 static int inprocess_set_offloads(struct datapath *datapath, uint64_t features)
 {
 	struct inprocess *dp = (struct inprocess *)datapath;
-	uint64_t on = dp->features & (features | ~guest_offloads);
+	uint64_t on = dp->features & (features | ~net_features_guest_offloads);
 	int ret;
 
 	settings_begin(dp);

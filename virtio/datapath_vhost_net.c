@@ -44,13 +44,6 @@ static const uint64_t kernel_features = FEATURE(VIRTIO_NET_F_MRG_RXBUF) |
 					FEATURE(VIRTIO_RING_F_EVENT_IDX) |
 					FEATURE(VIRTIO_F_IN_ORDER) | FEATURE(VIRTIO_F_RING_PACKED);
 
-/* What the driver may switch by VIRTIO_NET_CTRL_GUEST_OFFLOADS (5.1.6.5.8). */
-static const uint64_t guest_offloads =
-	FEATURE(VIRTIO_NET_F_GUEST_CSUM) | FEATURE(VIRTIO_NET_F_GUEST_TSO4) |
-	FEATURE(VIRTIO_NET_F_GUEST_TSO6) | FEATURE(VIRTIO_NET_F_GUEST_ECN) |
-	FEATURE(VIRTIO_NET_F_GUEST_UFO) | FEATURE(VIRTIO_NET_F_GUEST_USO4) |
-	FEATURE(VIRTIO_NET_F_GUEST_USO6);
-
 struct net_ring {
 	struct vhost_ring vhost;
 	bool given;	 /* to the kernel, which serves it while the link is up */
@@ -462,8 +455,8 @@ static int vhost_net_set_offloads(struct datapath *datapath, uint64_t features)
 	int ret;
 
 	settings_begin(dp);
-	ret = dp->backend->ops->set_features(dp->backend,
-					     dp->features & (features | ~guest_offloads));
+	ret = dp->backend->ops->set_features(
+		dp->backend, dp->features & (features | ~net_features_guest_offloads));
 	settings_end(dp);
 	return ret;
 }

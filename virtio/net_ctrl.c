@@ -23,13 +23,6 @@ _Static_assert(HEADER_SIZE == 2, "5.1.6.5: class and command");
 
 #define FEATURE(name) (1ULL << (name))
 
-/* 5.1.6.5.8.1: what can be switched while the driver runs. */
-static const uint64_t guest_offloads =
-	FEATURE(VIRTIO_NET_F_GUEST_CSUM) | FEATURE(VIRTIO_NET_F_GUEST_TSO4) |
-	FEATURE(VIRTIO_NET_F_GUEST_TSO6) | FEATURE(VIRTIO_NET_F_GUEST_ECN) |
-	FEATURE(VIRTIO_NET_F_GUEST_UFO) | FEATURE(VIRTIO_NET_F_GUEST_USO4) |
-	FEATURE(VIRTIO_NET_F_GUEST_USO6);
-
 /* A command: what of its data was not taken yet. */
 struct command {
 	uint8_t number;
@@ -315,8 +308,8 @@ static bool guest_offloads_set(struct net *net, struct command *cmd)
 	uint64_t offloads;
 
 	if (!take_le64(cmd, &offloads) || cmd->len ||
-	    offloads & ~(net->dev.accepted & guest_offloads) || !net_features_valid(offloads) ||
-	    apply_offloads(net, offloads))
+	    offloads & ~(net->dev.accepted & net_features_guest_offloads) ||
+	    !net_features_valid(offloads) || apply_offloads(net, offloads))
 		return false;
 	net->ctrl.offloads = offloads;
 	return true;
@@ -482,7 +475,7 @@ void net_ctrl_reset(struct net *net)
 				.vlan_active = net_accepted(net, VIRTIO_NET_F_CTRL_VLAN),
 			},
 		.pairs = 1,
-		.offloads = net->dev.accepted & guest_offloads,
+		.offloads = net->dev.accepted & net_features_guest_offloads,
 	};
 	memcpy(net->ctrl.filter.mac, net->mac, sizeof(net->mac));
 }
@@ -499,7 +492,7 @@ int net_ctrl_apply(struct net *net)
 		ret = apply_pairs(net, ctrl->pairs);
 	if (!ret && (ctrl->rss.table_size || ctrl->rss.hash_types))
 		ret = apply_rss(net, &ctrl->rss);
-	if (!ret && ctrl->offloads != (net->dev.accepted & guest_offloads))
+	if (!ret && ctrl->offloads != (net->dev.accepted & net_features_guest_offloads))
 		ret = apply_offloads(net, ctrl->offloads);
 	for (unsigned int i = 0; i < 2 * net_pairs(net) && !ret; i++) {
 		if (ctrl->queue[i].max_packets || ctrl->queue[i].max_usecs)

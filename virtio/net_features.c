@@ -55,9 +55,13 @@ const uint64_t net_features_own = NET(MAC) | NET(MTU) | NET(STATUS) | NET(SPEED_
 				  FEATURE(VIRTIO_F_NOTIFICATION_DATA) |
 				  FEATURE(VIRTIO_F_RING_RESET);
 
-const uint64_t net_features_optional = NET(GUEST_CSUM) | GUEST_TSO | NET(GUEST_ECN) |
-				       NET(GUEST_UFO) | NET(GUEST_USO4) | NET(GUEST_USO6) |
-				       NET(CTRL_GUEST_OFFLOADS);
+#define GUEST_OFFLOADS                                                                     \
+	(NET(GUEST_CSUM) | GUEST_TSO | NET(GUEST_ECN) | NET(GUEST_UFO) | NET(GUEST_USO4) | \
+	 NET(GUEST_USO6))
+
+const uint64_t net_features_guest_offloads = GUEST_OFFLOADS;
+
+const uint64_t net_features_optional = GUEST_OFFLOADS | NET(CTRL_GUEST_OFFLOADS);
 
 const uint64_t net_features_common = NET(MRG_RXBUF) | NET(MQ) |
 				     FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |

@@ -26,6 +26,9 @@ extern const struct net_feature net_features[];
 /* What takes no datapath: the device serves it by itself, or it is best effort (5.1.6.5.1). */
 extern const uint64_t net_features_own;
 
+/* What the driver may switch while it runs (5.1.6.5.8.1). */
+extern const uint64_t net_features_guest_offloads;
+
 /* Permits what need not be done, so that a datapath which can't is given it all the same. */
 extern const uint64_t net_features_optional;
 

@@ -404,15 +404,15 @@ static int enable_ring(struct vhost_user_session *s, unsigned int index, bool en
 	return request_state(s, VHOST_USER_SET_VRING_ENABLE, index, enable, err);
 }
 
+/*
+ * Without disabling it first: a ring that is disabled still runs, and what the driver transmits is
+ * thrown away ("Ring states").
+ */
 int vhost_user_session_stop_ring(struct vhost_user_session *s, unsigned int index,
 				 struct error *err)
 {
-	int ret = 0;
+	int ret = request_state(s, VHOST_USER_GET_VRING_BASE, index, 0, err);
 
-	if (s->rings[index].enabled)
-		ret = enable_ring(s, index, false, err);
-	if (!ret)
-		ret = request_state(s, VHOST_USER_GET_VRING_BASE, index, 0, err);
 	if (!ret)
 		ret = wait_for_replies(s, err);
 	if (!ret)
