@@ -443,7 +443,6 @@ START_TEST(test_every_message)
 		{VHOST_USER_SET_STATUS, 15, 0, true},
 	};
 	static const struct expected stop[] = {
-		{VHOST_USER_SET_VRING_ENABLE, STATE(3, 0), 0, true},
 		{VHOST_USER_GET_VRING_BASE, STATE(3, 0), 0, false},
 	};
 	struct vhost_user_region region;
@@ -793,7 +792,7 @@ START_TEST(test_death_at_stop)
 	make_available(0, 10);
 	use(0, 100, 3);
 	pthread_mutex_lock(&peer.lock);
-	peer.script.die_at = peer.n_seen + 1 + (unsigned int)_i;
+	peer.script.die_at = peer.n_seen + 1;
 	pthread_mutex_unlock(&peer.lock);
 	state = stop_ring(0);
 	ck_assert_uint_eq(state.next_used, 103);
@@ -1248,7 +1247,7 @@ static Suite *suite(void)
 	tcase_add_test(tcase, test_interrupts);
 	tcase_add_test(tcase, test_broken_ring);
 	tcase_add_loop_test(tcase, test_death, 1, MESSAGES + 1);
-	tcase_add_loop_test(tcase, test_death_at_stop, 0, 2);
+	tcase_add_test(tcase, test_death_at_stop);
 	tcase_add_test(tcase, test_late_back_end);
 	tcase_add_loop_test(tcase, test_inflight, 0, 2);
 	tcase_add_test(tcase, test_server);
