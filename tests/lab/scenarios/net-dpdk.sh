@@ -1,7 +1,7 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
 # shows: DPDK's virtio driver in the guest answers pings, on split and packed rings
-# set: ci
+# set: extra
 # limit: 240
 . "$LAB_DIR/lib.sh"
 

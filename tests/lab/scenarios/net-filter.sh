@@ -1,7 +1,7 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
 # shows: receive filters for addresses, groups and VLANs filter; promiscuous mode and tcpdump see all
-# set: ci
+# set: extra
 # limit: 180
 . "$LAB_DIR/lib.sh"
 

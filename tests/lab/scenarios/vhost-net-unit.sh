@@ -1,7 +1,7 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
 # shows: vhost-net's unit test, on a kernel that has it: rings, errors, 400 switches
-# set: ci
+# set: extra
 # limit: 180
 . "$LAB_DIR/lib.sh"
 

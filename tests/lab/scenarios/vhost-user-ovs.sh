@@ -1,7 +1,7 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
 # shows: guests on a bridge of OVS-DPDK talk to the host, and to each other
-# set: ci
+# set: extra
 # limit: 400
 . "$LAB_DIR/lib.sh"
 # shellcheck source=../peers.sh
