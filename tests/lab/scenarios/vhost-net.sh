@@ -1,7 +1,7 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
 # shows: vhost-net on both transports: iperf3 both ways, 16 MiB each way arrive as they were
-# set: ci
+# set: extra
 # limit: 300
 . "$LAB_DIR/lib.sh"
 

@@ -1,7 +1,7 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
 # shows: DPDK's testpmd serves a guest's rings: it answers pings, and carries iperf3 to a tap
-# set: ci
+# set: extra
 # limit: 400
 . "$LAB_DIR/lib.sh"
 # shellcheck source=../peers.sh
