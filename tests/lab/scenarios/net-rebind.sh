@@ -1,7 +1,7 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
 # shows: the driver unbinds and binds 100 times under traffic; on PCI the transport's, too, and a function reset
-# set: ci
+# set: extra
 # limit: 240
 . "$LAB_DIR/lib.sh"
 
