@@ -30,7 +30,8 @@ iperf3() {
 }
 
 # guest_has PART...: from now on guests have that, too: iperf3; tools (ethtool, tcpdump, VLANs);
-# numbered (a stream of UDP datagrams); kexec (with a kernel and an initramfs in /boot); dpdk (testpmd, and drivers to take a NIC with).
+# numbered (a stream of UDP datagrams); kexec (with a kernel and an initramfs in /boot); dpdk
+# (testpmd, and drivers to take a NIC with).
 guest_has() {
 	LAB_INITRD=$LAB_TMP/initrd.cpio
 	cat "$LAB_DIR/guest.cpio" >"$LAB_INITRD"
