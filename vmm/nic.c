@@ -235,10 +235,14 @@ static void follow_carrier(struct nic *nic)
 
 	attachment->primary->owner = (struct datapath_owner){carrier_changed, nic};
 	set_grace(nic, 0);
-	if (!up && attachment->standby)
+	if (!up && attachment->standby) {
 		take_turns(nic, false);
-	else
-		virtio_net_set_carrier(nic->dev, up);
+		return;
+	}
+	if (!up)
+		log_warning(nic->parts.log, "%s: no back-end at %s yet: the link is down until then",
+			    nic->id, attachment->name);
+	virtio_net_set_carrier(nic->dev, up);
 }
 
 /* --- creation --- */

@@ -186,6 +186,15 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	prefix=()
 fi
 
+# --- a back-end that isn't there yet ---
+
+start --kernel "$GUESTS/spin.elf" --timeout 1 --net "vhost-user,socket=$work/nobody" </dev/null
+finish
+problem=
+[ "$status" = 124 ] || problem="exit status is $status"
+grep -q "net0: no back-end at $work/nobody yet" "$work/err" || problem='it is not said'
+verdict 'a back-end that is not there yet' "$problem"
+
 # --- nothing is left behind ---
 
 ip -br link >"$work/links"
