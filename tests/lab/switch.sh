@@ -45,7 +45,8 @@ numbered_streams() {
 }
 
 # retransmits OPTION...: of a TCP run, as its sender counts them. Only what was lost is to count, not
-# what was late on this slow machine, hence the long timeouts (rto_min) of both ends' routes.
+# what was late on this slow machine, hence the long timeouts (rto_min) of both ends' routes, and no
+# tail loss probes (tcp_early_retrans), which resend after two round trips without an answer.
 retransmits() {
 	iperf3 -c 10.0.2.2 -t "$seconds" -f m "$@" >"$LAB_TMP/iperf3.log"
 	sed -n 's/^\[ *[0-9]*\]\(.*\)receiver/# \1/p' "$LAB_TMP/iperf3.log"
@@ -65,9 +66,11 @@ switch_under_traffic() {
 	per_second=500 datagrams=$((per_second * ${stream_seconds:-15})) seconds=${tcp_seconds:-5}
 
 	ip link set "$device" txqueuelen 10000
+	echo 0 >/proc/sys/net/ipv4/tcp_early_retrans
 	ip route change 10.0.2.0/24 dev "$device" src 10.0.2.1 rto_min "${rto_min:-5s}"
 	lab_start "
 		net_up
+		echo 0 >/proc/sys/net/ipv4/tcp_early_retrans
 		/usr/bin/ip route change 10.0.2.0/24 dev eth0 src 10.0.2.2 rto_min ${rto_min:-5s}
 		say ready
 		numbered receive 5001 $datagrams 5 >/tmp/in &

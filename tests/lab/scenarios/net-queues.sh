@@ -11,9 +11,10 @@ for transport in mmio pci; do
 	echo "# $transport"
 	lab_start '
 		net_up
+		iperf3 -s -1 -p 5201 &
+		iperf3 -s -1 -p 5202 &
 		say ready
-		iperf3 -s -1
-		iperf3 -s -1
+		wait
 		for i in 0 1 2 3; do
 			for way in rx tx; do
 				say $way$i=$(setting -S ${way}_queue_${i}_packets)
@@ -24,9 +25,8 @@ for transport in mmio pci; do
 	' --net "tap0,queues=4,transport=$transport" --cpus 4
 	guest_wait 'lab: ready' 60
 	sleep 1
-	iperf3 -c 10.0.2.2 -t 4 -P 8 -f m | sed -n 's/^\[SUM\]\(.*\)receiver/host to guest: \1/p'
-	sleep 1
-	iperf3 -c 10.0.2.2 -t 4 -P 8 -f m -R | sed -n 's/^\[SUM\]\(.*\)receiver/guest to host: \1/p'
+	iperf3 -c 10.0.2.2 -p 5201 -t 4 -P 8 -f m | sed -n 's/^\[SUM\]\(.*\)receiver/host to guest: \1/p'
+	iperf3 -c 10.0.2.2 -p 5202 -t 4 -P 8 -f m -R | sed -n 's/^\[SUM\]\(.*\)receiver/guest to host: \1/p'
 	guest_wait 'lab: done' 30
 	for queue in rx0 rx1 rx2 rx3 tx0 tx1 tx2 tx3; do
 		n=$(guest_value "$queue")

@@ -20,8 +20,10 @@ lab_start '
 head -c $((64 << 20)) /dev/urandom >"$LAB_TMP/data"
 guest_wait 'lab: ready' 60
 sleep 1
-nc 10.0.2.2 5001 <"$LAB_TMP/data"
+nc 10.0.2.2 5001 <"$LAB_TMP/data" &
+sender=$!
 expect_status 0 lab_wait
+wait "$sender"
 wait "$listener"
 expect_value in "$(md5sum <"$LAB_TMP/data" | cut -c 1-32)"
 cmp "$LAB_TMP/data" "$LAB_TMP/back"
