@@ -338,13 +338,28 @@ static int describe_ring(struct vhost_user_session *s, unsigned int index, struc
 	return ret ? ret : request_fd(s, VHOST_USER_SET_VRING_ERR, index, ring->err_fd, err);
 }
 
-static int give_ring(struct vhost_user_session *s, unsigned int index, struct error *err)
+static int enable_ring(struct vhost_user_session *s, unsigned int index, bool enable,
+		       struct error *err)
+{
+	s->rings[index].enabled = enable;
+	return request_state(s, VHOST_USER_SET_VRING_ENABLE, index, enable, err);
+}
+
+/*
+ * It is told whether it is enabled before it can start: a back-end that runs a ring while that is
+ * disabled throws away what the driver transmits ("Ring states"). It is told both, as one that was
+ * stopped before is as it was then.
+ */
+static int give_ring(struct vhost_user_session *s, unsigned int index, bool enable,
+		     struct error *err)
 {
 	struct vhost_user_ring *ring = &s->rings[index];
 	int ret;
 
 	vhost_user_session_find_ring(s, index);
 	ret = describe_ring(s, index, err);
+	if (!ret && has_protocols(s))
+		ret = enable_ring(s, index, enable, err);
 	if (ret)
 		return ret;
 	/* If it dies from here on nobody knows what it has done. */
@@ -397,13 +412,6 @@ static int settle_ring(struct vhost_user_session *s, unsigned int index, struct 
 	return 0;
 }
 
-static int enable_ring(struct vhost_user_session *s, unsigned int index, bool enable,
-		       struct error *err)
-{
-	s->rings[index].enabled = enable;
-	return request_state(s, VHOST_USER_SET_VRING_ENABLE, index, enable, err);
-}
-
 /*
  * Without disabling it first: a ring that is disabled still runs, and what the driver transmits is
  * thrown away ("Ring states").
@@ -435,8 +443,8 @@ static int update_ring(struct vhost_user_session *s, unsigned int index, struct 
 	if (!has_protocols(s) && !enable)
 		return ring->given ? vhost_user_session_stop_ring(s, index, err) : 0;
 	if (!ring->given)
-		ret = give_ring(s, index, err);
-	if (!ret && has_protocols(s) && ring->enabled != enable)
+		ret = give_ring(s, index, enable, err);
+	else if (has_protocols(s) && ring->enabled != enable)
 		ret = enable_ring(s, index, enable, err);
 	return ret;
 }
