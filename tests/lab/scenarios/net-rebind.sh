@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: the driver unbinds and binds 100 times under traffic; on PCI the transport's, too, and a function reset
 # set: ci
-# limit: 240
+# limit: 400
 . "$LAB_DIR/lib.sh"
 
 tap_up tap0
@@ -40,7 +40,7 @@ for transport in mmio pci; do
 	guest_wait 'lab: ready' 60
 	ping -q -i 0.002 10.0.2.2 >/dev/null 2>&1 &
 	traffic=$!
-	guest_wait 'lab: waits' 100
+	guest_wait 'lab: waits' 180
 	# The socket of the guest's ping would have to take in the traffic, too, and has little room.
 	kill "$traffic"
 	echo >&9
