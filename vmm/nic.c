@@ -240,8 +240,9 @@ static void follow_carrier(struct nic *nic)
 		return;
 	}
 	if (!up)
-		log_warning(nic->parts.log, "%s: no back-end at %s yet: the link is down until then",
-			    nic->id, attachment->name);
+		log_warning(nic->parts.log,
+			    "%s: no back-end at %s yet: the link is down until then", nic->id,
+			    attachment->name);
 	virtio_net_set_carrier(nic->dev, up);
 }
 
