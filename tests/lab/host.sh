@@ -120,27 +120,30 @@ qemu_is_new_enough() {
 find_emulator() {
 	emulator=(qemu-system-x86_64)
 	! qemu_is_new_enough || return 0
-	fetch_qemu
+	if ! fetch_qemu; then
+		say "L1 runs with the installed QEMU, which may break it (README.md)"
+		return 0
+	fi
 	emulator=("$lab_qemu/usr/bin/qemu-system-x86_64" -L "$lab_qemu/usr/share/qemu"
 		-L "$lab_qemu/usr/share/seabios")
 }
 
+# With a status of its own, not by set -e: its caller goes on without.
 fetch_qemu() (
 	[[ ! -d $lab_qemu ]] || exit 0
 	mkdir -p "$lab_cache"
 	work=$(mktemp -d "$lab_cache/fetch.XXXXXX")
 	trap 'rm -rf "$work"' EXIT
-	cd "$work" || exit
+	cd "$work" || exit 1
 	mkdir -p lists/partial cache/archives/partial root
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
 		"http://deb.debian.org/debian bookworm-backports main" >sources.list
 	apt=(apt-get -qq -o APT::Sandbox::User=root -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache"
 		-o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null)
 	say "fetching QEMU from bookworm-backports to $lab_cache"
-	"${apt[@]}" update
-	"${apt[@]}" download qemu-system-x86 qemu-system-data seabios
+	"${apt[@]}" update && "${apt[@]}" download qemu-system-x86 qemu-system-data seabios || exit 1
 	for package in ./*.deb; do
-		dpkg-deb -x "$package" root
+		dpkg-deb -x "$package" root || exit 1
 	done
 	mv -T root "$lab_qemu"
 )
