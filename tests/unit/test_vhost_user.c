@@ -752,7 +752,7 @@ START_TEST(test_death)
 	start_ring(0, _i % 3 ? 0xfffe : 0x803e);
 	start_ring(1, _i % 3 ? 0 : 0x8000);
 	make_available(0, 10);
-	peer_wait(&peer, peer.n_seen >= peer.script.die_at);
+	peer_wait(&peer, peer.connections == 2);
 	wait_served(2);
 	n = n_seen();
 	ck_assert_uint_gt(n, (unsigned int)_i);
