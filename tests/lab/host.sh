@@ -7,7 +7,6 @@
 lab_source=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 lab_cache=${XVMM_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xvmm-lab}
 lab_kernel=$lab_cache/kernel
-lab_qemu=$lab_cache/qemu
 dpdk_pmds=/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0
 ovs_dpdk=/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk
 ovs_schema=/usr/share/openvswitch/vswitch.ovsschema
@@ -102,50 +101,6 @@ fetch_kernel() (
 	mv "root/lib/modules/$version/kernel" kernel/modules
 	extract_vmlinux kernel/bzImage >kernel/vmlinux
 	mv -T kernel "$lab_kernel"
-)
-
-### The emulator
-
-# Whether the installed QEMU is of 8.1 or newer: TCG before it can go on running code that L1's kernel
-# has rewritten, and L1 panics or hangs.
-qemu_is_new_enough() {
-	local version
-
-	version=$(qemu-system-x86_64 --version | sed -n 's/^QEMU emulator version \([0-9.]*\).*/\1/p')
-	printf '%s\n' 8.1 "$version" | sort -VC
-}
-
-# Debian 12's is older; its backport of a newer one is downloaded once and unpacked, never installed,
-# and runs with the libraries of the installed one. Sets the array emulator: QEMU's command.
-find_emulator() {
-	emulator=(qemu-system-x86_64)
-	! qemu_is_new_enough || return 0
-	if ! fetch_qemu; then
-		say "L1 runs with the installed QEMU, which may break it (README.md)"
-		return 0
-	fi
-	emulator=("$lab_qemu/usr/bin/qemu-system-x86_64" -L "$lab_qemu/usr/share/qemu"
-		-L "$lab_qemu/usr/share/seabios")
-}
-
-# With a status of its own, not by set -e: its caller goes on without.
-fetch_qemu() (
-	[[ ! -d $lab_qemu ]] || exit 0
-	mkdir -p "$lab_cache"
-	work=$(mktemp -d "$lab_cache/fetch.XXXXXX")
-	trap 'rm -rf "$work"' EXIT
-	cd "$work" || exit 1
-	mkdir -p lists/partial cache/archives/partial root
-	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-		"http://deb.debian.org/debian bookworm-backports main" >sources.list
-	apt=(apt-get -qq -o APT::Sandbox::User=root -o "Dir::State::lists=$work/lists" -o "Dir::Cache=$work/cache"
-		-o "Dir::Etc::sourcelist=$work/sources.list" -o Dir::Etc::sourceparts=/dev/null)
-	say "fetching QEMU from bookworm-backports to $lab_cache"
-	"${apt[@]}" update && "${apt[@]}" download qemu-system-x86 qemu-system-data seabios || exit 1
-	for package in ./*.deb; do
-		dpkg-deb -x "$package" root || exit 1
-	done
-	mv -T root "$lab_qemu"
 )
 
 ### Images
@@ -333,7 +288,7 @@ exec_l1() {
 	local work=$1 parameters=$2
 
 	shift 2
-	exec "${emulator[@]}" -accel tcg,thread=multi -cpu max -smp 2 -m "$l1_memory" \
+	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$l1_memory" \
 		-nodefaults -display none -no-reboot \
 		-kernel "$lab_kernel/bzImage" -initrd "$work/l1.cpio" \
 		-append "console=ttyS0 quiet panic=-1 softlockup_panic=1 $parameters" "$@"
@@ -378,10 +333,7 @@ prepare() {
 	fetch_kernel
 	lab_work=$(mktemp -d -t xvmm-lab.XXXXXX)
 	build_tree "$lab_work"
-	if [[ $lab_mode == lab ]]; then
-		find_emulator
-		build_l1 "$lab_work"
-	fi
+	[[ $lab_mode == direct ]] || build_l1 "$lab_work"
 }
 
 # exec_direct COMMAND...: becomes COMMAND in namespaces of its own, as their root.
