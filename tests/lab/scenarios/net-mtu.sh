@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: MTU 9000 both ways, on both transports, with mergeable buffers and without
 # set: ci
-# limit: 300
+# limit: 180
 . "$LAB_DIR/lib.sh"
 
 tap_up tap0

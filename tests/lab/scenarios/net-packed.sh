@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: Linux negotiates packed rings with packed=on and iperf3 runs over them, on both transports
 # set: ci
-# limit: 300
+# limit: 240
 . "$LAB_DIR/lib.sh"
 
 VIRTIO_F_RING_PACKED=34

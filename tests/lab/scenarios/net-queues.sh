@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: 4 queue pairs for 4 vCPUs, each carrying traffic, on both transports
 # set: ci
-# limit: 300
+# limit: 240
 . "$LAB_DIR/lib.sh"
 
 tap_up tap0 multi_queue
