@@ -302,7 +302,6 @@ static void take_ring_back(struct vhost_user_session *s, struct vhost_user_ring 
 	vhost_user_session_unwatch(s, ring->vhost.relay_fd);
 	vhost_user_session_unwatch(s, ring->vhost.err_fd);
 	ring->given = false;
-	ring->enabled = false;
 	ring->lost = lost;
 	/* What it wanted to say, and was not relayed; or had no time to say. */
 	if (fd_eventfd_drain(ring->vhost.relay_fd) || lost)
