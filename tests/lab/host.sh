@@ -282,13 +282,13 @@ build_l1() {
 }
 
 # exec_l1 WORK PARAMETERS QEMU-OPTION...: becomes the QEMU that runs L1. The first
-# serial port is L1's console, the second carries TAP. softlockup_panic: a CPU of L1
+# serial port is L1's console, the second carries TAP. npt=off: README.md. softlockup_panic: a CPU of L1
 # that TCG has lost ends L1 in 20 seconds, instead of hanging it.
 exec_l1() {
 	local work=$1 parameters=$2
 
 	shift 2
-	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$l1_memory" \
+	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu max,npt=off -smp 2 -m "$l1_memory" \
 		-nodefaults -display none -no-reboot \
 		-kernel "$lab_kernel/bzImage" -initrd "$work/l1.cpio" \
 		-append "console=ttyS0 quiet panic=-1 softlockup_panic=1 $parameters" "$@"

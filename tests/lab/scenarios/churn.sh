@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: VMs ended at random moments leave nothing behind; complete boots in between
 # set: ci
-# limit: 150
+# limit: 240
 . "$LAB_DIR/lib.sh"
 
 duration=75

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: console input: 128 KiB of any bytes at once lose nothing
 # set: ci
-# limit: 120
+# limit: 240
 . "$LAB_DIR/lib.sh"
 
 # More than the pipe and the guest's tty hold.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: console output: 32 KiB lose nothing
 # set: ci
-# limit: 120
+# limit: 180
 . "$LAB_DIR/lib.sh"
 
 # stty: no carriage returns.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: kexec into a second kernel with the network up, on both transports
 # set: ci
-# limit: 180
+# limit: 300
 . "$LAB_DIR/lib.sh"
 
 tap_up tap0

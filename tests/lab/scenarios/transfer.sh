@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: 64 MiB by TCP each way arrive as they were
 # set: ci
-# limit: 120
+# limit: 240
 . "$LAB_DIR/lib.sh"
 
 # dd receives, because nc would end when its standard input does.

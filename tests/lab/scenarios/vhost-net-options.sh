@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: vhost=auto, poll_us; errors without the module or its permission; a tap that goes away
 # set: ci
-# limit: 180
+# limit: 300
 . "$LAB_DIR/lib.sh"
 
 [ -c /dev/vhost-net ] || lab_skip "no /dev/vhost-net; try: modprobe vhost_net"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: DPDK's testpmd serves a guest's rings, and answers its pings
 # set: ci
-# limit: 150
+# limit: 180
 . "$LAB_DIR/lib.sh"
 # shellcheck source=../peers.sh
 . "$LAB_DIR/peers.sh"
