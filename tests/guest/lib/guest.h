@@ -64,7 +64,13 @@ enum {
 };
 void *alloc_pages(size_t size);
 
-/* Give back all pages that were handed out since alloc_mark() returned @mark. */
+/*
+ * The same for many of one size: aligned to cache lines, an odd number of them apart, so that they
+ * don't all begin in the same set of a cache.
+ */
+void *alloc_buffer(size_t size);
+
+/* Give back all that was handed out since alloc_mark() returned @mark. */
 size_t alloc_mark(void);
 void alloc_release(size_t mark);
 

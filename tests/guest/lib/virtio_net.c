@@ -57,7 +57,7 @@ static void fill_receive_queue(struct net *net)
 		needed = net->header_size + NET_PACKET_MAX;
 	net->buffer_size = (uint32_t)arg_number("rxbuf", may_merge(net) ? 2048 : needed);
 	for (uint32_t n = 0; n < net->receive.size && n * net->buffer_size < RECEIVE_MEMORY; n++)
-		add_receive_buffer(net, alloc_pages(net->buffer_size));
+		add_receive_buffer(net, alloc_buffer(net->buffer_size));
 	virtqueue_publish(&net->receive);
 }
 
