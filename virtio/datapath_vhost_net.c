@@ -96,7 +96,7 @@ static int connect_tap(const struct vhost_net *dp, unsigned int index, bool conn
 	}
 	/* Kicks from before were lost on it. */
 	if (connected)
-		fd_eventfd_signal(dp->rings[index].vhost.wires.kick_fd);
+		fd_eventfd_signal_shared(dp->rings[index].vhost.wires.kick_fd);
 	return 0;
 }
 

@@ -48,5 +48,5 @@ void vhost_ring_interrupt(const struct vhost_ring *ring)
 {
 	if (ring->wires.interrupt_status)
 		atomic_fetch_or(ring->wires.interrupt_status, VIRTIO_MMIO_INT_VRING);
-	fd_eventfd_signal(ring->wires.call_fd);
+	fd_eventfd_signal_shared(ring->wires.call_fd);
 }

@@ -370,7 +370,7 @@ static int give_ring(struct vhost_user_session *s, unsigned int index, bool enab
 		return error_set(err, ret, "watching its ring %u", index);
 	ret = request_fd(s, VHOST_USER_SET_VRING_KICK, index, ring->vhost.wires.kick_fd, err);
 	/* "Ring states": it starts when it is kicked, and there may be chains already. */
-	fd_eventfd_signal(ring->vhost.wires.kick_fd);
+	fd_eventfd_signal_shared(ring->vhost.wires.kick_fd);
 	return ret;
 }
 

@@ -159,6 +159,22 @@ START_TEST(shared_memory)
 }
 END_TEST
 
+/* Else a back-end that cuts the file short would kill whoever touches guest memory: SIGBUS. */
+START_TEST(shared_memory_keeps_its_size)
+{
+	const struct memory_config config = {.shared = true};
+	struct guest_memory m;
+
+	ck_assert_int_eq(memory_create(&m, ranges, 2, &config, NULL), 0);
+	ck_assert_int_eq(ftruncate(m.fd, 0), -1);
+	ck_assert_int_eq(errno, EPERM);
+	ck_assert_int_eq(ftruncate(m.fd, 64 * MIB), -1);
+	ck_assert_int_eq(fcntl(m.fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+	ck_assert_int_eq(errno, EPERM);
+	memory_destroy(&m);
+}
+END_TEST
+
 static size_t resident(const struct memory_region *region)
 {
 	size_t pages = region->range.size / 4096, n = 0;
@@ -261,6 +277,7 @@ int main(void)
 	tcase_add_test(tc, read_file);
 	tcase_add_test(tc, destroy_twice);
 	tcase_add_test(tc, shared_memory);
+	tcase_add_test(tc, shared_memory_keeps_its_size);
 	tcase_add_test(tc, prealloc);
 	tcase_add_test(tc, refused);
 	tcase_add_test(tc, hugepages);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 
 int fd_eventfd(void)
 {
@@ -24,15 +25,27 @@ void fd_eventfd_signal(int fd)
 	errno = saved;
 }
 
+void fd_eventfd_signal_shared(int fd)
+{
+	struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+
+	if (poll(&pfd, 1, 0) == 1 && pfd.revents & POLLOUT)
+		fd_eventfd_signal(fd);
+}
+
 unsigned long long fd_eventfd_drain(int fd)
 {
 	uint64_t count = 0;
+	const struct iovec iov = {&count, sizeof(count)};
+	ssize_t n;
 
-	while (read(fd, &count, sizeof(count)) < 0) {
-		if (errno != EINTR)
-			return 0;
-	}
-	return count;
+	do {
+		/* Whoever shares an eventfd can make it blocking. A timerfd knows no RWF_NOWAIT. */
+		n = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+		if (n < 0 && errno == EOPNOTSUPP)
+			n = read(fd, &count, sizeof(count));
+	} while (n < 0 && errno == EINTR);
+	return n == sizeof(count) ? count : 0;
 }
 
 int fd_write_all(int fd, const void *data, size_t len)

@@ -32,10 +32,16 @@ static inline int fd_take(int *fd)
 /* A new non-blocking, close-on-exec eventfd, or a negative errno. The caller owns it. */
 int fd_eventfd(void);
 
-/* Add 1 to the eventfd @fd; never blocks. Any thread, and signal handlers. */
+/* Add 1 to the eventfd @fd of this process; never blocks. Any thread, and signal handlers. */
 void fd_eventfd_signal(int fd);
 
-/* Take what the eventfd or timerfd @fd has counted (0: nothing). Never blocks. */
+/*
+ * The same for one that another process has, too: it may have made it blocking, and filled it. Only
+ * if that process is quick enough to fill it between two system calls of ours can it make us wait.
+ */
+void fd_eventfd_signal_shared(int fd);
+
+/* Take what the eventfd or timerfd @fd has counted (0: nothing). An eventfd never blocks. */
 unsigned long long fd_eventfd_drain(int fd);
 
 /* Write all of @len bytes, waiting where @fd makes it wait; 0 or a negative errno. */

@@ -2,6 +2,7 @@
 #include "vmm/core/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/memfd.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,7 +15,7 @@ static const uint64_t huge_page_size = 2ULL << 20;
 
 static int create_memfd(struct guest_memory *mem, uint64_t size, bool hugepages, struct error *err)
 {
-	unsigned int flags = MFD_CLOEXEC;
+	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 
 	if (hugepages)
 		flags |= MFD_HUGETLB | MFD_HUGE_2MB;
@@ -23,6 +24,9 @@ static int create_memfd(struct guest_memory *mem, uint64_t size, bool hugepages,
 		return error_errno(err, "guest memory: memfd_create");
 	if (ftruncate(mem->fd, (off_t)size) < 0)
 		return error_errno(err, "guest memory: %llu MiB", (unsigned long long)size >> 20);
+	/* Whoever gets it can't take the memory away, which would end this process (SIGBUS). */
+	if (fcntl(mem->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return error_errno(err, "guest memory: F_ADD_SEALS");
 	return 0;
 }
 

@@ -62,7 +62,8 @@ struct memory_config {
 struct guest_memory {
 	struct memory_region regions[MEMORY_MAX_REGIONS]; /* by rising address */
 	size_t n_regions;
-	int fd; /* the memfd of shared memory, owned by this struct; -1 if private */
+	/* The memfd of shared memory, of sealed size, owned by this struct; -1 if private. */
+	int fd;
 };
 
 /*
