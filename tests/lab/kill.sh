@@ -4,9 +4,14 @@
 # For scenarios with lab_has testpmd and guest_has iperf3: kill_under_traffic COUNT kills testpmd so
 # often, at any moment, under a TCP stream that goes through it, which must survive.
 
-# Bytes that the stream has brought so far.
+# Bytes that the stream has brought so far. (/sys is another network namespace's.)
 received() {
-	cat /sys/class/net/pmdtap/statistics/rx_bytes
+	awk '$1 == "pmdtap:" { print $2 }' /proc/net/dev
+}
+
+# still_runs PID: not just as a zombie.
+still_runs() {
+	grep -q '^State:.[^Z]' "/proc/$1/status"
 }
 
 kill_under_traffic() {
@@ -15,7 +20,7 @@ kill_under_traffic() {
 	lab_start 'net_up; say ready; iperf3 -s' --net "vhost-user,socket=$LAB_TMP/vhost,grace=60"
 	guest_wait 'lab: ready' 60
 	wait_for 30 ping -c 1 -W 1 10.0.2.2
-	iperf3 -c 10.0.2.2 -R -t 100000 >"$LAB_TMP/iperf3.log" 2>&1 &
+	iperf3 -c 10.0.2.2 -R -t 86400 >"$LAB_TMP/iperf3.log" 2>&1 &
 	stream=$!
 	kills=0
 	while [ "$kills" -lt "$1" ]; do
@@ -25,8 +30,8 @@ kill_under_traffic() {
 		testpmd_start pmdtap "$LAB_TMP/vhost" io
 		testpmd_tap_up pmdtap
 		before=$(received)
-		kill -0 "$stream" || lab_fail "the TCP connection is gone after $kills kills"
 		wait_for 60 more_than "$before"
+		still_runs "$stream" || lab_fail "the TCP connection is gone after $kills kills"
 	done
 	echo "$kills kills; the TCP connection lives"
 	kill -KILL "$stream"

@@ -77,9 +77,11 @@ peer_rates() {
 	peer_rate "$1: UDP from the guest" -u -b 5M -l 1400 -R
 }
 
-# The host's end of the tap that testpmd carries packets to: as tap_up.
+# The host's end of the tap that testpmd carries packets to: as tap_up. Its address stays the same
+# when testpmd is started again: the guest's ARP cache still has it.
 testpmd_tap_up() {
 	wait_for 90 ip link show "$1"
+	ip link set "$1" address 02:00:00:00:02:01
 	ip addr add 10.0.2.1/24 dev "$1"
 	ip link set "$1" up
 }

@@ -38,6 +38,8 @@ numbered_streams() {
 	numbered receive 5002 "$datagrams" 5 >"$LAB_TMP/out" 2>"$LAB_TMP/lost.log" &
 	receiver=$!
 	guest_wait 'lab: receiving' 30
+	# What waits for an answer to ARP is overtaken by what comes when that is there.
+	ping -c 1 -W 5 10.0.2.2 >/dev/null
 	sleep 1
 	numbered send 10.0.2.2 5001 "$datagrams" "$per_second"
 	wait "$receiver"

@@ -79,14 +79,21 @@ static int receive_all(int fd, uint32_t count, int seconds)
 			continue;
 		received++;
 		repeated += seen[number];
-		reordered += number < next && !seen[number];
+		if (number < next && !seen[number]) {
+			reordered++;
+			fprintf(stderr, "numbered: %u comes after %u\n", number, next - 1);
+		}
 		seen[number] = 1;
 		next = number + 1 > next ? number + 1 : next;
 	}
 	for (uint32_t i = 0; seen && i < count; i++) {
-		if (!seen[i])
-			fprintf(stderr, "numbered: %u is lost\n", i);
-		lost += !seen[i];
+		uint32_t first = i;
+
+		while (i < count && !seen[i])
+			i++;
+		if (i > first)
+			fprintf(stderr, "numbered: %u to %u are lost\n", first, i - 1);
+		lost += i - first;
 	}
 	printf("received=%u lost=%u repeated=%u reordered=%u gap_ms=%lld\n", received, lost,
 	       repeated, reordered, longest / 1000000);
