@@ -17,8 +17,8 @@ still_runs() {
 kill_under_traffic() {
 	testpmd_start pmdtap "$LAB_TMP/vhost" io
 	testpmd_tap_up pmdtap
-	lab_start 'net_up; say ready; iperf3 -s' --net "vhost-user,socket=$LAB_TMP/vhost,grace=60"
-	guest_wait 'lab: ready' 60
+	lab_start 'net_up; iperf3 -s' --net "vhost-user,socket=$LAB_TMP/vhost,grace=60"
+	guest_wait 'Server listening' 60
 	wait_for 30 ping -c 1 -W 1 10.0.2.2
 	iperf3 -c 10.0.2.2 -R -t 86400 >"$LAB_TMP/iperf3.log" 2>&1 &
 	stream=$!
