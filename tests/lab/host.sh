@@ -282,8 +282,8 @@ build_l1() {
 }
 
 # exec_l1 WORK PARAMETERS QEMU-OPTION...: becomes the QEMU that runs L1. The first
-# serial port is L1's console, the second carries TAP. npt=off: README.md. softlockup_panic: a CPU of L1
-# that TCG has lost ends L1 in 20 seconds, instead of hanging it.
+# serial port is L1's console, the second carries TAP. npt=off: see README.md.
+# softlockup_panic: a CPU of L1 that TCG has lost ends L1 in 20 seconds, instead of hanging it.
 exec_l1() {
 	local work=$1 parameters=$2
 

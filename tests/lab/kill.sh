@@ -9,11 +9,6 @@ received() {
 	awk '$1 == "pmdtap:" { print $2 }' /proc/net/dev
 }
 
-# still_runs PID: not just as a zombie.
-still_runs() {
-	grep -q '^State:.[^Z]' "/proc/$1/status"
-}
-
 kill_under_traffic() {
 	testpmd_start pmdtap "$LAB_TMP/vhost" io
 	testpmd_tap_up pmdtap

@@ -74,6 +74,11 @@ lab_skip() {
 	exit 77
 }
 
+# still_runs PID: an unreaped process is still in /proc, as a zombie; kill -0 finds it, too.
+still_runs() {
+	grep -q '^State:.[^Z]' "/proc/$1/status"
+} 2>/dev/null
+
 # Milliseconds since the machine started, in steps of 10.
 now_ms() {
 	read -r uptime rest </proc/uptime
@@ -117,10 +122,10 @@ lab_wait() {
 	wait "$LAB_PID" 2>/dev/null # the shell's word on a signal
 }
 
-# Whether it runs; an unreaped process is still in /proc, as a zombie.
+# Whether it runs.
 lab_running() {
-	grep -q '^State:.[^Z]' "/proc/$LAB_PID/status"
-} 2>/dev/null
+	still_runs "$LAB_PID"
+}
 
 # Ends the VM that lab_start started, whatever state it is in.
 lab_kill() {
