@@ -138,6 +138,7 @@ static int inprocess_start_ring(struct datapath *datapath, unsigned int index,
 	struct inprocess *dp = (struct inprocess *)datapath;
 	struct ring_worker *worker = &dp->workers[index];
 	char name[16];
+	const struct thread_config thread = {name, THREAD_RING, dp->thread_filters};
 	int ret;
 
 	worker->wires = *wires;
@@ -155,7 +156,7 @@ static int inprocess_start_ring(struct datapath *datapath, unsigned int index,
 		pthread_mutex_unlock(&worker->lock);
 		snprintf(name, sizeof(name), "%s-%s%u", dp->name, index % 2 ? "tx" : "rx",
 			 (index / 2) & 0xff);
-		ret = thread_create(&worker->thread, name, inprocess_ring_serve, worker);
+		ret = thread_create(&worker->thread, &thread, inprocess_ring_serve, worker);
 	}
 	if (ret) {
 		pthread_mutex_lock(&worker->lock);
@@ -453,6 +454,7 @@ struct datapath *inprocess_create(const struct inprocess_config *config)
 	dp->mem = config->mem;
 	dp->mtu = config->mtu;
 	dp->backend = config->backend;
+	dp->thread_filters = config->thread_filters;
 	dp->workers = workers;
 	dp->queue_pairs = config->queue_pairs;
 	dp->receiving = 1;

@@ -14,6 +14,7 @@
 #include "virtio/datapath.h"
 
 struct net_backend;
+struct thread_filters;
 
 enum {
 	INPROCESS_QUEUE_PAIRS_MAX = 16,
@@ -25,6 +26,7 @@ struct inprocess_config {
 	const struct guest_memory *mem; /* outlives the datapath */
 	struct net_backend *backend;	/* taken over, also on failure */
 	uint16_t mtu;			/* the device's, if it offers VIRTIO_NET_F_MTU */
+	const struct thread_filters *thread_filters; /* of the rings' threads, or NULL; outlive it, too */
 };
 
 /* NULL if there is no memory. */

@@ -67,6 +67,7 @@ struct inprocess {
 	char name[8];
 	const struct guest_memory *mem;
 	struct net_backend *backend; /* owned */
+	const struct thread_filters *thread_filters;
 	struct ring_worker *workers;
 	unsigned int queue_pairs;
 	uint16_t mtu;

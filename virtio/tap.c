@@ -40,6 +40,7 @@ struct tap {
 	unsigned int offloads; /* TUN_F_* that this tap takes */
 	unsigned int in_use;   /* and those that are on */
 	int header_size;       /* of the virtio-net header */
+	int names_fd;	       /* a socket, owned, by which the kernel tells of names; or -1 */
 };
 
 /* Which receive feature asks the tap for which offload. */
@@ -98,13 +99,13 @@ static ssize_t tap_receive(struct net_backend *backend, unsigned int queue, cons
  */
 static unsigned int queue_length(const struct tap *tap)
 {
-	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct ifreq ours, named;
 
-	if (fd < 0 || ioctl(tap->fds[0], TUNGETIFF, &named) < 0 ||
-	    ioctl(tap->fds[0], SIOCGIFHWADDR, &ours) < 0 || ioctl(fd, SIOCGIFHWADDR, &named) < 0 ||
+	if (ioctl(tap->fds[0], TUNGETIFF, &named) < 0 ||
+	    ioctl(tap->fds[0], SIOCGIFHWADDR, &ours) < 0 ||
+	    ioctl(tap->names_fd, SIOCGIFHWADDR, &named) < 0 ||
 	    memcmp(ours.ifr_hwaddr.sa_data, named.ifr_hwaddr.sa_data, ETH_ALEN) != 0 ||
-	    ioctl(fd, SIOCGIFTXQLEN, &named) < 0)
+	    ioctl(tap->names_fd, SIOCGIFTXQLEN, &named) < 0)
 		return DRAIN_MAX;
 	return (unsigned int)named.ifr_qlen;
 }
@@ -262,6 +263,7 @@ static void tap_destroy(struct net_backend *backend)
 
 	for (unsigned int i = 0; tap->fds && i < tap->n_queues; i++)
 		fd_close(&tap->fds[i]);
+	fd_close(&tap->names_fd);
 	free(tap->fds);
 	free(tap);
 }
@@ -417,6 +419,8 @@ static struct tap *allocate(unsigned int queue_pairs)
 	if (!tap)
 		return NULL;
 	tap->backend.ops = &tap_ops;
+	/* Now: the thread that needs it may not open one (vmm/sandbox.h). */
+	tap->names_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	tap->fds = calloc(queue_pairs, sizeof(tap->fds[0]));
 	if (!tap->fds) {
 		tap_destroy(&tap->backend);

@@ -15,6 +15,7 @@ struct guest_memory;
 struct logger;
 struct loop;
 struct nic;
+struct thread_filters;
 struct virtio_device;
 
 enum {
@@ -26,6 +27,7 @@ struct nic_parts {
 	const struct guest_memory *mem;
 	struct loop *loop;
 	const struct logger *log;
+	const struct thread_filters *thread_filters; /* of the threads of rings, or NULL */
 };
 
 /* The id of the VM's network device @index: its own, or one made up in @text. */

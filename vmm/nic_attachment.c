@@ -63,6 +63,7 @@ static int make_inprocess(const struct making *making, struct datapath **dp, str
 		.mem = making->parts->mem,
 		.backend = net_backend_share(making->attachment->backend),
 		.mtu = making->identity->mtu,
+		.thread_filters = making->parts->thread_filters,
 	};
 
 	*dp = inprocess_create(&config);

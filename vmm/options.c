@@ -8,6 +8,7 @@
 
 #include "vmm/core/error.h"
 #include "vmm/net_spec.h"
+#include "vmm/sandbox.h"
 #include "vmm/spec.h"
 
 const char options_help[] =
@@ -49,6 +50,8 @@ const char options_help[] =
 	"                     where the guest's serial console (ttyS0) goes (default: stdio);\n"
 	"                     on a terminal C-a h tells the keys, C-a x quits\n"
 	"  --control PATH     make a socket there that takes QMP commands, and those of xvmm ctl\n"
+	"  --sandbox on|off   confine the threads that the guest drives: no capabilities, and only\n"
+	"                     the system calls that they need (default: on)\n"
 	"  --timeout SECONDS  end the guest after so long (fractions allowed)\n"
 	"  --version, --help\n"
 	"\n"
@@ -193,6 +196,16 @@ static int parse_timeout(struct options *options, const char *value, struct erro
 	return spec_seconds("--timeout", value, 1, &options->config.timeout_ms, err);
 }
 
+static int parse_sandbox(struct options *options, const char *value, struct error *err)
+{
+	static const char *const choices[] = {"off", "on", NULL};
+	unsigned int on = 0;
+	int ret = spec_choice("--sandbox", value, choices, &on, err);
+
+	options->config.sandbox = on;
+	return ret;
+}
+
 static int parse_control(struct options *options, const char *value, struct error *err)
 {
 	if (!*value)
@@ -211,7 +224,7 @@ static const struct {
 	{"--cpus", parse_cpus, false},	     {"--memory", parse_memory, false},
 	{"--net", parse_net, true},	     {"--transport", parse_transport, false},
 	{"--console", parse_console, false}, {"--control", parse_control, false},
-	{"--timeout", parse_timeout, false},
+	{"--sandbox", parse_sandbox, false}, {"--timeout", parse_timeout, false},
 };
 enum {
 	N_OPTIONS = sizeof(table) / sizeof(table[0]),
@@ -255,7 +268,7 @@ int options_parse(struct options *options, int argc, char *const *argv, struct e
 {
 	unsigned int seen = 0;
 
-	*options = (struct options){.console_stdio = true};
+	*options = (struct options){.console_stdio = true, .config.sandbox = sandbox_possible};
 	for (int i = 1; i < argc;) {
 		int ret;
 

@@ -68,11 +68,12 @@ static void *run(void *arg)
 int vcpu_start(struct vcpu *vcpu, struct vcpu_shared *shared)
 {
 	char name[16];
+	const struct thread_config config = {name, THREAD_VCPU, shared->filters};
 	int ret;
 
 	snprintf(name, sizeof(name), "vcpu%u", vcpu->kvm.index);
 	vcpu->shared = shared;
-	ret = thread_create(&vcpu->thread, name, run, vcpu);
+	ret = thread_create(&vcpu->thread, &config, run, vcpu);
 	vcpu->started = !ret;
 	return ret;
 }

@@ -10,13 +10,16 @@
 #include "arch/arch.h"
 #include "vmm/core/error.h"
 
+struct thread_filters;
+
 /* What the vCPUs of a VM share. Set before the first one runs. */
 struct vcpu_shared {
 	const struct bus *mmio;
 	const struct bus *pio;
 	_Atomic bool stopping;
-	struct kvm_coalesced coalesced; /* the guest's writes that KVM kept */
-	pthread_mutex_t coalesced_lock; /* of who dispatches them */
+	struct kvm_coalesced coalesced;	      /* the guest's writes that KVM kept */
+	pthread_mutex_t coalesced_lock;	      /* of who dispatches them */
+	const struct thread_filters *filters; /* of the vCPUs' threads, or NULL */
 
 	/* A vCPU can't go on: a triple fault or what KVM can't run; any vCPU's thread. */
 	void (*ended)(void *opaque, enum arch_exit why, const struct error *err);

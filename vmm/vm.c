@@ -33,6 +33,7 @@
 #include "vmm/core/loop_call.h"
 #include "vmm/net_spec.h"
 #include "vmm/nic.h"
+#include "vmm/sandbox.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 #include "vmm/xvmm.h"
@@ -49,6 +50,8 @@ struct xvmm {
 	void *user_log_opaque;
 	struct loop *loop;
 	struct loop_caller caller;
+	bool sandbox;
+	struct thread_filters filters; /* with a sandbox */
 	struct kvm_vm kvm;
 	struct guest_memory mem;
 
@@ -159,6 +162,11 @@ static void timer_ready(struct loop_watch *watch, uint32_t events)
 }
 
 /* --- parts --- */
+
+static const struct thread_filters *filters(const struct xvmm *vm)
+{
+	return vm->sandbox ? &vm->filters : NULL;
+}
 
 /* Put @device on the bus at @place, and into the list that the firmware tables are made from. */
 static int add_device(struct xvmm *vm, const struct arch_device *place, const struct bus_ops *ops,
@@ -334,7 +342,7 @@ static enum xvmm_transport net_transport(const struct xvmm_config *config,
 
 static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
-	const struct nic_parts parts = {&vm->mem, vm->loop, &vm->log};
+	const struct nic_parts parts = {&vm->mem, vm->loop, &vm->log, filters(vm)};
 	int ret = 0;
 
 	vm->mmio_devices = calloc(config->n_nets + 1, sizeof(struct virtio_mmio *));
@@ -421,6 +429,7 @@ static int create_vcpus(struct xvmm *vm, unsigned int n, struct error *err)
 		.pio = &vm->pio,
 		.coalesced = kvm_vcpu_coalesced(&vm->kvm, &vm->vcpus[0].kvm),
 		.coalesced_lock = PTHREAD_MUTEX_INITIALIZER,
+		.filters = filters(vm),
 		.ended = vcpu_ended,
 		.opaque = vm,
 	};
@@ -495,6 +504,8 @@ static int create(struct xvmm *vm, const struct xvmm_config *config, struct erro
 	int ret;
 
 	ret = check_config(config, err);
+	if (!ret && vm->sandbox)
+		ret = sandbox_filters_create(&vm->filters, err);
 	if (!ret)
 		ret = boot_open(&boot, &image, err);
 	if (!ret)
@@ -557,6 +568,7 @@ int xvmm_create(const struct xvmm_config *config, struct xvmm **out, struct xvmm
 	vm->mem.fd = -1;
 	vm->serial_irq = vm->acpi_pm_irq = vm->resample.fd = vm->timer_fd = -1;
 	vm->timeout_ms = config->timeout_ms;
+	vm->sandbox = config->sandbox;
 	pthread_mutex_init(&vm->end_lock, NULL);
 	if (config->log) {
 		vm->user_log = config->log;
@@ -759,6 +771,7 @@ void xvmm_destroy(struct xvmm *vm)
 	memory_destroy(&vm->mem);
 	loop_caller_destroy(&vm->caller);
 	loop_destroy(vm->loop);
+	sandbox_filters_destroy(&vm->filters);
 	pthread_mutex_destroy(&vm->end_lock);
 	free(vm);
 }

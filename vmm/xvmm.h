@@ -136,6 +136,13 @@ struct xvmm_config {
 	const char *
 		control; /* path of a socket to make, on which the VM takes QMP commands; or NULL */
 	uint64_t timeout_ms; /* end the VM after so long; 0: never */
+	/*
+	 * Confine the VM's own threads, those of vCPUs and of rings: no capabilities, none to be
+	 * gained, and a seccomp filter, which ends the process (SIGSYS) if one of them asks the
+	 * kernel for what xvmm has no reason to. @log is called from them, too: it may write to a
+	 * descriptor. Not in a build with sanitizers (a usage error).
+	 */
+	bool sandbox;
 
 	/*
 	 * Messages of a running VM, one line without newline. Called from any thread, with locks

@@ -241,7 +241,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wire.fds) ==
 		0);
 	datapath = inprocess_create(
-		&(struct inprocess_config){options.id, 1, &mem, &wire.backend, options.mtu});
+		&(struct inprocess_config){options.id, 1, &mem, &wire.backend, options.mtu, NULL});
 	require(datapath != NULL);
 	require(virtio_net_create(&options, datapath, NULL, &dev, NULL) == 0);
 	require(virtio_mmio_create(dev, NULL, 0xd0000000, 5, &mmio, NULL) == 0);

@@ -7,6 +7,7 @@
  */
 #include <arpa/inet.h>
 #include <check.h>
+#include <dirent.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include "qmp.h"
 #include "tap.h"
 #include "tests/guest/lib/frame.h"
+#include "vmm/sandbox.h"
 
 enum {
 	PATIENCE_MS = 5000,
@@ -349,6 +351,85 @@ START_TEST(test_ping)
 }
 END_TEST
 
+/* --- the sandbox --- */
+
+/* The file @name of the thread @thread, in static memory. */
+static const char *thread_file(const char *thread, const char *name)
+{
+	static char text[4096];
+	char path[128];
+	FILE *file;
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%s/%s", (int)process.pid, thread, name);
+	file = fopen(path, "r");
+	ck_assert_msg(file != NULL, "%s", path);
+	len = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[len] = '\0';
+	return text;
+}
+
+static bool is_confined(const char *thread)
+{
+	const char *status = thread_file(thread, "status");
+
+	return strstr(status, "\nCapEff:\t0000000000000000\n") &&
+	       strstr(status, "\nCapPrm:\t0000000000000000\n") &&
+	       strstr(status, "\nNoNewPrivs:\t1\n") && strstr(status, "\nSeccomp:\t2\n");
+}
+
+/* All threads that run the guest or move its packets are. */
+static void expect_confined(void)
+{
+	char path[64];
+	unsigned int vcpus = 0, rings = 0;
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)process.pid);
+	dir = opendir(path);
+	ck_assert_ptr_nonnull(dir);
+	while ((entry = readdir(dir)) != NULL) {
+		const char *name;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		name = thread_file(entry->d_name, "comm");
+		if (strncmp(name, "vcpu", 4) == 0)
+			vcpus++;
+		else if (strncmp(name, "net0-", 5) == 0)
+			rings++;
+		else
+			continue;
+		ck_assert_msg(is_confined(entry->d_name), "%s",
+			      thread_file(entry->d_name, "status"));
+	}
+	closedir(dir);
+	ck_assert_uint_eq(vcpus, 1);
+	ck_assert_uint_eq(rings, 2);
+}
+
+START_TEST(test_confined)
+{
+	char line[256];
+	int qmp;
+
+	start_guest("mode=bounce", 0);
+	wait_until_ready();
+	expect_confined();
+	/* From now on the rings' threads are the main loop's children, not the vCPU's. */
+	qmp = qmp_connect(control);
+	qmp_send(qmp, "{\"execute\": \"net-switch\", "
+		      "\"arguments\": {\"id\": \"net0\", \"spec\": \"tap0\"}}");
+	ck_assert(qmp_receive(qmp, line, sizeof(line), PATIENCE_MS));
+	ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
+	expect_confined();
+	close(qmp);
+	stop_guest();
+}
+END_TEST
+
 /* --- */
 
 static Suite *make_suite(void)
@@ -365,6 +446,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tests, test_merge);
 	tcase_add_loop_test(tests, test_segmentation, 0, N_COMBINATIONS);
 	tcase_add_loop_test(tests, test_ping, 0, N_COMBINATIONS);
+	if (!getenv("QEMU") && sandbox_possible)
+		tcase_add_test(tests, test_confined);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

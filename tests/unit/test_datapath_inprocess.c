@@ -179,7 +179,7 @@ static void setup_pairs(unsigned int pairs)
 {
 	static const struct memory_range range = {0, MEMORY};
 	static const struct memory_config config;
-	struct inprocess_config dp_config = {"test", pairs, &mem, &fake.backend, MTU};
+	struct inprocess_config dp_config = {"test", pairs, &mem, &fake.backend, MTU, NULL};
 	int fds[2];
 
 	ck_assert_int_eq(memory_create(&mem, &range, 1, &config, NULL), 0);

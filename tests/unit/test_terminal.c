@@ -151,7 +151,7 @@ static void program(int end)
 		fault(NULL);
 		_exit(96);
 	case END_FAULT_IN_THREAD:
-		thread_create(&thread, "test", fault, NULL);
+		thread_create(&thread, &(struct thread_config){.name = "test"}, fault, NULL);
 		for (;;)
 			pause();
 	default:

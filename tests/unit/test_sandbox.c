@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/sandbox.h: what confined threads have given up, and what ends the process. */
+#include "vmm/sandbox.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+
+enum {
+	STATUS_SIZE = 4096,
+};
+
+static struct thread_filters filters;
+
+static void set_up(void)
+{
+	struct error err = {0};
+
+	ck_assert_msg(sandbox_filters_create(&filters, &err) == 0, "%s", err.text);
+}
+
+static void tear_down(void)
+{
+	sandbox_filters_destroy(&filters);
+}
+
+static void run_confined(enum thread_kind kind, void *(*run)(void *arg), void *arg)
+{
+	const struct thread_config config = {"confined", kind, &filters};
+	pthread_t thread;
+
+	ck_assert_int_eq(thread_create(&thread, &config, run, arg), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+
+/* --- what they have given up --- */
+
+/* The thread can't open its own status: the descriptor comes from outside. */
+struct look {
+	_Atomic pid_t tid;
+	int go[2];
+};
+
+static void *wait_to_be_seen(void *arg)
+{
+	struct look *look = arg;
+	char byte;
+
+	look->tid = gettid();
+	return read(look->go[0], &byte, 1) == 1 ? NULL : look;
+}
+
+static void expect_line(const char *status, const char *line)
+{
+	ck_assert_msg(strstr(status, line), "no '%s' in:\n%s", line, status);
+}
+
+START_TEST(no_privileges)
+{
+	const struct thread_config config = {"confined", (enum thread_kind)_i, &filters};
+	struct look look = {0};
+	char path[64], status[STATUS_SIZE] = "";
+	pthread_t thread;
+	FD_CLEANUP int fd = -1;
+
+	ck_assert_int_eq(pipe(look.go), 0);
+	ck_assert_int_eq(thread_create(&thread, &config, wait_to_be_seen, &look), 0);
+	while (!look.tid)
+		sched_yield();
+	snprintf(path, sizeof(path), "/proc/self/task/%d/status", look.tid);
+	fd = open(path, O_RDONLY);
+	ck_assert_int_gt(read(fd, status, sizeof(status) - 1), 0);
+	ck_assert_int_eq(write(look.go[1], "x", 1), 1);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	expect_line(status, "\nCapPrm:\t0000000000000000\n");
+	expect_line(status, "\nCapEff:\t0000000000000000\n");
+	expect_line(status, "\nCapInh:\t0000000000000000\n");
+	expect_line(status, "\nCapAmb:\t0000000000000000\n");
+	expect_line(status, "\nNoNewPrivs:\t1\n");
+	expect_line(status, "\nSeccomp:\t2\n");
+	close(look.go[0]);
+	close(look.go[1]);
+}
+END_TEST
+
+START_TEST(others_keep_theirs)
+{
+	char status[STATUS_SIZE] = "";
+	FD_CLEANUP int fd = open("/proc/thread-self/status", O_RDONLY);
+
+	run_confined(THREAD_VCPU, (void *(*)(void *))getenv, (void *)"HOME");
+	ck_assert_int_gt(read(fd, status, sizeof(status) - 1), 0);
+	expect_line(status, "\nSeccomp:\t0\n");
+}
+END_TEST
+
+/* --- what they still can --- */
+
+static void *do_nothing(void *arg)
+{
+	return arg;
+}
+
+/* As when a driver starts a device. */
+static void *start_ring(void *arg)
+{
+	const struct thread_config config = {"ring", THREAD_RING, &filters};
+	pthread_t thread;
+	int fd = fd_eventfd();
+
+	(void)arg;
+	ck_assert_int_ge(fd, 0);
+	fd_eventfd_signal(fd);
+	ck_assert_uint_eq(fd_eventfd_drain(fd), 1);
+	fd_close(&fd);
+	ck_assert_int_eq(thread_create(&thread, &config, do_nothing, NULL), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	return NULL;
+}
+
+static void *use_memory(void *arg)
+{
+	static const size_t large = 8 << 20;
+	char *memory;
+
+	(void)arg;
+	for (size_t size = 1; size <= large; size *= 2) {
+		memory = malloc(size);
+		ck_assert_ptr_nonnull(memory);
+		memset(memory, 1, size);
+		memory = realloc(memory, 2 * size);
+		ck_assert_ptr_nonnull(memory);
+		free(memory);
+	}
+	return NULL;
+}
+
+START_TEST(threads_of_rings)
+{
+	run_confined(THREAD_VCPU, start_ring, NULL);
+}
+END_TEST
+
+START_TEST(memory)
+{
+	run_confined((enum thread_kind)_i, use_memory, NULL);
+}
+END_TEST
+
+/* --- what ends the process --- */
+
+static void open_file(void)
+{
+	open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void make_socket(void)
+{
+	socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static void run_program(void)
+{
+	char *const argv[] = {(char *)"true", NULL};
+
+	execv("/bin/true", argv);
+}
+
+static void start_process(void)
+{
+	if (fork() == 0)
+		_exit(0);
+}
+
+static void executable_memory(void)
+{
+	mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static void make_executable(void)
+{
+	static char page[2 * 4096];
+
+	mprotect((void *)(((uintptr_t)page + 4095) & ~4095UL), 4096, PROT_READ | PROT_EXEC);
+}
+
+static void signal_parent(void)
+{
+	kill(getppid(), 0);
+}
+
+static void signal_other_process(void)
+{
+	syscall(SYS_tgkill, 1, 1, 0);
+}
+
+static void trace(void)
+{
+	syscall(SYS_ptrace, 0, 0, 0, 0);
+}
+
+static void create_vm(void)
+{
+	ioctl(STDIN_FILENO, KVM_CREATE_VM, 0);
+}
+
+static void type_into_terminal(void)
+{
+	ioctl(STDIN_FILENO, TIOCSTI, "x");
+}
+
+static void change_user(void)
+{
+	if (setuid(65534)) {
+		/* Not reached. */
+	}
+}
+
+static void keep_capabilities(void)
+{
+	prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+}
+
+static void another_architecture(void)
+{
+	/* getpid() of i386. */
+	__asm__ volatile("int $0x80" : : "a"(20) : "memory");
+}
+
+static void (*const forbidden[])(void) = {
+	open_file,	   make_socket,		 run_program,
+	start_process,	   executable_memory,	 make_executable,
+	signal_parent,	   signal_other_process, trace,
+	create_vm,	   type_into_terminal,	 change_user,
+	keep_capabilities, another_architecture,
+};
+enum {
+	N_FORBIDDEN = sizeof(forbidden) / sizeof(forbidden[0]),
+};
+
+static void *do_forbidden(void *arg)
+{
+	(*(void (*const *)(void))arg)();
+	return NULL;
+}
+
+START_TEST(forbidden_to_vcpu)
+{
+	run_confined(THREAD_VCPU, do_forbidden, (void *)&forbidden[_i]);
+}
+END_TEST
+
+START_TEST(forbidden_to_ring)
+{
+	run_confined(THREAD_RING, do_forbidden, (void *)&forbidden[_i]);
+}
+END_TEST
+
+static void *make_eventfd(void *arg)
+{
+	(void)arg;
+	fd_eventfd();
+	return NULL;
+}
+
+/* Nor may a ring's thread what a vCPU's may. */
+START_TEST(eventfd_of_ring)
+{
+	run_confined(THREAD_RING, make_eventfd, NULL);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *suite = suite_create("sandbox");
+	TCase *confined = tcase_create("confined"), *killed = tcase_create("killed");
+
+	tcase_add_checked_fixture(confined, set_up, tear_down);
+	tcase_add_loop_test(confined, no_privileges, 0, THREAD_KINDS);
+	tcase_add_test(confined, others_keep_theirs);
+	tcase_add_test(confined, threads_of_rings);
+	tcase_add_loop_test(confined, memory, 0, THREAD_KINDS);
+	suite_add_tcase(suite, confined);
+	tcase_add_checked_fixture(killed, set_up, tear_down);
+	tcase_add_loop_test_raise_signal(killed, forbidden_to_vcpu, SIGSYS, 0, N_FORBIDDEN);
+	tcase_add_loop_test_raise_signal(killed, forbidden_to_ring, SIGSYS, 0, N_FORBIDDEN);
+	tcase_add_test_raise_signal(killed, eventfd_of_ring, SIGSYS);
+	suite_add_tcase(suite, killed);
+	return suite;
+}
+
+int main(void)
+{
+	SRunner *runner;
+	int failed;
+
+	if (!sandbox_possible) {
+		printf("SKIP: a build with sanitizers can't have a sandbox\n");
+		return 77;
+	}
+	runner = srunner_create(make_suite());
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/sandbox.h"
+
+#include <asm/termbits.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <linux/kvm.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <linux/vhost.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+
+enum {
+	VCPU = 1 << THREAD_VCPU,
+	RING = 1 << THREAD_RING,
+	BOTH = VCPU | RING,
+};
+
+/* A call with all its arguments. */
+static const struct rule {
+	int call;
+	unsigned int kinds; /* who may make it */
+} plain_rules[] = {
+	/* Packets: a tap, a socket of --net fd=; a vCPU empties a tap when offloads change. */
+	{SCMP_SYS(readv), BOTH},
+	{SCMP_SYS(writev), BOTH},
+	{SCMP_SYS(sendmsg), BOTH}, /* by a vCPU also: vhost-user messages */
+	{SCMP_SYS(recvmsg), BOTH},
+	{SCMP_SYS(poll), BOTH}, /* a socket or console that is full, a back-end's answer */
+
+	/* Eventfds: kicks, interrupts, waking other threads; the console and messages, too. */
+	{SCMP_SYS(read), BOTH},
+	{SCMP_SYS(write), BOTH},
+	{SCMP_SYS(preadv2), BOTH},
+	{SCMP_SYS(epoll_wait), BOTH},
+	{SCMP_SYS(epoll_pwait), BOTH},	 /* epoll_wait() of some C libraries */
+	{SCMP_SYS(epoll_pwait2), RING},	 /* interrupts that wait (coalescing) */
+	{SCMP_SYS(clock_gettime), BOTH}, /* where the vDSO can't tell */
+
+	/* The console, if it is a socket or a pipe without a reader. */
+	{SCMP_SYS(sendto), VCPU},
+	{SCMP_SYS(rt_sigpending), VCPU},
+	{SCMP_SYS(rt_sigtimedwait), VCPU},
+
+	/* A driver starts and stops a device: its rings, their descriptors, and watching those. */
+	{SCMP_SYS(eventfd2), VCPU},
+	{SCMP_SYS(epoll_create1), VCPU},
+	{SCMP_SYS(epoll_ctl), VCPU},
+	{SCMP_SYS(timerfd_settime), VCPU},
+	{SCMP_SYS(close), VCPU},
+	{SCMP_SYS(fstat), VCPU}, /* how long a back-end's inflight region is */
+
+	/* Memory; not executable, see below. */
+	{SCMP_SYS(brk), BOTH},
+	{SCMP_SYS(munmap), BOTH},
+	{SCMP_SYS(mremap), BOTH},
+	{SCMP_SYS(madvise), BOTH},
+
+	/* Threads: locks, their beginning and end. */
+	{SCMP_SYS(futex), BOTH},
+	{SCMP_SYS(set_robust_list), VCPU},
+	{SCMP_SYS(rseq), VCPU},
+	{SCMP_SYS(exit), BOTH},
+	{SCMP_SYS(exit_group), BOTH},
+
+	/* Signals: of a thread that is stopped, and of its own faults (a terminal is put back). */
+	{SCMP_SYS(rt_sigprocmask), BOTH},
+	{SCMP_SYS(rt_sigaction), BOTH},
+	{SCMP_SYS(rt_sigreturn), BOTH},
+	{SCMP_SYS(restart_syscall), BOTH},
+	{SCMP_SYS(getpid), BOTH},
+	{SCMP_SYS(gettid), BOTH},
+};
+
+#define ALL_BITS UINT64_MAX
+#define INT_BITS UINT32_MAX /* of an int or unsigned int, whose upper half the kernel ignores */
+
+/* pthread_create()'s, of one C library or another. */
+#define CLONE_HARMLESS                                                                      \
+	((uint64_t)(CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_SYSVSEM | CLONE_SETTLS | \
+		    CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED))
+
+/* A call with the argument @index, as far as @mask goes, @value. */
+static const struct argument_rule {
+	int call;
+	unsigned int kinds;
+	unsigned int index;
+	uint64_t mask;
+	uint64_t value;
+} argument_rules[] = {
+	{SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
+	{SCMP_SYS(mprotect), BOTH, 2, PROT_EXEC, 0},
+	{SCMP_SYS(newfstatat), VCPU, 3, INT_BITS,
+	 AT_EMPTY_PATH}, /* fstat() of glibc 2.33 to 2.38 */
+
+	/* A ring's thread, and how it confines itself. */
+	{SCMP_SYS(clone), VCPU, 0, ALL_BITS & ~CLONE_HARMLESS, CLONE_VM | CLONE_THREAD},
+	{SCMP_SYS(seccomp), VCPU, 0, INT_BITS, SECCOMP_SET_MODE_FILTER},
+	{SCMP_SYS(prctl), VCPU, 0, INT_BITS, PR_SET_NAME},
+	{SCMP_SYS(prctl), BOTH, 0, INT_BITS, PR_SET_VMA}, /* malloc() names its memory */
+
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_RUN},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_SET_SIGNAL_MASK}, /* before its first run */
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_GET_REGS},	   /* of a guest that can't go on */
+	/* Doorbells and interrupts of a device that starts, whose BARs move, whose vectors change.
+	 */
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_IOEVENTFD},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_IRQFD},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_SET_GSI_ROUTING},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_CHECK_EXTENSION},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_REGISTER_COALESCED_MMIO},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_UNREGISTER_COALESCED_MMIO},
+	/* A tap, as the driver's features and queue pairs want it. */
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, TUNGETIFF},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, TUNSETOFFLOAD},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, TUNSETVNETHDRSZ},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, TUNSETQUEUE},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, SIOCGIFHWADDR},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, SIOCGIFTXQLEN},
+	/* vhost-net's rings. */
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_FEATURES},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_NUM},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_BASE},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_ADDR},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_KICK},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_CALL},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_ERR},
+	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_NET_SET_BACKEND},
+	/* A thread that faults puts the terminal back (vmm/terminal.h). */
+	{SCMP_SYS(ioctl), BOTH, 1, INT_BITS, TCSETS},
+};
+
+static int add_rules(scmp_filter_ctx filter, unsigned int kind)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < sizeof(plain_rules) / sizeof(plain_rules[0]) && !ret; i++) {
+		if (plain_rules[i].kinds & kind)
+			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, plain_rules[i].call, 0);
+	}
+	for (size_t i = 0; i < sizeof(argument_rules) / sizeof(argument_rules[0]) && !ret; i++) {
+		const struct argument_rule *rule = &argument_rules[i];
+
+		if (rule->kinds & kind)
+			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 1,
+					       SCMP_CMP64(rule->index, SCMP_CMP_MASKED_EQ,
+							  rule->mask, rule->value));
+	}
+	/* raise(), in this process. */
+	if (!ret)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				       SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)getpid()));
+	/* Its arguments are in memory, where a filter can't look; C libraries then take clone(). */
+	if (!ret && kind & VCPU)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return ret;
+}
+
+/* libseccomp writes it to a descriptor. */
+static int read_program(scmp_filter_ctx filter, struct sock_fprog *program)
+{
+	FD_CLEANUP int fd = memfd_create("filter", MFD_CLOEXEC);
+	struct stat st;
+	int ret = fd < 0 ? -errno : seccomp_export_bpf(filter, fd);
+
+	if (ret)
+		return ret;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	program->filter = malloc((size_t)st.st_size);
+	if (!program->filter)
+		return -ENOMEM;
+	program->len = (unsigned short)((size_t)st.st_size / sizeof(*program->filter));
+	return pread(fd, program->filter, (size_t)st.st_size, 0) == st.st_size ? 0 : -EIO;
+}
+
+static int create_filter(unsigned int kind, struct sock_fprog *program)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int ret;
+
+	if (!filter)
+		return -ENOMEM;
+	ret = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	/* A binary tree: KVM_RUN must not pay for a long list. */
+	if (!ret)
+		ret = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (!ret)
+		ret = add_rules(filter, kind);
+	if (!ret)
+		ret = read_program(filter, program);
+	seccomp_release(filter);
+	return ret;
+}
+
+int sandbox_filters_create(struct thread_filters *filters, struct error *err)
+{
+	int ret = 0;
+
+	*filters = (struct thread_filters){0};
+	if (!sandbox_possible)
+		return error_usage(err, "a build with sanitizers can't have a sandbox");
+	for (unsigned int kind = 0; kind < THREAD_KINDS && !ret; kind++)
+		ret = create_filter(1u << kind, &filters->programs[kind]);
+	if (!ret)
+		return 0;
+	sandbox_filters_destroy(filters);
+	return error_set(err, ret, "the sandbox: %s", strerror(-ret));
+}
+
+void sandbox_filters_destroy(struct thread_filters *filters)
+{
+	for (unsigned int kind = 0; kind < THREAD_KINDS; kind++)
+		free(filters->programs[kind].filter);
+	*filters = (struct thread_filters){0};
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sandbox: what the threads that a guest drives may ask of the kernel. What a thread asks
+ *beyond that ends the process (SIGSYS): xvmm has no reason to, so it is no longer xvmm that runs
+ *there.
+ *
+ * A VM comes to be in stages:
+ *
+ *	create   xvmm_create(): everything is opened, with the privileges that xvmm was started
+ *		 with. Nothing of the guest runs, and no thread but the caller's.
+ *	confine  Each thread, before it runs anything: no capabilities, none to be gained
+ *		 (no_new_privs), a seccomp filter of its kind (vmm/core/thread.h). It can't open
+ *		 a file or socket, start a program, make memory executable, or signal another
+ *		 process; it keeps what it needs of the descriptors that are open.
+ *	run	 Guest code, and what it drives: registers, configuration, rings, packets.
+ *
+ * The thread of the main loop is not confined yet: it takes control commands, which may open taps
+ * and sockets, and connects again to back-ends.
+ */
+#ifndef VMM_SANDBOX_H
+#define VMM_SANDBOX_H
+
+#include <stdbool.h>
+
+#include "vmm/core/thread.h"
+
+struct error;
+
+/* Sanitizers ask for more of the kernel than xvmm does: a build with one can't have a sandbox. */
+#ifdef XVMM_SANITIZED
+static const bool sandbox_possible = false;
+#else
+static const bool sandbox_possible = true;
+#endif
+
+/* Make the filters. On failure *@filters is as after sandbox_filters_destroy(). */
+int sandbox_filters_create(struct thread_filters *filters, struct error *err);
+
+/* Accepts one that is all zero. */
+void sandbox_filters_destroy(struct thread_filters *filters);
+
+#endif
