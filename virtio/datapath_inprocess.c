@@ -105,6 +105,7 @@ static void keep_pending(struct ring_worker *worker)
 
 	if (!window->pending)
 		return;
+	forget_kept(worker);
 	worker->kept = malloc(window->pending);
 	if (!worker->kept)
 		return; /* then it is lost */

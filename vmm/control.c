@@ -221,7 +221,7 @@ static json_t *text_value(const char *text)
 
 	if (value)
 		return value;
-	for (; text[n] && n < sizeof(ascii) - 1; n++)
+	for (; n < sizeof(ascii) - 1 && text[n]; n++)
 		ascii[n] = (char)((unsigned char)text[n] < 0x80 ? text[n] : '?');
 	ascii[n] = '\0';
 	return json_string(ascii);

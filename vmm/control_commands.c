@@ -64,8 +64,8 @@ static int system_powerdown(void *opaque, json_t *arguments, json_t **result, st
 
 static int set_link(void *opaque, json_t *arguments, json_t **result, struct error *err)
 {
-	const char *name;
-	int up;
+	const char *name = NULL;
+	int up = 0;
 	int ret = unpack(arguments, err, "name, up (a boolean)", "{s:s,s:b!}", "name", &name, "up",
 			 &up);
 
@@ -78,7 +78,7 @@ static int set_link(void *opaque, json_t *arguments, json_t **result, struct err
 
 static int net_announce(void *opaque, json_t *arguments, json_t **result, struct error *err)
 {
-	const char *id;
+	const char *id = NULL;
 	int ret = unpack(arguments, err, "id", "{s:s!}", "id", &id);
 
 	(void)result;
@@ -94,7 +94,7 @@ static int net_announce(void *opaque, json_t *arguments, json_t **result, struct
 
 static int net_switch(void *opaque, json_t *arguments, json_t **result, struct error *err)
 {
-	const char *id, *text;
+	const char *id = NULL, *text = NULL;
 	struct net_spec spec;
 	unsigned int pause_us;
 	int ret = unpack(arguments, err, "id, spec", "{s:s,s:s!}", "id", &id, "spec", &text);

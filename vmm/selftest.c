@@ -213,7 +213,7 @@ static void *serve(void *opaque)
 /* The guest as a file, which KVM's users must have: a descriptor, or a negative errno. */
 static int open_guest(void)
 {
-	size_t size = (size_t)(selftest_guest_end - selftest_guest);
+	size_t size = (uintptr_t)selftest_guest_end - (uintptr_t)selftest_guest;
 	FD_CLEANUP int fd = memfd_create("xvmm-selftest", MFD_CLOEXEC);
 	int ret;
 

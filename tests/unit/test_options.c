@@ -9,6 +9,7 @@
 #include "vmm/core/error.h"
 #include "vmm/net_spec.h"
 #include "vmm/options.h"
+#include "vmm/sandbox.h"
 
 static struct options options;
 static struct error err;
@@ -42,6 +43,7 @@ START_TEST(defaults)
 	ck_assert_uint_eq(options.config.n_nets, 0);
 	ck_assert_uint_eq(options.config.timeout_ms, 0);
 	ck_assert(options.console_stdio);
+	ck_assert(options.config.sandbox == sandbox_possible);
 	options_free(&options);
 }
 END_TEST
@@ -52,7 +54,8 @@ START_TEST(everything)
 			       "--memory 5g,shared=on,prealloc=on --net tap0 "
 			       "--net=tap1,mac=02:00:00:00:00:0a,mtu=9000,id=wan,transport=mmio "
 			       "--net fd=7,mtu=100 --transport pci "
-			       "--console file:/x,y --control /c --timeout 1.5"),
+			       "--console file:/x,y --control /c --timeout 1.5 "
+			       "--sandbox off"),
 			 0);
 	ck_assert_str_eq(options.config.initrd, "i");
 	ck_assert_str_eq(options.config.cmdline, "a=b");
@@ -81,6 +84,7 @@ START_TEST(everything)
 	ck_assert_str_eq(options.config.control, "/c");
 	ck_assert(!options.console_stdio);
 	ck_assert_uint_eq(options.config.timeout_ms, 1500);
+	ck_assert(!options.config.sandbox);
 	options_free(&options);
 }
 END_TEST
@@ -298,6 +302,7 @@ static const struct {
 	{"--net tap0,fd=3", "unknown key 'fd'"},
 	{"--console tty", "'tty' is none of stdio, off, file:PATH"},
 	{"--console file:", "'file:'"},
+	{"--sandbox maybe", "'maybe' is none of off, on"},
 	{"--boot efi", "'efi' is none of auto, linux, pvh"},
 	{"--timeout 0", "'0' is not a number of seconds"},
 	{"--timeout nan", "'nan'"},
