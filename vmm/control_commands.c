@@ -161,6 +161,8 @@ void control_commands_ended(struct control *control, const struct xvmm_end *end,
 {
 	const char *name = causes[end->reason].name;
 
+	if (!control)
+		return;
 	if (end->reason == XVMM_STOPPED && quit)
 		name = "host-qmp-quit";
 	if (end->reason == XVMM_PANIC)

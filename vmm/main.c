@@ -115,6 +115,14 @@ static int exit_status(const struct xvmm_end *end)
 	return STATUS_FAILED;
 }
 
+/* Where that is possible: see SECURITY.md. */
+static int confine(struct xvmm *vm, const struct xvmm_config *config, struct xvmm_error *error)
+{
+	int ret = config->sandbox ? xvmm_confine(vm, error) : 0;
+
+	return ret == -EOPNOTSUPP ? 0 : ret;
+}
+
 static int run(struct xvmm *vm, const struct xvmm_config *config)
 {
 	struct xvmm_error error;
@@ -125,7 +133,9 @@ static int run(struct xvmm *vm, const struct xvmm_config *config)
 	if (config->console.escape && terminal_make_raw(&err))
 		return fail(err.text, false);
 	install_signals(vm);
-	ret = xvmm_run(vm, &end, &error);
+	ret = confine(vm, config, &error);
+	if (!ret)
+		ret = xvmm_run(vm, &end, &error);
 	terminal_restore();
 	remove_signals();
 	if (ret)

@@ -25,9 +25,13 @@
 #include "vmm/core/fd.h"
 
 enum {
+	MAIN = 1 << THREAD_MAIN,
 	VCPU = 1 << THREAD_VCPU,
 	RING = 1 << THREAD_RING,
-	BOTH = VCPU | RING,
+	/* What a vCPU does for a driver the loop does for control commands and the control queue.
+	 */
+	MOST = MAIN | VCPU,
+	ALL = MAIN | VCPU | RING,
 };
 
 /* A call with all its arguments. */
@@ -36,54 +40,60 @@ static const struct rule {
 	unsigned int kinds; /* who may make it */
 } plain_rules[] = {
 	/* Packets: a tap, a socket of --net fd=; a vCPU empties a tap when offloads change. */
-	{SCMP_SYS(readv), BOTH},
-	{SCMP_SYS(writev), BOTH},
-	{SCMP_SYS(sendmsg), BOTH}, /* by a vCPU also: vhost-user messages */
-	{SCMP_SYS(recvmsg), BOTH},
-	{SCMP_SYS(poll), BOTH}, /* a socket or console that is full, a back-end's answer */
+	{SCMP_SYS(readv), ALL},
+	{SCMP_SYS(writev), ALL},
+	{SCMP_SYS(sendmsg), ALL}, /* by a vCPU also: vhost-user messages */
+	{SCMP_SYS(recvmsg), ALL},
+	{SCMP_SYS(poll), ALL}, /* a socket or console that is full, a back-end's answer */
 
 	/* Eventfds: kicks, interrupts, waking other threads; the console and messages, too. */
-	{SCMP_SYS(read), BOTH},
-	{SCMP_SYS(write), BOTH},
-	{SCMP_SYS(preadv2), BOTH},
-	{SCMP_SYS(epoll_wait), BOTH},
-	{SCMP_SYS(epoll_pwait), BOTH},	 /* epoll_wait() of some C libraries */
-	{SCMP_SYS(epoll_pwait2), RING},	 /* interrupts that wait (coalescing) */
-	{SCMP_SYS(clock_gettime), BOTH}, /* where the vDSO can't tell */
+	{SCMP_SYS(read), ALL},
+	{SCMP_SYS(write), ALL},
+	{SCMP_SYS(preadv2), ALL},
+	{SCMP_SYS(epoll_wait), ALL},
+	{SCMP_SYS(epoll_pwait), ALL},	       /* epoll_wait() of some C libraries */
+	{SCMP_SYS(epoll_pwait2), MAIN | RING}, /* interrupts that wait (coalescing) */
+	{SCMP_SYS(clock_gettime), ALL},	       /* where the vDSO can't tell */
 
 	/* The console, if it is a socket or a pipe without a reader. */
-	{SCMP_SYS(sendto), VCPU},
-	{SCMP_SYS(rt_sigpending), VCPU},
-	{SCMP_SYS(rt_sigtimedwait), VCPU},
+	{SCMP_SYS(sendto), MOST},
+	{SCMP_SYS(rt_sigpending), MOST},
+	{SCMP_SYS(rt_sigtimedwait), MOST},
 
 	/* A driver starts and stops a device: its rings, their descriptors, and watching those. */
-	{SCMP_SYS(eventfd2), VCPU},
-	{SCMP_SYS(epoll_create1), VCPU},
-	{SCMP_SYS(epoll_ctl), VCPU},
-	{SCMP_SYS(timerfd_settime), VCPU},
-	{SCMP_SYS(close), VCPU},
-	{SCMP_SYS(fstat), VCPU}, /* how long a back-end's inflight region is */
+	{SCMP_SYS(eventfd2), MOST},
+	{SCMP_SYS(epoll_create1), MOST},
+	{SCMP_SYS(epoll_ctl), MOST},
+	{SCMP_SYS(timerfd_settime), MOST},
+	{SCMP_SYS(close), MOST},
+	{SCMP_SYS(fstat), MOST}, /* how long a back-end's inflight region is */
+
+	/* The loop: --timeout; the end of a guest; a terminal, in the foreground again. */
+	{SCMP_SYS(timerfd_create), MAIN},
+	{SCMP_SYS(getpgrp), MAIN},
+	{SCMP_SYS(getpgid), MAIN}, /* getpgrp() of some C libraries */
 
 	/* Memory; not executable, see below. */
-	{SCMP_SYS(brk), BOTH},
-	{SCMP_SYS(munmap), BOTH},
-	{SCMP_SYS(mremap), BOTH},
-	{SCMP_SYS(madvise), BOTH},
+	{SCMP_SYS(brk), ALL},
+	{SCMP_SYS(munmap), ALL},
+	{SCMP_SYS(mremap), ALL},
+	{SCMP_SYS(madvise), ALL},
 
 	/* Threads: locks, their beginning and end. */
-	{SCMP_SYS(futex), BOTH},
-	{SCMP_SYS(set_robust_list), VCPU},
-	{SCMP_SYS(rseq), VCPU},
-	{SCMP_SYS(exit), BOTH},
-	{SCMP_SYS(exit_group), BOTH},
+	{SCMP_SYS(futex), ALL},
+	{SCMP_SYS(sched_getaffinity), MAIN}, /* malloc() of the first thread that it starts */
+	{SCMP_SYS(set_robust_list), MOST},
+	{SCMP_SYS(rseq), MOST},
+	{SCMP_SYS(exit), ALL},
+	{SCMP_SYS(exit_group), ALL},
 
 	/* Signals: of a thread that is stopped, and of its own faults (a terminal is put back). */
-	{SCMP_SYS(rt_sigprocmask), BOTH},
-	{SCMP_SYS(rt_sigaction), BOTH},
-	{SCMP_SYS(rt_sigreturn), BOTH},
-	{SCMP_SYS(restart_syscall), BOTH},
-	{SCMP_SYS(getpid), BOTH},
-	{SCMP_SYS(gettid), BOTH},
+	{SCMP_SYS(rt_sigprocmask), ALL},
+	{SCMP_SYS(rt_sigaction), ALL},
+	{SCMP_SYS(rt_sigreturn), ALL},
+	{SCMP_SYS(restart_syscall), ALL},
+	{SCMP_SYS(getpid), ALL},
+	{SCMP_SYS(gettid), ALL},
 };
 
 #define ALL_BITS UINT64_MAX
@@ -102,46 +112,48 @@ static const struct argument_rule {
 	uint64_t mask;
 	uint64_t value;
 } argument_rules[] = {
-	{SCMP_SYS(mmap), BOTH, 2, PROT_EXEC, 0},
-	{SCMP_SYS(mprotect), BOTH, 2, PROT_EXEC, 0},
-	{SCMP_SYS(newfstatat), VCPU, 3, INT_BITS,
+	{SCMP_SYS(mmap), ALL, 2, PROT_EXEC, 0},
+	{SCMP_SYS(mprotect), ALL, 2, PROT_EXEC, 0},
+	{SCMP_SYS(newfstatat), MOST, 3, INT_BITS,
 	 AT_EMPTY_PATH}, /* fstat() of glibc 2.33 to 2.38 */
 
 	/* A ring's thread, and how it confines itself. */
-	{SCMP_SYS(clone), VCPU, 0, ALL_BITS & ~CLONE_HARMLESS, CLONE_VM | CLONE_THREAD},
-	{SCMP_SYS(seccomp), VCPU, 0, INT_BITS, SECCOMP_SET_MODE_FILTER},
-	{SCMP_SYS(prctl), VCPU, 0, INT_BITS, PR_SET_NAME},
-	{SCMP_SYS(prctl), BOTH, 0, INT_BITS, PR_SET_VMA}, /* malloc() names its memory */
+	{SCMP_SYS(clone), MOST, 0, ALL_BITS & ~CLONE_HARMLESS, CLONE_VM | CLONE_THREAD},
+	{SCMP_SYS(seccomp), MOST, 0, INT_BITS, SECCOMP_SET_MODE_FILTER},
+	{SCMP_SYS(prctl), MOST, 0, INT_BITS, PR_SET_NAME},
+	{SCMP_SYS(prctl), ALL, 0, INT_BITS, PR_SET_VMA}, /* malloc() names its memory */
 
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_RUN},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_SET_SIGNAL_MASK}, /* before its first run */
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_GET_REGS},	   /* of a guest that can't go on */
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_RUN},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_SET_SIGNAL_MASK}, /* before its first run */
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_GET_REGS},	   /* of a guest that can't go on */
 	/* Doorbells and interrupts of a device that starts, whose BARs move, whose vectors change.
 	 */
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_IOEVENTFD},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_IRQFD},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_SET_GSI_ROUTING},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_CHECK_EXTENSION},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_REGISTER_COALESCED_MMIO},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, KVM_UNREGISTER_COALESCED_MMIO},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_IOEVENTFD},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_IRQFD},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_SET_GSI_ROUTING},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_CHECK_EXTENSION},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_REGISTER_COALESCED_MMIO},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_UNREGISTER_COALESCED_MMIO},
 	/* A tap, as the driver's features and queue pairs want it. */
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, TUNGETIFF},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, TUNSETOFFLOAD},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, TUNSETVNETHDRSZ},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, TUNSETQUEUE},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, SIOCGIFHWADDR},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, SIOCGIFTXQLEN},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, TUNGETIFF},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, TUNSETOFFLOAD},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, TUNSETVNETHDRSZ},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, TUNSETQUEUE},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, SIOCGIFHWADDR},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, SIOCGIFTXQLEN},
 	/* vhost-net's rings. */
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_FEATURES},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_NUM},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_BASE},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_ADDR},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_KICK},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_CALL},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_SET_VRING_ERR},
-	{SCMP_SYS(ioctl), VCPU, 1, INT_BITS, VHOST_NET_SET_BACKEND},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_FEATURES},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_NUM},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_BASE},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_ADDR},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_KICK},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_CALL},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_ERR},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_NET_SET_BACKEND},
 	/* A thread that faults puts the terminal back (vmm/terminal.h). */
-	{SCMP_SYS(ioctl), BOTH, 1, INT_BITS, TCSETS},
+	{SCMP_SYS(ioctl), ALL, 1, INT_BITS, TCGETS},
+	{SCMP_SYS(ioctl), ALL, 1, INT_BITS, TCSETS},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, TIOCGPGRP},
 };
 
 static int add_rules(scmp_filter_ctx filter, unsigned int kind)
@@ -165,7 +177,7 @@ static int add_rules(scmp_filter_ctx filter, unsigned int kind)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 				       SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)getpid()));
 	/* Its arguments are in memory, where a filter can't look; C libraries then take clone(). */
-	if (!ret && kind & VCPU)
+	if (!ret && kind & MOST)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 	return ret;
 }

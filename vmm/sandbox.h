@@ -8,14 +8,16 @@
  *
  *	create   xvmm_create(): everything is opened, with the privileges that xvmm was started
  *		 with. Nothing of the guest runs, and no thread but the caller's.
- *	confine  Each thread, before it runs anything: no capabilities, none to be gained
- *		 (no_new_privs), a seccomp filter of its kind (vmm/core/thread.h). It can't open
- *		 a file or socket, start a program, make memory executable, or signal another
- *		 process; it keeps what it needs of the descriptors that are open.
+ *	confine  xvmm_confine(): the caller's thread; and each other, before it runs anything. No
+ *		 capabilities, none to be gained (no_new_privs), a seccomp filter of its kind
+ *		 (vmm/core/thread.h). It can't open a file or socket, start a program, make
+ *		 memory executable, or signal another process; it keeps what it needs of the
+ *		 descriptors that are open.
  *	run	 Guest code, and what it drives: registers, configuration, rings, packets.
  *
- * The thread of the main loop is not confined yet: it takes control commands, which may open taps
- * and sockets, and connects again to back-ends.
+ * Not yet confined is the caller's thread, which runs the loop, of a VM that may have to open
+ * something later: for the commands of a control socket, or to connect again to a vhost-user
+ * back-end.
  */
 #ifndef VMM_SANDBOX_H
 #define VMM_SANDBOX_H

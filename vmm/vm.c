@@ -51,6 +51,8 @@ struct xvmm {
 	struct loop *loop;
 	struct loop_caller caller;
 	bool sandbox;
+	bool opens_later;	       /* files or sockets, while the guest runs */
+	bool confined;		       /* the loop's thread is */
 	struct thread_filters filters; /* with a sandbox */
 	struct kvm_vm kvm;
 	struct guest_memory mem;
@@ -536,6 +538,16 @@ static int create(struct xvmm *vm, const struct xvmm_config *config, struct erro
 	return ret;
 }
 
+/* Control commands may name anything; and a back-end that is gone is looked for again. */
+static bool opens_later(const struct xvmm_config *config)
+{
+	bool opens = config->control != NULL;
+
+	for (size_t i = 0; i < config->n_nets; i++)
+		opens = opens || config->nets[i].socket;
+	return opens;
+}
+
 /* The library's words become the caller's. */
 static int report(struct xvmm_error *to, const struct error *from)
 {
@@ -569,6 +581,7 @@ int xvmm_create(const struct xvmm_config *config, struct xvmm **out, struct xvmm
 	vm->serial_irq = vm->acpi_pm_irq = vm->resample.fd = vm->timer_fd = -1;
 	vm->timeout_ms = config->timeout_ms;
 	vm->sandbox = config->sandbox;
+	vm->opens_later = opens_later(config);
 	pthread_mutex_init(&vm->end_lock, NULL);
 	if (config->log) {
 		vm->user_log = config->log;
@@ -581,6 +594,26 @@ int xvmm_create(const struct xvmm_config *config, struct xvmm **out, struct xvmm
 	}
 	*out = vm;
 	return 0;
+}
+
+int xvmm_confine(struct xvmm *vm, struct xvmm_error *error)
+{
+	struct error err = {0};
+	int ret;
+
+	if (!vm->sandbox)
+		error_set(&err, -EINVAL, "the VM was created without a sandbox");
+	else if (vm->opens_later)
+		error_set(&err, -EOPNOTSUPP,
+			  "a VM with a control socket or vhost-user opens something later");
+	if (err.code)
+		return report(error, &err);
+	ret = thread_confine(&vm->filters, THREAD_MAIN);
+	vm->confined = !ret;
+	if (!ret)
+		return 0;
+	error_set(&err, ret, "the sandbox: %s", strerror(-ret));
+	return report(error, &err);
 }
 
 static int start_timer(struct xvmm *vm, struct error *err)
@@ -698,7 +731,9 @@ int xvmm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
 {
 	struct switch_call call = {.vm = vm, .id = id, .net = net};
 
-	if (!loop_call(&vm->caller, call_switch, &call))
+	if (vm->confined)
+		call.ret = error_set(&call.err, -EPERM, "the sandbox lets nothing be opened");
+	else if (!loop_call(&vm->caller, call_switch, &call))
 		call.ret = error_set(&call.err, -EAGAIN, "the VM doesn't run");
 	return call.ret ? report(error, &call.err) : 0;
 }

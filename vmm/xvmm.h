@@ -178,6 +178,14 @@ struct xvmm_end {
 int xvmm_create(const struct xvmm_config *config, struct xvmm **vm, struct xvmm_error *error);
 
 /*
+ * Confine the calling thread in the same way, for good: of a program that has nothing else to do
+ * but run this VM, which has the sandbox, and end. -EOPNOTSUPP if the VM may have to open something
+ * later: it has a control socket, or a network device on vhost-user; then nothing has changed.
+ * Afterwards xvmm_net_switch() gives -EPERM.
+ */
+int xvmm_confine(struct xvmm *vm, struct xvmm_error *error);
+
+/*
  * Run the guest until it ends, once; the calling thread serves the console meanwhile. 0 with *@end
  * filled, however the guest ended; a negative errno if it could not be started.
  */

@@ -56,7 +56,7 @@ static void settle_malloc(void)
 	free(some);
 }
 
-static int confine(const struct thread_config *config)
+int thread_confine(const struct thread_filters *filters, enum thread_kind kind)
 {
 	int ret = give_up_privileges();
 
@@ -64,8 +64,7 @@ static int confine(const struct thread_config *config)
 
 	if (ret)
 		return ret;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0,
-		    &config->filters->programs[config->kind]))
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filters->programs[kind]))
 		return -errno;
 	confined = true;
 	return 0;
@@ -82,7 +81,7 @@ static void *begin(void *opaque)
 	prctl(PR_SET_NAME, beginning->config->name);
 	confined = beginning->confined;
 	if (beginning->config->filters)
-		ret = confine(beginning->config);
+		ret = thread_confine(beginning->config->filters, beginning->config->kind);
 	beginning->ret = ret;
 	sem_post(&beginning->begun);
 	return ret ? NULL : run(arg);

@@ -12,6 +12,7 @@
 
 /* What a thread is for, and so what it may ask of the kernel. */
 enum thread_kind {
+	THREAD_MAIN, /* runs the loop, and starts the others */
 	THREAD_VCPU, /* runs a vCPU; starts and stops rings, and so threads of the next kind */
 	THREAD_RING, /* moves the packets of one ring */
 	THREAD_KINDS,
@@ -22,14 +23,17 @@ struct thread_filters {
 	struct sock_fprog programs[THREAD_KINDS];
 };
 
+/*
+ * For good, the calling thread gives up all capabilities and the chance to gain others
+ * (no_new_privs), and puts the filter of @kind in force; so begin the threads that it starts. 0 or
+ * a negative errno.
+ */
+int thread_confine(const struct thread_filters *filters, enum thread_kind kind);
+
 struct thread_config {
 	const char *name; /* at most 15 characters */
 	enum thread_kind kind;
-	/*
-	 * If not NULL the thread gives up all capabilities and the chance to gain others
-	 * (no_new_privs), and puts its kind's filter in force. Outlives the thread's beginning.
-	 */
-	const struct thread_filters *filters;
+	const struct thread_filters *filters; /* it confines itself first; or NULL. Outlive it. */
 };
 
 /*
