@@ -231,7 +231,7 @@ int sandbox_filters_create(struct thread_filters *filters, struct error *err)
 	if (!ret)
 		return 0;
 	sandbox_filters_destroy(filters);
-	return error_set(err, ret, "the sandbox: %s", strerror(-ret));
+	return error_set(err, ret, "the sandbox: %s; try: --sandbox off", strerror(-ret));
 }
 
 void sandbox_filters_destroy(struct thread_filters *filters)

@@ -612,7 +612,7 @@ int xvmm_confine(struct xvmm *vm, struct xvmm_error *error)
 	vm->confined = !ret;
 	if (!ret)
 		return 0;
-	error_set(&err, ret, "the sandbox: %s", strerror(-ret));
+	error_set(&err, ret, "the sandbox: %s; try: --sandbox off", strerror(-ret));
 	return report(error, &err);
 }
 
