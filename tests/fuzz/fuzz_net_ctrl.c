@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "virtio/net_device.h"
 #include "virtio/net_features.h"
 
@@ -36,28 +37,6 @@ struct fake {
 	struct told told;
 	unsigned int refuse; /* the calls that fail, a bit each */
 };
-
-struct input {
-	const uint8_t *data;
-	size_t len;
-};
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-	if (!condition)
-		__builtin_trap();
-}
-
-static uint64_t take(struct input *in, unsigned int n)
-{
-	uint64_t value = 0;
-
-	for (unsigned int i = 0; i < n && in->len; i++, in->len--)
-		value |= (uint64_t)*in->data++ << 8 * i;
-	return value;
-}
 
 /* --- the datapath --- */
 
@@ -255,7 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	require(loop_create(&options.loop, NULL) == 0);
 	require(virtio_net_create(&options, &fake.datapath, NULL, &dev, NULL) == 0);
-	negotiate(dev, take(&in, 8));
+	negotiate(dev, take64(&in));
 	while (in.len) {
 		uint8_t what = (uint8_t)take(&in, 1);
 
@@ -265,7 +244,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			virtio_device_set_queue_ready(dev, (unsigned int)take(&in, 1) % (2 * PAIRS),
 						      what & 1);
 		else
-			negotiate(dev, take(&in, 8));
+			negotiate(dev, take64(&in));
 	}
 	virtio_device_destroy(dev);
 	loop_destroy(options.loop);

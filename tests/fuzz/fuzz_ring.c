@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "virtio/ring.h"
 
 enum {
@@ -23,11 +24,6 @@ enum {
 	STEPS_MAX = 4096,
 };
 
-struct input {
-	const uint8_t *data;
-	size_t len;
-};
-
 struct fuzz {
 	struct guest_memory mem;
 	struct ring ring;
@@ -36,24 +32,6 @@ struct fuzz {
 	unsigned int n_taken;
 	uint16_t next_used; /* with what was pushed */
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-	if (!condition)
-		__builtin_trap();
-}
-
-/* The next @n bytes of the input, or zeroes at its end. */
-static uint32_t take(struct input *in, unsigned int n)
-{
-	uint32_t value = 0;
-
-	for (unsigned int i = 0; i < n && in->len; i++, in->len--)
-		value |= (uint32_t)*in->data++ << 8 * i;
-	return value;
-}
 
 /* Where the ring is after @chain, from @position on. */
 static uint16_t after(const struct fuzz *fuzz, uint16_t position, const struct ring_chain *chain)
