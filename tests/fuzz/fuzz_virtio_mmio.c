@@ -8,13 +8,14 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "tests/fuzz/fuzz.h"
-#include "tests/fuzz/wire.h"
 #include "virtio/datapath_inprocess.h"
 #include "virtio/device.h"
+#include "virtio/fd.h"
 #include "virtio/mmio.h"
 #include "virtio/net.h"
 #include "vmm/core/loop.h"
@@ -84,7 +85,7 @@ static void step(struct virtio_mmio *mmio, const struct guest_memory *mem, struc
 		 int wire, struct loop *loop)
 {
 	static const unsigned int widths[] = {1, 2, 4, 8};
-	static const uint8_t packet[70000];
+	static uint8_t packet[70000];
 	uint32_t op = take(in, 1), offset, value;
 	uint8_t bytes[8] = {0};
 
@@ -118,12 +119,17 @@ static void step(struct virtio_mmio *mmio, const struct guest_memory *mem, struc
 		value = take(in, 2);
 		memory_write(mem, gpa(take(in, 3)), &value, 2);
 		break;
-	case 6: /* a packet from the wire */
-		(void)!write(wire, packet, take(in, 2) + (op > 200 ? 4096 : 0));
+	case 6: /* a packet from the wire, whose header says anything */
+		packet[offsetof(struct virtio_net_hdr_v1, flags)] = op / 9 & 1;
+		packet[offsetof(struct virtio_net_hdr_v1, gso_type)] = (uint8_t)((op / 18 & 7) |
+										 (op / 144) << 7);
+		(void)!send(wire, packet, take(in, 2) + (op > 200 ? 4096 : 0), MSG_NOSIGNAL);
 		break;
 	case 7: /* the wire's other end looks; time goes by */
 		while (read(wire, bytes, sizeof(bytes)) > 0)
 			;
+		if (op > 250)
+			shutdown(wire, SHUT_RDWR);
 		nanosleep(&(struct timespec){.tv_nsec = op * 1000}, NULL);
 		break;
 	default:
@@ -136,36 +142,36 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct memory_range range = {0, MEMORY};
 	static const struct memory_config config;
-	static const uint64_t offers = 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM |
-				       1ULL << VIRTIO_NET_F_GUEST_TSO4 |
-				       1ULL << VIRTIO_NET_F_HOST_TSO4;
 	struct virtio_net_options options = {.id = "net0", .mtu = 1500};
-	struct wire wire;
+	struct net_backend *backend;
 	struct input in = {data, size};
 	struct virtio_device *dev;
 	struct virtio_mmio *mmio;
 	struct datapath *datapath;
 	struct guest_memory mem;
 	struct loop *loop;
+	int wire[2]; /* the device's end, ours */
 
 	require(memory_create(&mem, &range, 1, &config, NULL) == 0);
 	require(loop_create(&loop, NULL) == 0);
 	options.mem = &mem;
 	options.loop = loop;
-	wire_open(&wire, 1, offers);
+	require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wire) == 0);
+	require(fd_backend_create(wire[0], &backend, NULL) == 0);
+	close(wire[0]);
 	datapath = inprocess_create(
-		&(struct inprocess_config){options.id, 1, &mem, &wire.backend, options.mtu});
+		&(struct inprocess_config){options.id, 1, &mem, backend, options.mtu});
 	require(datapath != NULL);
 	require(virtio_net_create(&options, datapath, NULL, &dev, NULL) == 0);
 	require(virtio_mmio_create(dev, NULL, 0xd0000000, 5, &mmio, NULL) == 0);
 	initialize(mmio, &in);
 	for (int i = 0; in.len && i < STEPS_MAX; i++)
-		step(mmio, &mem, &in, wire.ends[0], loop);
+		step(mmio, &mem, &in, wire[1], loop);
 	set(mmio, VIRTIO_MMIO_STATUS, 0);
 	require(get(mmio, VIRTIO_MMIO_STATUS) == 0);
 	require(get(mmio, VIRTIO_MMIO_INTERRUPT_STATUS) == 0);
 	virtio_mmio_destroy(mmio);
-	wire_close(&wire);
+	close(wire[1]);
 	loop_destroy(loop);
 	memory_destroy(&mem);
 	return 0;
