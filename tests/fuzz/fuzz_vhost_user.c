@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/fuzz/fuzz.h"
@@ -55,6 +56,7 @@ struct state {
 	uint64_t features, protocol; /* the back-end's */
 	int fd;			     /* the back-end's end; -1: there is no connection */
 	int kept[N_KEPT];	     /* -1: not given */
+	bool up;		     /* as the owner was told */
 	bool started[RINGS];
 	_Atomic uint32_t interrupt_status;
 };
@@ -311,6 +313,30 @@ static void stop_all(struct state *state)
 		stop_ring(state, i);
 }
 
+/* What the front-end will ask when it stops the ring is answered before it asks. */
+static void answer_stop(struct state *state, unsigned int index, struct input *in)
+{
+	const struct vhost_user_message base = {
+		.request = VHOST_USER_GET_VRING_BASE,
+		.flags = VHOST_USER_VERSION | VHOST_USER_REPLY,
+		.size = sizeof(base.payload.state),
+		.payload.state = {index, take(in, 4)},
+	};
+
+	answer(state, in, false);
+	send_bytes(state->fd, &base, VHOST_USER_HEADER_SIZE + base.size, 0);
+}
+
+/* What may be asked at any time. */
+static void ask(const struct state *state)
+{
+	const struct datapath *dp = state->dp;
+
+	require(dp->ops->max_queue_pairs(dp) == PAIRS);
+	dp->ops->features(dp);
+	dp->ops->carrier(state->dp);
+}
+
 static void step(struct state *state, struct input *in)
 {
 	static const uint8_t mac[6] = {2};
@@ -337,7 +363,9 @@ static void step(struct state *state, struct input *in)
 	case 4:
 		anything(index & 1 ? state->kept[KEPT_REQUESTS] : state->fd, in);
 		break;
-	case 5:
+	case 5: /* until its time is over, perhaps */
+		if (index & 1)
+			nanosleep(&(struct timespec){.tv_nsec = 1500000}, NULL);
 		loop_turn(loop);
 		break;
 	case 6:
@@ -350,6 +378,8 @@ static void step(struct state *state, struct input *in)
 		start_ring(state, index, take(in, 1));
 		break;
 	case 10:
+		if (what & 0x40)
+			answer_stop(state, index, in);
 		stop_ring(state, index);
 		break;
 	case 11:
@@ -362,12 +392,28 @@ static void step(struct state *state, struct input *in)
 		ops->announce(state->dp, mac);
 		break;
 	case 14:
-		require(memory_write(&mem, gpa(take(in, 2)), &what, 1) <= 0);
+		if (index & 1)
+			ask(state);
+		else
+			require(memory_write(&mem, gpa(take(in, 2)), &what, 1) <= 0);
 		break;
 	default:
 		connect_again(state, what & 0x10);
 		break;
 	}
+}
+
+static void carrier_changed(void *opaque, bool up)
+{
+	struct state *state = opaque;
+
+	require(state->up != up);
+	state->up = up;
+}
+
+static void ring_broken(void *opaque, unsigned int index, const char *why)
+{
+	require(((struct state *)opaque)->dp && index < RINGS && why);
 }
 
 static void create(struct state *state)
@@ -382,6 +428,8 @@ static void create(struct state *state)
 	config.queue_size = SIZE;
 	config.mtu = 1400;
 	require(vhost_user_create(&config, 0, &state->dp, NULL) == 0);
+	state->dp->owner = (struct datapath_owner){carrier_changed, state};
+	state->dp->events = (struct datapath_events){ring_broken, state};
 	connect_again(state, true);
 	require(state->fd >= 0);
 }
