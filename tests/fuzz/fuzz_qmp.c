@@ -21,7 +21,8 @@
 
 enum {
 	CLIENTS = CONTROL_CLIENTS_MAX + 1,
-	STEPS_MAX = 256,
+	STEPS_MAX = 128,
+	REPEAT = 16, /* of what is sent */
 	TURNS_MAX = 100000,
 };
 
@@ -174,7 +175,7 @@ static void step(struct input *in)
 	case 3:
 		len = take(in, 1);
 		len = len < in->len ? len : in->len;
-		for (uint32_t n = op & 1 ? 64 : 1; n; n--)
+		for (uint32_t n = op & 1 ? REPEAT : 1; n; n--)
 			send_text(client, (const char *)in->data, len);
 		in->data += len;
 		in->len -= len;
