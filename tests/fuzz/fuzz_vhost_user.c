@@ -246,13 +246,15 @@ static void answer(struct state *state, struct input *in, bool wrongly)
 	while (next_message(state, &message)) {
 		uint8_t *bytes = (uint8_t *)&message;
 		uint32_t how = wrongly ? take(in, 1) : 0;
-		size_t len;
+		size_t len, at;
 
 		if (!reply_to(state, &message, &n_fds))
 			continue;
 		len = VHOST_USER_HEADER_SIZE + message.size;
-		if (how & 1)
-			bytes[take(in, 1) % len] ^= (uint8_t)take(in, 1);
+		if (how & 1) {
+			at = take(in, 1) % len;
+			bytes[at] ^= (uint8_t)take(in, 1);
+		}
 		if (how & 2)
 			n_fds = take(in, 1) % FDS;
 		send_bytes(state->fd, &message, len, n_fds);
