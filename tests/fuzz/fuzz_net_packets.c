@@ -30,17 +30,18 @@ enum {
 	MEMORY = 64 << 20,
 	RING_STEP = 0x10000,
 	TABLES_AT = 0x100000, /* one a chain, at TABLE_STEP */
-	TABLE_STEP = 256,
-	DATA_AT = 0x200000, /* of a chain, at DATA_STEP; those that don't fit begin anew */
+	TABLE_STEP = 0x800,
+	DATA_AT = 0x400000, /* of a chain, at DATA_STEP; those that don't fit begin anew */
 	DATA_STEP = 0x14000,
 	CHAINS = (MEMORY - DATA_AT) / DATA_STEP / RINGS, /* of a ring */
-	PIECES_MAX = 6,
-	PACKETS_MAX = 4, /* in a step */
-	SMALL_MAX = 8,	 /* buffers in a step that need not hold a packet */
+	PIECES = 6,
+	PIECES_MAX = TABLE_STEP / 16, /* in an indirect table */
+	PACKETS_MAX = 4,	      /* in a step */
+	SMALL_MAX = 8,		      /* buffers in a step that need not hold a packet */
 	/* Buffers that hold any packet. One is left over: then the datapath looks for more. */
 	LARGE = PACKETS_MAX + 1,
 	/* Descriptors that a step of receiving may take. */
-	STEP_MAX = SMALL_MAX * PIECES_MAX + LARGE,
+	STEP_MAX = SMALL_MAX * PIECES + LARGE,
 	PACKET_MAX = 66000, /* more than passes */
 	MTU = 1400,
 	STEPS_MAX = 64,
@@ -76,6 +77,7 @@ static struct run {
 	uint64_t features;
 	size_t header;
 	bool link_up, steers, filters;
+	bool scattered;		/* there were buffers of so many pieces that packets may not fit */
 	unsigned int receiving; /* pairs */
 	uint64_t passed;	/* a hash of all packets that did, in order */
 } run;
@@ -229,7 +231,7 @@ static void make_packet_chain(struct input *in, struct chain *chain)
 {
 	unsigned int n = take(in, 1);
 
-	chain->n = 1 + n % PIECES_MAX;
+	chain->n = 1 + n % PIECES;
 	for (unsigned int i = 0; i < chain->n; i++) {
 		uint32_t len = take(in, 1);
 
@@ -280,15 +282,31 @@ static void transmit(struct input *in, unsigned int pair)
 
 /* --- receive --- */
 
+/* In few pieces of some lengths; or in @many of the same, if that isn't 0. */
+static void make_buffer(struct input *in, struct chain *chain, unsigned int many)
+{
+	uint32_t len = 0;
+
+	chain->n = many ? many : 1 + take(in, 1) % PIECES;
+	for (unsigned int i = 0; i < chain->n; i++) {
+		if (!many || !i)
+			len = take(in, 1);
+		chain->pieces[i] = (struct driver_piece){.len = len, .in = true};
+	}
+}
+
 static void post_buffers(struct input *in, unsigned int pair, uint32_t how)
 {
 	struct queue *queue = &run.queues[2 * pair];
+	bool tables = how & 0x40 && accepted(VIRTIO_RING_F_INDIRECT_DESC);
+	/* 2.7.5.3.1: no chain is longer than the ring. */
+	unsigned int many = tables && how & 0x20 ? queue->ring.size : 0;
 
+	run.scattered |= many != 0;
 	for (unsigned int i = 0; i < how % SMALL_MAX; i++) {
-		struct chain chain = {.n = 1 + take(in, 1) % PIECES_MAX};
+		struct chain chain;
 
-		for (unsigned int k = 0; k < chain.n; k++)
-			chain.pieces[k] = (struct driver_piece){.len = take(in, 1), .in = true};
+		make_buffer(in, &chain, many);
 		/* 5.1.6.3.1: at least as large as the header. */
 		chain.pieces[chain.n - 1].len += (uint32_t)run.header;
 		make_chain(queue, 2 * pair, &chain, how & 0x40);
@@ -368,8 +386,9 @@ static bool must_arrive(const struct packet *packet)
 {
 	size_t most = run.header + 18 + 40 + 65535;
 
-	return run.link_up && !run.filters && !run.steers && accepted(VIRTIO_NET_F_MRG_RXBUF) &&
-	       !accepted(VIRTIO_NET_F_MTU) && packet->len >= run.header && packet->len <= most;
+	return run.link_up && !run.filters && !run.steers && !run.scattered &&
+	       accepted(VIRTIO_NET_F_MRG_RXBUF) && !accepted(VIRTIO_NET_F_MTU) &&
+	       packet->len >= run.header && packet->len <= most;
 }
 
 static void receive(struct input *in, unsigned int pair)
@@ -536,7 +555,7 @@ static void start(uint16_t size)
 	run.header = accepted(VIRTIO_NET_F_HASH_REPORT) ? sizeof(struct virtio_net_hdr_v1_hash)
 							: sizeof(struct virtio_net_hdr_v1);
 	run.link_up = true;
-	run.steers = run.filters = false;
+	run.steers = run.filters = run.scattered = false;
 	run.receiving = PAIRS;
 	require(run.dp->ops->set_features(run.dp, run.features) == 0);
 	require(run.dp->ops->set_queue_pairs(run.dp, PAIRS) == 0);
