@@ -13,18 +13,11 @@
 
 #include "arch/x86_64/layout.h"
 #include "boot/boot.h"
+#include "tests/fuzz/fuzz.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 
 #define MEMORY_SIZE (64ULL << 20)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-	if (!condition)
-		__builtin_trap();
-}
 
 static void require_zero(const struct guest_memory *mem, uint64_t from, uint64_t to)
 {

@@ -8,20 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "vmm/control_stream.h"
 #include "vmm/core/error.h"
 
 enum {
 	LIMIT = 256,
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-	if (!condition)
-		__builtin_trap();
-}
 
 /* What came out of a stream: all messages in an array, and how many errors. */
 struct outcome {

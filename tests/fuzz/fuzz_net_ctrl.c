@@ -2,7 +2,9 @@
 /*
  * The commands of a hostile driver against the network device (virtio 1.3, 5.1.6.5), with a
  * datapath that checks what it is told and now and then refuses it. The input: the features, then
- * commands with their lengths. One that was not acknowledged must not have changed anything.
+ * commands with their lengths, and what becomes of the link meanwhile, moves to another datapath
+ * and back among it. A command that was not acknowledged, and a move that failed, must not have
+ * changed anything; after a move the other one has been told the same.
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -11,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "virtio/net_device.h"
 #include "virtio/net_features.h"
+#include "vmm/core/error.h"
 
 enum {
 	PAIRS = VIRTIO_NET_PAIRS_MAX,
@@ -32,39 +36,16 @@ struct told {
 
 struct fake {
 	struct datapath datapath;
-	uint64_t features;
+	uint64_t offers, features;
 	struct told told;
 	unsigned int refuse; /* the calls that fail, a bit each */
 };
-
-struct input {
-	const uint8_t *data;
-	size_t len;
-};
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-	if (!condition)
-		__builtin_trap();
-}
-
-static uint64_t take(struct input *in, unsigned int n)
-{
-	uint64_t value = 0;
-
-	for (unsigned int i = 0; i < n && in->len; i++, in->len--)
-		value |= (uint64_t)*in->data++ << 8 * i;
-	return value;
-}
 
 /* --- the datapath --- */
 
 static uint64_t fake_features(const struct datapath *dp)
 {
-	(void)dp;
-	return UINT64_MAX;
+	return ((const struct fake *)dp)->offers;
 }
 
 static unsigned int fake_max_queue_pairs(const struct datapath *dp)
@@ -105,6 +86,18 @@ static bool refuses(struct fake *fake)
 
 	fake->refuse >>= 1;
 	return refuse;
+}
+
+static int fake_set_link(struct datapath *dp, bool up)
+{
+	(void)up;
+	return refuses((struct fake *)dp) ? -EIO : 0;
+}
+
+static int fake_announce(struct datapath *dp, const uint8_t mac[6])
+{
+	require(mac != NULL);
+	return refuses((struct fake *)dp) ? -EOPNOTSUPP : 0;
 }
 
 static int fake_set_filter(struct datapath *dp, const struct net_filter *filter)
@@ -188,21 +181,38 @@ static const struct datapath_ops fake_ops = {
 	.set_features = fake_set_features,
 	.start_ring = fake_start_ring,
 	.stop_ring = fake_stop_ring,
+	.set_link = fake_set_link,
 	.set_filter = fake_set_filter,
 	.set_queue_pairs = fake_set_queue_pairs,
 	.set_rss = fake_set_rss,
 	.set_offloads = fake_set_offloads,
 	.set_coalescing = fake_set_coalescing,
+	.announce = fake_announce,
 	.destroy = fake_destroy,
 };
 
 /* --- the driver --- */
 
+/* Undoing must work, or nothing could be the same: only one call at a time fails. */
+static unsigned int take_refusal(struct input *in)
+{
+	uint32_t refuse = take(in, 1);
+
+	return refuse & 0x80 ? 1u << refuse % 32 : 0;
+}
+
+/* What the driver has been acknowledged is what the datapath was told. */
+static void check_told(const struct net *net, const struct fake *fake)
+{
+	require(net->ctrl.pairs == fake->told.pairs);
+	require(memcmp(net->ctrl.queue, fake->told.coal, sizeof(fake->told.coal)) == 0);
+	require(net->ctrl.offloads == (fake->told.offloads & net->ctrl.offloads));
+}
+
 static void command(struct net *net, struct fake *fake, struct input *in)
 {
 	size_t len = take(in, 2);
-	/* Undoing must work, or nothing could be the same: only one call in a command fails. */
-	unsigned int refuse = (unsigned int)take(in, 1);
+	unsigned int refuse = take_refusal(in);
 	struct virtio_net_config config = net->config;
 	struct net_ctrl_state state = net->ctrl;
 	struct told told = fake->told;
@@ -210,7 +220,7 @@ static void command(struct net *net, struct fake *fake, struct input *in)
 	uint8_t *data;
 
 	len = len < in->len ? len : in->len;
-	fake->refuse = refuse & 0x80 ? 1u << refuse % 32 : 0;
+	fake->refuse = refuse;
 	data = malloc(len + !len); /* ASan watches its end */
 	require(data != NULL);
 	memcpy(data, in->data, len);
@@ -222,9 +232,7 @@ static void command(struct net *net, struct fake *fake, struct input *in)
 
 	require(reply.len == 1 || reply.len == NET_CTRL_REPLY_MAX);
 	if (reply.bytes[reply.len - 1] == VIRTIO_NET_OK) {
-		require(net->ctrl.pairs == fake->told.pairs);
-		require(memcmp(net->ctrl.queue, fake->told.coal, sizeof(fake->told.coal)) == 0);
-		require(net->ctrl.offloads == (fake->told.offloads & net->ctrl.offloads));
+		check_told(net, fake);
 		require(memcmp(net->config.mac, net->ctrl.filter.mac, 6) == 0);
 		return;
 	}
@@ -232,6 +240,57 @@ static void command(struct net *net, struct fake *fake, struct input *in)
 	require(memcmp(&config, &net->config, sizeof(config)) == 0);
 	require(memcmp(&state, &net->ctrl, sizeof(state)) == 0);
 	require(memcmp(&told, &fake->told, sizeof(told)) == 0);
+}
+
+static void switch_to(struct virtio_device *dev, struct fake *fake, struct input *in)
+{
+	struct net *net = (struct net *)dev;
+	struct datapath *before = net->datapath, *datapath = &fake->datapath;
+	struct net_ctrl_state state = net->ctrl;
+	struct error err = {0};
+
+	if (&fake->datapath == before)
+		return;
+	fake->offers = take(in, 1) & 1 ? take64(in) : UINT64_MAX;
+	fake->refuse = take_refusal(in);
+	if (virtio_net_switch(dev, &datapath, &err)) {
+		require(err.code < 0 && err.text[0] && datapath == &fake->datapath);
+		require(net->datapath == before);
+	} else {
+		require(datapath == before && net->datapath == &fake->datapath);
+	}
+	fake->refuse = 0;
+	require(memcmp(&state, &net->ctrl, sizeof(state)) == 0);
+	if (atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK)
+		check_told(net, (const struct fake *)net->datapath);
+}
+
+static void something_else(struct virtio_device *dev, struct fake fakes[2], struct input *in,
+			   uint8_t what)
+{
+	struct fake *fake = (struct fake *)virtio_net_datapath(dev);
+	uint8_t config[64];
+
+	switch (what & 7) {
+	case 0:
+		fake->refuse = take_refusal(in);
+		virtio_net_set_link(dev, what & 8);
+		break;
+	case 1:
+		virtio_net_set_carrier(dev, what & 8);
+		break;
+	case 2:
+		fake->refuse = take_refusal(in);
+		virtio_net_announce(dev);
+		break;
+	case 3:
+		virtio_device_read_config(dev, take(in, 1) % 32, config, sizeof(config));
+		break;
+	default:
+		switch_to(dev, &fakes[what & 1], in);
+		break;
+	}
+	fake->refuse = 0;
 }
 
 static void negotiate(struct virtio_device *dev, uint64_t refused)
@@ -248,24 +307,27 @@ static void negotiate(struct virtio_device *dev, uint64_t refused)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct fake fake = {.datapath.ops = &fake_ops};
+	struct fake fakes[2] = {{.datapath.ops = &fake_ops, .offers = UINT64_MAX},
+				{.datapath.ops = &fake_ops}};
 	struct virtio_net_options options = {.id = "net0", .mac = {2}};
 	struct input in = {data, size};
 	struct virtio_device *dev;
 
 	require(loop_create(&options.loop, NULL) == 0);
-	require(virtio_net_create(&options, &fake.datapath, NULL, &dev, NULL) == 0);
-	negotiate(dev, take(&in, 8));
+	require(virtio_net_create(&options, &fakes[0].datapath, NULL, &dev, NULL) == 0);
+	negotiate(dev, take64(&in));
 	while (in.len) {
 		uint8_t what = (uint8_t)take(&in, 1);
 
-		if (what < 0xf0)
-			command((struct net *)dev, &fake, &in);
+		if (what < 0xe0)
+			command((struct net *)dev, (struct fake *)virtio_net_datapath(dev), &in);
+		else if (what < 0xf0)
+			something_else(dev, fakes, &in, what);
 		else if (what < 0xf8)
 			virtio_device_set_queue_ready(dev, (unsigned int)take(&in, 1) % (2 * PAIRS),
 						      what & 1);
 		else
-			negotiate(dev, take(&in, 8));
+			negotiate(dev, take64(&in));
 	}
 	virtio_device_destroy(dev);
 	loop_destroy(options.loop);

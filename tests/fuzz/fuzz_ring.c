@@ -2,7 +2,8 @@
 /*
  * A hostile driver against the device's side of a ring of either format. The input is a list of
  * steps: writes to guest memory and calls of ring.h, in any order that it allows. What a chain
- * holds must lie in memory and add up; a broken ring must stay broken.
+ * holds must lie in memory and add up; a broken ring must stay broken; one whose server died is
+ * found again.
  */
 #include <errno.h>
 #include <linux/virtio_config.h>
@@ -12,6 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "virtio/ring.h"
 
 enum {
@@ -23,11 +25,6 @@ enum {
 	STEPS_MAX = 4096,
 };
 
-struct input {
-	const uint8_t *data;
-	size_t len;
-};
-
 struct fuzz {
 	struct guest_memory mem;
 	struct ring ring;
@@ -36,24 +33,6 @@ struct fuzz {
 	unsigned int n_taken;
 	uint16_t next_used; /* with what was pushed */
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-	if (!condition)
-		__builtin_trap();
-}
-
-/* The next @n bytes of the input, or zeroes at its end. */
-static uint32_t take(struct input *in, unsigned int n)
-{
-	uint32_t value = 0;
-
-	for (unsigned int i = 0; i < n && in->len; i++, in->len--)
-		value |= (uint32_t)*in->data++ << 8 * i;
-	return value;
-}
 
 /* Where the ring is after @chain, from @position on. */
 static uint16_t after(const struct fuzz *fuzz, uint16_t position, const struct ring_chain *chain)
@@ -133,6 +112,19 @@ static void rewind_ring(struct fuzz *fuzz)
 		ring_rewind(&fuzz->ring, fuzz->taken[--fuzz->n_taken].position);
 }
 
+/* Whoever served the ring is gone: it is found again at some place that it has. */
+static void recover(const struct fuzz *fuzz, struct ring_state *state, uint64_t features)
+{
+	const struct ring_state before = *state;
+
+	if (ring_state_recover(state, &fuzz->mem, features)) {
+		require(memcmp(&before, state, sizeof(before)) == 0);
+		return;
+	}
+	require(state->next_avail == state->next_used);
+	require(!fuzz->packed || (state->next_used & 0x7fff) < state->size);
+}
+
 /* Stop and go on, perhaps with other areas: as after a reset. */
 static void start(struct fuzz *fuzz, struct input *in)
 {
@@ -143,6 +135,7 @@ static void start(struct fuzz *fuzz, struct input *in)
 		.device = gpa(0x3000),
 	};
 	uint64_t features = take(in, 1);
+	bool lost = features & 8;
 
 	fuzz->packed = features & 4;
 	state.size = (uint16_t)(fuzz->packed ? size + 1 : 1u << size % 8);
@@ -156,6 +149,8 @@ static void start(struct fuzz *fuzz, struct input *in)
 	features = (features & 1) << VIRTIO_RING_F_EVENT_IDX |
 		   (features >> 1 & 1) << VIRTIO_RING_F_INDIRECT_DESC |
 		   (uint64_t)fuzz->packed << VIRTIO_F_RING_PACKED;
+	if (lost)
+		recover(fuzz, &state, features);
 	fuzz->n_taken = 0;
 	fuzz->next_used = state.next_used;
 	if (ring_start(&fuzz->ring, &fuzz->mem, &state, features))

@@ -3,30 +3,16 @@
  * What a driver and a device may do in turns, on a split and on a packed ring at once: they must
  * move the same bytes. The input throws the dice.
  */
-#include <stddef.h>
-#include <stdint.h>
+#include "tests/fuzz/fuzz.h"
 
-#define MUST(condition)                   \
-	do {                              \
-		if (!(condition))         \
-			__builtin_trap(); \
-	} while (0)
-
+#define MUST(condition) require(condition)
 #include "tests/unit/ring_pair.h"
 
-static struct {
-	const uint8_t *data;
-	size_t len;
-} input;
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static struct input input;
 
 static unsigned int dice(unsigned int n)
 {
-	if (!input.len)
-		return 0;
-	input.len--;
-	return *input.data++ % n;
+	return take(&input, 1) % n;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -37,8 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint16_t ring_size;
 
 	MUST(memory_create(&mem, &range, 1, &config, NULL) == 0);
-	input.data = data;
-	input.len = size;
+	input = (struct input){data, size};
 	features = INDIRECT | (dice(2) ? EVENT_IDX : 0);
 	ring_size = (uint16_t)(1u << dice(7));
 	pair_start(ring_size, features);

@@ -4,26 +4,20 @@
  * in-process datapath with its threads, rings and buffers in guest memory, packets from the wire.
  * The input is a list of steps. Afterwards the device must still reset and go away.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
-#include <sched.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "tests/fuzz/fuzz.h"
 #include "virtio/datapath_inprocess.h"
 #include "virtio/device.h"
+#include "virtio/fd.h"
 #include "virtio/mmio.h"
 #include "virtio/net.h"
-#include "virtio/net_backend.h"
-#include "vmm/core/error.h"
-#include "vmm/core/fd.h"
 #include "vmm/core/loop.h"
 
 enum {
@@ -31,87 +25,6 @@ enum {
 	STEPS_MAX = 512,
 	RUNNING = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
 		  VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK,
-};
-
-struct input {
-	const uint8_t *data;
-	size_t len;
-};
-
-struct wire {
-	struct net_backend backend;
-	int fds[2]; /* ours, and the other end */
-};
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-	if (!condition)
-		__builtin_trap();
-}
-
-static uint32_t take(struct input *in, unsigned int n)
-{
-	uint32_t value = 0;
-
-	for (unsigned int i = 0; i < n && in->len; i++, in->len--)
-		value |= (uint32_t)*in->data++ << 8 * i;
-	return value;
-}
-
-/* --- the backend --- */
-
-static uint64_t wire_features(const struct net_backend *backend)
-{
-	(void)backend;
-	return 1ULL << VIRTIO_NET_F_CSUM | 1ULL << VIRTIO_NET_F_GUEST_CSUM |
-	       1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_HOST_TSO4;
-}
-
-static int wire_set_features(struct net_backend *backend, uint64_t features)
-{
-	(void)backend;
-	require(features >> VIRTIO_F_VERSION_1 & 1);
-	return 0;
-}
-
-static int wire_fd(const struct net_backend *backend, unsigned int queue)
-{
-	(void)queue;
-	return ((const struct wire *)backend)->fds[0];
-}
-
-static ssize_t wire_receive(struct net_backend *backend, unsigned int queue,
-			    const struct iovec *iov, unsigned int n)
-{
-	ssize_t ret = readv(((struct wire *)backend)->fds[0], iov, (int)n);
-
-	(void)queue;
-	return ret < 0 ? -errno : ret;
-}
-
-static ssize_t wire_send(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
-			 unsigned int n)
-{
-	ssize_t ret = writev(((struct wire *)backend)->fds[0], iov, (int)n);
-
-	(void)queue;
-	return ret < 0 ? -errno : ret;
-}
-
-static void wire_destroy(struct net_backend *backend)
-{
-	fd_close(&((struct wire *)backend)->fds[0]);
-}
-
-static const struct net_backend_ops wire_ops = {
-	.features = wire_features,
-	.set_features = wire_set_features,
-	.fd = wire_fd,
-	.receive = wire_receive,
-	.send = wire_send,
-	.destroy = wire_destroy,
 };
 
 /* --- the guest --- */
@@ -172,7 +85,7 @@ static void step(struct virtio_mmio *mmio, const struct guest_memory *mem, struc
 		 int wire, struct loop *loop)
 {
 	static const unsigned int widths[] = {1, 2, 4, 8};
-	static const uint8_t packet[70000];
+	static uint8_t packet[70000];
 	uint32_t op = take(in, 1), offset, value;
 	uint8_t bytes[8] = {0};
 
@@ -200,20 +113,24 @@ static void step(struct virtio_mmio *mmio, const struct guest_memory *mem, struc
 		value = take(in, 1);
 		memory_write(mem, gpa(offset + 2), &value, 2);
 		set(mmio, VIRTIO_MMIO_QUEUE_NOTIFY, op / 9 % 3);
-		loop_stop(loop); /* one turn */
-		loop_run(loop);
+		loop_turn(loop);
 		break;
 	case 5:
 		value = take(in, 2);
 		memory_write(mem, gpa(take(in, 3)), &value, 2);
 		break;
-	case 6: /* a packet from the wire */
-		(void)!write(wire, packet, take(in, 2) + (op > 200 ? 4096 : 0));
+	case 6: /* a packet from the wire, whose header says anything */
+		packet[offsetof(struct virtio_net_hdr_v1, flags)] = op / 9 & 1;
+		packet[offsetof(struct virtio_net_hdr_v1, gso_type)] = (uint8_t)((op / 18 & 7) |
+										 (op / 144) << 7);
+		(void)!send(wire, packet, take(in, 2) + (op > 200 ? 4096 : 0), MSG_NOSIGNAL);
 		break;
-	case 7: /* the wire's other end looks */
+	case 7: /* the wire's other end looks; time goes by */
 		while (read(wire, bytes, sizeof(bytes)) > 0)
 			;
-		sched_yield();
+		if (op > 250)
+			shutdown(wire, SHUT_RDWR);
+		nanosleep(&(struct timespec){.tv_nsec = op * 1000}, NULL);
 		break;
 	default:
 		initialize(mmio, in);
@@ -226,33 +143,35 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct memory_range range = {0, MEMORY};
 	static const struct memory_config config;
 	struct virtio_net_options options = {.id = "net0", .mtu = 1500};
-	struct wire wire = {.backend.ops = &wire_ops};
+	struct net_backend *backend;
 	struct input in = {data, size};
 	struct virtio_device *dev;
 	struct virtio_mmio *mmio;
 	struct datapath *datapath;
 	struct guest_memory mem;
 	struct loop *loop;
+	int wire[2]; /* the device's end, ours */
 
 	require(memory_create(&mem, &range, 1, &config, NULL) == 0);
 	require(loop_create(&loop, NULL) == 0);
 	options.mem = &mem;
 	options.loop = loop;
-	require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wire.fds) ==
-		0);
+	require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wire) == 0);
+	require(fd_backend_create(wire[0], &backend, NULL) == 0);
+	close(wire[0]);
 	datapath = inprocess_create(
-		&(struct inprocess_config){options.id, 1, &mem, &wire.backend, options.mtu, NULL});
+		&(struct inprocess_config){options.id, 1, &mem, backend, options.mtu, NULL});
 	require(datapath != NULL);
 	require(virtio_net_create(&options, datapath, NULL, &dev, NULL) == 0);
 	require(virtio_mmio_create(dev, NULL, 0xd0000000, 5, &mmio, NULL) == 0);
 	initialize(mmio, &in);
 	for (int i = 0; in.len && i < STEPS_MAX; i++)
-		step(mmio, &mem, &in, wire.fds[1], loop);
+		step(mmio, &mem, &in, wire[1], loop);
 	set(mmio, VIRTIO_MMIO_STATUS, 0);
 	require(get(mmio, VIRTIO_MMIO_STATUS) == 0);
 	require(get(mmio, VIRTIO_MMIO_INTERRUPT_STATUS) == 0);
 	virtio_mmio_destroy(mmio);
-	close(wire.fds[1]);
+	close(wire[1]);
 	loop_destroy(loop);
 	memory_destroy(&mem);
 	return 0;

@@ -13,6 +13,7 @@
 
 #include "devices/bus.h"
 #include "devices/pci.h"
+#include "tests/fuzz/fuzz.h"
 #include "virtio/device.h"
 #include "virtio/pci.h"
 #include "vmm/core/fd.h"
@@ -29,11 +30,6 @@ enum {
 #define WINDOW 0xf0000000ULL
 #define HIGH   0x400000000ULL
 
-struct input {
-	const uint8_t *data;
-	size_t len;
-};
-
 struct device {
 	struct virtio_device dev;
 	unsigned int running; /* a bit for each queue */
@@ -45,23 +41,6 @@ struct machine {
 	struct device devices[SLOTS];
 	struct virtio_pci *pci[SLOTS];
 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(int condition)
-{
-	if (!condition)
-		__builtin_trap();
-}
-
-static uint32_t take(struct input *in, unsigned int n)
-{
-	uint32_t value = 0;
-
-	for (unsigned int i = 0; i < n && in->len; i++, in->len--)
-		value |= (uint32_t)*in->data++ << 8 * i;
-	return value;
-}
 
 /* --- the device: queues run in turn, and only while the driver is ready --- */
 

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of the control socket, given to a VM that has one network device. */
+#include "vmm/control_commands.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/unit/boot_files.h"
+#include "vmm/control.h"
+#include "vmm/vm.h"
+
+static struct xvmm *vm;
+static struct error err;
+static json_t *result;
+static int fds[2]; /* the device's, and the wire's end */
+
+static void setup(void)
+{
+	struct xvmm_net net = {.id = "wan", .has_fd = true, .mac = {2, 0, 0, 0, 0, 1}};
+	struct xvmm_config config = {.memory = 64 << 20, .nets = &net, .n_nets = 1};
+	struct xvmm_error error;
+	struct test_file file;
+	struct test_elf elf;
+
+	test_elf_init(&elf);
+	file = test_file_make(&elf, sizeof(elf));
+	config.kernel = file.path;
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+	net.fd = fds[0];
+	ck_assert_msg(xvmm_create(&config, &vm, &error) == 0, "%s", error.text);
+}
+
+static void teardown(void)
+{
+	xvmm_destroy(vm);
+	json_decref(result);
+}
+
+/* Carry out @name with @arguments, JSON with ' for ". */
+static int execute(const char *name, const char *arguments)
+{
+	const struct control_command *command = control_commands;
+	char text[256];
+	json_t *object;
+	int ret;
+
+	snprintf(text, sizeof(text), "%s", arguments);
+	for (char *at = text; *at; at++)
+		*at = (char)(*at == '\'' ? '"' : *at);
+	object = json_loads(text, 0, NULL);
+	ck_assert_ptr_nonnull(object);
+	while (strcmp(command->name, name) != 0)
+		command++;
+	json_decref(result);
+	result = NULL;
+	err = (struct error){0};
+	ret = command->execute(vm, object, &result, &err);
+	json_decref(object);
+	return ret;
+}
+
+static void assert_refused(const char *name, const char *arguments, int code, const char *part)
+{
+	ck_assert_int_eq(execute(name, arguments), code);
+	assert_error(err, code, part);
+}
+
+START_TEST(strangers)
+{
+	static const char *const none[] = {"query-status", "query-net", "system_powerdown", "quit"};
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		assert_refused(none[i], "{'x':1}", -EINVAL, "it takes no arguments");
+	assert_refused("set_link", "{'name':'wan'}", -EINVAL, "it takes name, up (a boolean)");
+	assert_refused("set_link", "{'name':'wan','up':1}", -EINVAL, "it takes name");
+	assert_refused("set_link", "{'name':'wan','up':true,'x':1}", -EINVAL, "it takes name");
+	assert_refused("net-announce", "{'id':[]}", -EINVAL, "it takes id");
+	assert_refused("net-switch", "{'id':'wan'}", -EINVAL, "it takes id, spec");
+}
+END_TEST
+
+START_TEST(no_such_device)
+{
+	assert_refused("set_link", "{'name':'lan','up':true}", -ENODEV, "'lan'; try: query-net");
+	assert_refused("net-announce", "{'id':'lan'}", -ENODEV, "'lan'");
+	assert_refused("net-switch", "{'id':'lan','spec':'tap0'}", -ENODEV, "'lan'");
+}
+END_TEST
+
+START_TEST(query_status)
+{
+	const char *text;
+	int running;
+
+	ck_assert_int_eq(execute("query-status", "{}"), 0);
+	ck_assert_int_eq(json_unpack(result, "{s:s,s:b!}", "status", &text, "running", &running),
+			 0);
+	ck_assert_str_eq(text, "running");
+	ck_assert(running);
+}
+END_TEST
+
+static bool link_up(void)
+{
+	const char *id, *backend, *datapath, *mac;
+	int up;
+
+	ck_assert_int_eq(execute("query-net", "{}"), 0);
+	ck_assert_int_eq(json_unpack(result, "[{s:s,s:s,s:s,s:s,s:b!}!]", "id", &id, "backend",
+				     &backend, "datapath", &datapath, "mac", &mac, "link-up", &up),
+			 0);
+	ck_assert_str_eq(id, "wan");
+	ck_assert_str_eq(datapath, "in-process");
+	ck_assert_str_eq(mac, "02:00:00:00:00:01");
+	return up;
+}
+
+START_TEST(link_goes_down_and_up)
+{
+	ck_assert(link_up());
+	ck_assert_int_eq(execute("set_link", "{'name':'wan','up':false}"), 0);
+	ck_assert(!link_up());
+	ck_assert_int_eq(execute("set_link", "{'name':'wan','up':true}"), 0);
+	ck_assert(link_up());
+}
+END_TEST
+
+START_TEST(announce_without_a_driver)
+{
+	assert_refused("net-announce", "{'id':'wan'}", -EOPNOTSUPP, "wan: its driver does not run");
+}
+END_TEST
+
+START_TEST(net_switch)
+{
+	char arguments[64];
+	int pause_us;
+
+	assert_refused("net-switch", "{'id':'wan','spec':'tap0,sokcet=x'}", -EINVAL,
+		       "net-switch: unknown key 'sokcet'");
+	assert_refused("net-switch", "{'id':'wan','spec':'fd=1000000'}", -EBADFD, "1000000");
+	snprintf(arguments, sizeof(arguments), "{'id':'wan','spec':'fd=%d'}", fds[1]);
+	ck_assert_msg(execute("net-switch", arguments) == 0, "%s", err.text);
+	ck_assert_int_eq(json_unpack(result, "{s:i!}", "pause-us", &pause_us), 0);
+	ck_assert(link_up());
+}
+END_TEST
+
+/* How the VM ends is told to those who listen; here nobody does. */
+START_TEST(ends)
+{
+	static const enum xvmm_reason reasons[] = {XVMM_POWER_OFF, XVMM_PANIC, XVMM_STOPPED};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
+		control_commands_ended(NULL, &(struct xvmm_end){.reason = reasons[i]}, true);
+	ck_assert_int_eq(execute("system_powerdown", "{}"), 0);
+	ck_assert_int_eq(execute("quit", "{}"), 0);
+	ck_assert_ptr_null(result);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("control_commands");
+	TCase *tcase = tcase_create("with a VM");
+	SRunner *runner;
+	int failed;
+
+	if (access("/dev/kvm", R_OK | W_OK) < 0) {
+		printf("SKIP: no access to /dev/kvm\n");
+		return 77;
+	}
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, strangers);
+	tcase_add_test(tcase, no_such_device);
+	tcase_add_test(tcase, query_status);
+	tcase_add_test(tcase, link_goes_down_and_up);
+	tcase_add_test(tcase, announce_without_a_driver);
+	tcase_add_test(tcase, net_switch);
+	tcase_add_test(tcase, ends);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
