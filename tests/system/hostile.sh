@@ -9,7 +9,8 @@ require_kvm
 limit=150
 prefix=("$GUESTS/echo_peer" 2) # at descriptors 10 and 11
 
-guest hostile --cpus 2 --net "fd=10,${NET_OPTIONS:?}" --net "fd=11,$NET_OPTIONS" \
+guest hostile --cpus 2 --net "fd=10,queue_size=2048,${NET_OPTIONS:?}" \
+	--net "fd=11,$NET_OPTIONS" \
 	--cmdline "${NET_OPTIONS//,/ } topic=${TOPIC:?}"
 cat "$work/out"
 sed 's/^/# stderr: /' "$work/err"

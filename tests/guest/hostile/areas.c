@@ -59,6 +59,22 @@ static void area_at(uint64_t arg)
 	start_with(queue, QUEUE_SIZE, &areas);
 }
 
+/* The control queue, which another thread of the device looks at. */
+static void control_area_at(uint64_t arg)
+{
+	struct virtio_queue_areas areas;
+
+	negotiate(FEATURE(VIRTIO_NET_F_CTRL_VQ));
+	for (uint16_t queue = 0; queue < 2; queue++)
+		set_up_queue(queue, QUEUE_SIZE);
+	new_areas(&areas);
+	set_area(&areas, (enum area)(arg >> 8 & 0xff),
+		 place_address((enum place)(arg & 0xff)) & ~1ull);
+	device.transport->enable_queue(&device, 2, QUEUE_SIZE, &areas);
+	virtio_driver_ok(&device);
+	kick(2);
+}
+
 /* 2.6, 2.8.10.1: alignments are 16 or 2 or 4. */
 static void area_unaligned(uint64_t arg)
 {
@@ -210,6 +226,10 @@ static const struct trick tricks[] = {
 	{"2.6", "a device area", area_at, AREA(TRANSMIT, DEVICE, 0), BREAKS, BARE | EACH_PLACE, 0},
 	{"2.6", "a descriptor area for receiving", area_at, AREA(RECEIVE, DESCRIPTORS, 0), BREAKS,
 	 BARE | EACH_PLACE, 0},
+	{"2.6", "a control queue's descriptor area", control_area_at, AREA(2, DESCRIPTORS, 0),
+	 BREAKS, BARE | EACH_PLACE, FEATURE(VIRTIO_NET_F_CTRL_VQ)},
+	{"2.6", "a control queue's device area", control_area_at, AREA(2, DEVICE, 0), BREAKS,
+	 BARE | EACH_PLACE, FEATURE(VIRTIO_NET_F_CTRL_VQ)},
 	{"2.6", "a descriptor area across the end of memory", largest_at_end, DESCRIPTORS, BREAKS,
 	 BARE, 0},
 	{"2.6", "a driver area across the end of memory", largest_at_end, DRIVER, BREAKS,

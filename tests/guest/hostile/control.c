@@ -265,20 +265,47 @@ static void at_random(uint64_t n)
 	}
 }
 
-/* Many at once, and none of them looked at. */
+/* As many as there is room for, and none of them looked at. */
+static void add_commands(const struct segment segments[2], uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		if (virtqueue_add(&net.control, segments, 1, 1, scratch))
+			virtqueue_publish(&net.control);
+}
+
 static void flood(uint64_t n)
 {
 	struct segment segments[] = {{scratch, 3}, {scratch + PAGE_SIZE, 1}};
 
 	fill(0);
-	for (uint64_t i = 0; i < n; i++)
-		if (virtqueue_add(&net.control, segments, 1, 1, scratch))
-			virtqueue_publish(&net.control);
+	add_commands(segments, n);
 	for (unsigned int i = 0; i < 500; i++)
 		virtqueue_kick(&net.control);
 }
 
-/* --- a bad ring --- */
+/* --- a ring that goes away, or is bad --- */
+
+/* The queue is reset with a command in it, and set up again. */
+static void reset_with_command(uint64_t n)
+{
+	struct segment segments[] = {{scratch, 3}, {scratch + PAGE_SIZE, 1}};
+
+	fill(0);
+	for (uint64_t i = 0; i < n; i++) {
+		size_t mark = alloc_mark();
+
+		add_commands(segments, 4);
+		expect(virtio_reset_queue(&device, net.control.index), "no end");
+		virtqueue_kick(&net.control);
+		virtqueue_init(&net.control, &device, net.control.index, 0);
+		if (i + 1 < n) {
+			add_commands(segments, 4);
+			expect(virtio_reset_queue(&device, net.control.index), "no end");
+			alloc_release(mark);
+			virtqueue_init(&net.control, &device, net.control.index, 0);
+		}
+	}
+}
 
 static void bad_address(uint64_t place)
 {
@@ -341,6 +368,8 @@ static const struct trick tricks[] = {
 	{"5.1.6.5.7", "receive-side scaling of ones", rss_all_ones, 1000, GOES_ON, 0, STEERING},
 	{"5.1.6.5", "200 commands at random", at_random, 200, ANYTHING, ONCE, EVERY_COMMAND},
 	{"5.1.6.5", "a flood of commands", flood, 64, GOES_ON, 0, EVERY_COMMAND},
+	{"2.6.1", "the control queue is reset with commands in it", reset_with_command, 10, GOES_ON,
+	 0, CTRL_VQ | FEATURE(VIRTIO_F_RING_RESET)},
 	{"5.1.6.5", "a command", bad_address, 0, BREAKS, EACH_PLACE, CTRL_VQ},
 	{"5.1.6.5", "a command's answer", bad_answer_address, 0, BREAKS, EACH_PLACE, CTRL_VQ},
 };

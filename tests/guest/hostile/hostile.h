@@ -50,7 +50,7 @@ struct trick_group {
 extern const struct trick_group descriptors_tricks, areas_tricks, rings_split_tricks,
 	rings_packed_tricks, net_tx_tricks, net_rx_tricks, control_tricks, features_tricks,
 	queues_tricks, registers_mmio_tricks, registers_pci_tricks, config_pci_tricks, msix_tricks,
-	scribble_tricks;
+	scribble_tricks, large_tricks;
 
 #define INDIRECT  FEATURE(VIRTIO_F_INDIRECT_DESC)
 #define EVENT_IDX FEATURE(VIRTIO_F_EVENT_IDX)

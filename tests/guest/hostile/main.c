@@ -31,6 +31,7 @@ static const struct {
 	{"rings", &scribble_tricks},
 	{"rings", &net_tx_tricks},
 	{"rings", &net_rx_tricks},
+	{"rings", &large_tricks},
 	{"device", &control_tricks},
 	{"device", &features_tricks},
 	{"device", &queues_tricks},
