@@ -67,13 +67,13 @@ uint32_t net_header_size(const struct virtio_device *device)
 							    : NET_HEADER_SIZE;
 }
 
-void net_init(struct net *net)
+void net_init_index(struct net *net, unsigned int index)
 {
 	uint64_t wanted = wanted_features();
 	struct virtio_device *device = &net->device;
 
-	if (!virtio_find(VIRTIO_ID_NET, 0, device))
-		fatal("no network device");
+	if (!virtio_find(VIRTIO_ID_NET, index, device))
+		fatal("no network device %u", index);
 	if (!virtio_negotiate(device, wanted))
 		fatal("virtio-net: refuses features %#lx", device->features);
 	if (wanted & ~device->features)
@@ -87,6 +87,11 @@ void net_init(struct net *net)
 	virtqueue_enable_interrupts(&net->transmit, false);
 	virtio_driver_ok(device);
 	fill_receive_queue(net);
+}
+
+void net_init(struct net *net)
+{
+	net_init_index(net, 0);
 }
 
 bool net_send(struct net *net, struct net_packet *packet)

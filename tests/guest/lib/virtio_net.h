@@ -126,6 +126,9 @@ struct net {
  */
 void net_init(struct net *net);
 
+/* The same for the @index-th network device. */
+void net_init_index(struct net *net, unsigned int index);
+
 /* What a header takes with the features that were negotiated: 12 or 20 bytes. */
 uint32_t net_header_size(const struct virtio_device *device);
 

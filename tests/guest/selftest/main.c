@@ -43,31 +43,6 @@ static const char *missing(const struct test_case *test, unsigned int run)
 	return skip("feature %u is not offered", bit);
 }
 
-/* What fatal() said inside of a case. */
-static void *fatal_jump[5];
-static const char *volatile fatal_text;
-
-static void catch_fatal(const char *text)
-{
-	fatal_text = text;
-	__builtin_longjmp(fatal_jump, 1);
-}
-
-/* Not inlined: __builtin_setjmp's caller has a frame of its own. */
-static __attribute__((noinline)) const char *run_caught(const char *(*run)(void))
-{
-	const char *result;
-
-	if (__builtin_setjmp(fatal_jump) != 0) {
-		on_fatal = NULL;
-		return failed("%s", fatal_text);
-	}
-	on_fatal = catch_fatal;
-	result = run();
-	on_fatal = NULL;
-	return result;
-}
-
 static const char *run_case(const struct test_case *test)
 {
 	size_t mark = alloc_mark();

@@ -45,6 +45,32 @@ bool offers(unsigned int feature_bit)
 	return offered & FEATURE(feature_bit);
 }
 
+/* --- what fatal() says in a case is the case's result --- */
+
+static void *fatal_jump[5];
+static const char *volatile fatal_text;
+
+static void catch_fatal(const char *text)
+{
+	fatal_text = text;
+	__builtin_longjmp(fatal_jump, 1);
+}
+
+/* Not inlined: __builtin_setjmp's caller has a frame of its own. */
+__attribute__((noinline)) const char *run_caught(const char *(*run)(void))
+{
+	const char *result;
+
+	if (__builtin_setjmp(fatal_jump) != 0) {
+		on_fatal = NULL;
+		return failed("%s", fatal_text);
+	}
+	on_fatal = catch_fatal;
+	result = run();
+	on_fatal = NULL;
+	return result;
+}
+
 /* --- start --- */
 
 uint8_t negotiate_exactly(uint64_t features)

@@ -48,6 +48,9 @@ const char *failed(const char *format, ...) __attribute__((format(printf, 1, 2))
 const char *skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool is_skip(const char *result);
 
+/* Call @run. If that ends in fatal(), the result is failed() with its text. */
+const char *run_caught(const char *(*run)(void));
+
 /* --- the device under test; before a case, it is reset and has an interrupt --- */
 
 extern struct virtio_device device;
@@ -65,7 +68,7 @@ enum {
 	RECEIVE = 0,
 	TRANSMIT = 1,
 	QUEUE_SIZE = 64,
-	PATIENCE_MS = 1000, /* until what must come has come */
+	PATIENCE_MS = 5000, /* until what must come has come */
 	QUIET_MS = 20,	    /* until what must not come would have come */
 	FRAME_MIN = 60,
 	FRAME_MAX = 1514,
