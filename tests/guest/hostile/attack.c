@@ -303,44 +303,63 @@ void set_queue_addresses(uint64_t address)
 
 /* --- the PCI function --- */
 
-static void restore_vectors(struct virtio_pci *pci)
+/* As virtio_connect() has left it. */
+struct function_state {
+	bool known;
+	bool msix;
+	uint32_t command;
+	struct pci_msix_entry entry;
+};
+
+static void save_function(struct virtio_pci *pci, struct function_state *state)
 {
-	static struct pci_msix_entry first;
+	*state = (struct function_state){
+		.known = true,
+		.msix = pci->msix_on,
+		.command = pci_read(&pci->function, PCI_COMMAND, 2),
+		.entry =
+			{
+				.address = pci->msix_table[0].address,
+				.data = pci->msix_table[0].data,
+			},
+	};
+}
+
+static void restore_vectors(struct virtio_pci *pci, const struct function_state *state)
+{
 	unsigned int n = (pci_read(&pci->function, pci->msix + PCI_MSIX_CONTROL, 2) &
 			  PCI_MSIX_SIZE_MASK) +
 			 1;
 
-	if (first.address == 0) { /* the first time: what virtio_connect() has set up */
-		first.address = pci->msix_table[0].address;
-		first.data = pci->msix_table[0].data;
-	}
 	virtio_pci_set_msix(pci, false);
 	for (unsigned int i = 0; i < n; i++) {
 		pci->msix_table[i].control = PCI_MSIX_VECTOR_MASKED;
-		pci->msix_table[i].address = first.address;
-		pci->msix_table[i].address_high = first.address_high;
-		pci->msix_table[i].data = first.data;
+		pci->msix_table[i].address = state->entry.address;
+		pci->msix_table[i].address_high = state->entry.address_high;
+		pci->msix_table[i].data = state->entry.data;
 	}
-	pci->msix_table[0].control = 0;
-	virtio_pci_set_msix(pci, true);
+	pci->msix_table[0].control = state->msix ? 0 : PCI_MSIX_VECTOR_MASKED;
+	virtio_pci_set_msix(pci, state->msix);
 }
 
 void restore_function(void)
 {
+	static struct function_state state;
 	struct pci_function *function;
 	unsigned int power;
 
 	if (device.pci == NULL)
 		return;
+	if (!state.known)
+		save_function(device.pci, &state);
 	function = &device.pci->function;
 	power = pci_find_capability(function, PCI_CAP_POWER, 0);
 	pci_write(function, power + PM_CONTROL, 2, 0);
 	pci_write(function, PCI_COMMAND, 2, 0);
 	pci_write(function, PCI_BAR0, 4, (uint32_t)function->bars[0].base);
 	pci_write(function, PCI_BAR0 + 4, 4, (uint32_t)(function->bars[0].base >> 32));
-	pci_write(function, PCI_COMMAND, 2,
-		  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
-	restore_vectors(device.pci);
+	pci_write(function, PCI_COMMAND, 2, state.command);
+	restore_vectors(device.pci, &state);
 }
 
 /* --- the second CPU --- */

@@ -46,6 +46,28 @@ static void transmit_chain(uint64_t len)
 	show_raw(TRANSMIT, pieces, n);
 }
 
+/* This one is good: it must not be lost for its many pieces. */
+static void frame_in_bytes(uint64_t len)
+{
+	static uint8_t whole[sizeof(struct net_header) + FRAME_MAX];
+	static struct echo echo;
+	unsigned int n = start_large(0);
+	unsigned int end = net.header_size + (unsigned int)len;
+
+	give_buffers(8, BUFFER_SIZE);
+	make_frame(&frame, (uint32_t)len);
+	memcpy(whole, &frame.header, net.header_size);
+	memcpy(whole + net.header_size, frame.data, len);
+	if (n < end)
+		return;
+	for (unsigned int i = 0; i < end; i++)
+		pieces[i] = (struct piece){(uintptr_t)whole + i, 1, i + 1 < end ? PIECE_NEXT : 0};
+	show_raw(TRANSMIT, pieces, end);
+	expect(receive_echo(&frame, &echo), "the frame doesn't come back");
+	expect(echo.len == len && memcmp(echo.data + 12, frame.data + 12, len - 12) == 0,
+	       "the frame comes back as another one");
+}
+
 static void endless_chain(uint64_t len)
 {
 	unsigned int n = start_large(0);
@@ -160,6 +182,7 @@ static void receive_bad_piece(uint64_t at)
 static const struct trick tricks[] = {
 	{"2.7.5.1", "a packet in as many bytes as the ring has descriptors", transmit_chain, 1,
 	 COMES_BACK, BARE, 0},
+	{"2.7.5.1", "a good frame in 1500 bytes", frame_in_bytes, 1500, COMES_BACK, BARE, 0},
 	{"2.7.5.1", "a packet in as many pieces of 32 bytes", transmit_chain, 32, COMES_BACK, BARE,
 	 0},
 	{"2.7.5.1", "a packet in as many pieces of 60 KiB", transmit_chain, 60 << 10, COMES_BACK,
