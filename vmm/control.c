@@ -111,7 +111,7 @@ static void flush_output(struct client *client)
 {
 	size_t sent = 0;
 
-	while (sent < client->out_len && !client->deaf) {
+	while (sent < client->out_len && !client->deaf && !client->lost) {
 		ssize_t n = send(client->watch.fd, client->out + sent, client->out_len - sent,
 				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
@@ -119,8 +119,10 @@ static void flush_output(struct client *client)
 			sent += (size_t)n;
 		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			break;
-		else if (errno != EINTR)
+		else if (errno == EPIPE || errno == ECONNRESET)
 			client->deaf = true;
+		else if (errno != EINTR)
+			client->lost = "sending to it failed";
 	}
 	if (client->deaf)
 		sent = client->out_len;
