@@ -99,7 +99,7 @@ static void put_text(struct client *client, const char *text)
 /* @message is given away; NULL: there was no memory for it. */
 static void put_message(struct client *client, json_t *message)
 {
-	char *text = message ? json_dumps(message, 0) : NULL;
+	char *text = message ? control_stream_text(message, 0) : NULL;
 
 	put_text(client, text);
 	free(text);
@@ -553,7 +553,7 @@ static char *event_text(const char *name, json_t *data)
 			  "microseconds", (json_int_t)(now.tv_nsec / 1000), "event", name, "data",
 			  data);
 	if (event)
-		text = json_dumps(event, 0);
+		text = control_stream_text(event, 0);
 	json_decref(event);
 	return text;
 }
