@@ -164,13 +164,16 @@ int pci_msix_update(struct pci_msix *msix, bool enabled)
 
 /* --- what the guest does --- */
 
-void pci_msix_map(struct pci_msix *msix, unsigned int event, uint16_t vector)
+int pci_msix_map(struct pci_msix *msix, unsigned int event, uint16_t vector)
 {
 	struct pci_msix_event *mapped = &msix->events[event];
+	int ret;
 
 	mapped->vector = vector < msix->n_vectors ? vector : PCI_MSIX_NO_VECTOR;
-	if (sync_event(msix, mapped, is_on(msix)))
+	ret = sync_event(msix, mapped, is_on(msix));
+	if (ret)
 		mapped->vector = PCI_MSIX_NO_VECTOR;
+	return ret;
 }
 
 uint16_t pci_msix_mapped(const struct pci_msix *msix, unsigned int event)

@@ -54,8 +54,11 @@ void pci_msix_set_fd(struct pci_msix *msix, unsigned int event, int fd);
 /* The guest has switched from the interrupt pin to messages. Any thread. */
 bool pci_msix_enabled(const struct pci_msix *msix);
 
-/* Map an event to a vector, or to none: what isn't one, or KVM can't do; and which one it is. */
-void pci_msix_map(struct pci_msix *msix, unsigned int event, uint16_t vector);
+/*
+ * Map an event to a vector, or to none: what isn't one, or KVM can't do (a negative errno); and
+ * which one it is.
+ */
+int pci_msix_map(struct pci_msix *msix, unsigned int event, uint16_t vector);
 uint16_t pci_msix_mapped(const struct pci_msix *msix, unsigned int event);
 
 /*

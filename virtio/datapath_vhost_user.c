@@ -491,7 +491,7 @@ static int set_up(struct vhost_user *vu, unsigned int wait_ms, struct error *err
 	if (!ret) {
 		ret = loop_watch_set(vu->loop, &vu->watch, EPOLLIN);
 		if (ret)
-			error_set(err, ret, "watching its sockets");
+			error_set(err, ret, "watching its sockets: %s", strerror(-ret));
 	}
 	return ret;
 }

@@ -21,6 +21,7 @@
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/kvm.h"
+#include "vmm/core/log.h"
 #include "vmm/core/loop.h"
 
 /* The BAR: a page for each structure. */
@@ -68,6 +69,7 @@ struct virtio_pci {
 	struct pci_msix msix;
 	bool mastering;	     /* the guest's bus master bit, when last looked at */
 	bool withdrawn;	     /* it was cleared under running rings: see follow_bus_master() */
+	bool unmapped_told;  /* the log has that an event got no vector */
 	bool intx;	     /* KVM has the eventfds for the interrupt pin */
 	uint64_t *doorbells; /* where KVM signals each queue's kick; 0: nowhere */
 	uint32_t device_feature_select;
@@ -428,6 +430,17 @@ static void reset_queue(struct virtio_pci *pci, struct virtio_queue *queue)
 	update(pci);
 }
 
+/* A driver that reads back that there is no vector gives up, and can't know why (4.1.5.1.2.1). */
+static void map_event(struct virtio_pci *pci, unsigned int event, uint16_t vector)
+{
+	int ret = pci_msix_map(&pci->msix, event, vector);
+
+	if (ret && !pci->unmapped_told)
+		log_warning(pci->dev->log, "%s: KVM has no interrupt for it: %s", pci->dev->name,
+			    strerror(-ret));
+	pci->unmapped_told |= ret != 0;
+}
+
 static void write_common(struct virtio_pci *pci, uint64_t offset, uint32_t value)
 {
 	struct virtio_device *dev = pci->dev;
@@ -444,7 +457,7 @@ static void write_common(struct virtio_pci *pci, uint64_t offset, uint32_t value
 		virtio_device_accept_features(dev, pci->driver_feature_select, value);
 		break;
 	case VIRTIO_PCI_COMMON_MSIX:
-		pci_msix_map(&pci->msix, EVENT_CONFIG, (uint16_t)value);
+		map_event(pci, EVENT_CONFIG, (uint16_t)value);
 		break;
 	case VIRTIO_PCI_COMMON_STATUS:
 		set_status(pci, (uint8_t)value);
@@ -454,7 +467,7 @@ static void write_common(struct virtio_pci *pci, uint64_t offset, uint32_t value
 		break;
 	case VIRTIO_PCI_COMMON_Q_MSIX:
 		if (queue)
-			pci_msix_map(&pci->msix, EVENT_QUEUE + pci->queue_select, (uint16_t)value);
+			map_event(pci, EVENT_QUEUE + pci->queue_select, (uint16_t)value);
 		break;
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
 		if (queue && value == 1)

@@ -99,7 +99,7 @@ static void put_text(struct client *client, const char *text)
 /* @message is given away; NULL: there was no memory for it. */
 static void put_message(struct client *client, json_t *message)
 {
-	char *text = message ? json_dumps(message, 0) : NULL;
+	char *text = message ? control_stream_text(message, 0) : NULL;
 
 	put_text(client, text);
 	free(text);
@@ -111,7 +111,7 @@ static void flush_output(struct client *client)
 {
 	size_t sent = 0;
 
-	while (sent < client->out_len && !client->deaf) {
+	while (sent < client->out_len && !client->deaf && !client->lost) {
 		ssize_t n = send(client->watch.fd, client->out + sent, client->out_len - sent,
 				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
@@ -119,8 +119,10 @@ static void flush_output(struct client *client)
 			sent += (size_t)n;
 		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			break;
-		else if (errno != EINTR)
+		else if (errno == EPIPE || errno == ECONNRESET)
 			client->deaf = true;
+		else if (errno != EINTR)
+			client->lost = "sending to it failed";
 	}
 	if (client->deaf)
 		sent = client->out_len;
@@ -551,7 +553,7 @@ static char *event_text(const char *name, json_t *data)
 			  "microseconds", (json_int_t)(now.tv_nsec / 1000), "event", name, "data",
 			  data);
 	if (event)
-		text = json_dumps(event, 0);
+		text = control_stream_text(event, 0);
 	json_decref(event);
 	return text;
 }

@@ -100,10 +100,16 @@ static int parse(struct control_stream *stream, json_t **message, struct error *
 {
 	json_error_t error;
 
+	errno = 0;
 	*message = json_loadb(stream->data + stream->start, stream->scanned - stream->start,
 			      JSON_REJECT_DUPLICATES, &error);
 	consume(stream);
-	return *message ? 1 : error_set(err, -EBADMSG, "this is no JSON: %s", error.text);
+	if (*message)
+		return 1;
+	/* Jansson takes a token that there is no memory for as one that is wrong. */
+	if (errno == ENOMEM)
+		return error_set(err, -ENOMEM, "out of memory");
+	return error_set(err, -EBADMSG, "this is no JSON: %s", error.text);
 }
 
 int control_stream_next(struct control_stream *stream, json_t **message, struct error *err)
@@ -129,4 +135,17 @@ int control_stream_next(struct control_stream *stream, json_t **message, struct 
 		}
 	}
 	return 0;
+}
+
+char *control_stream_text(const json_t *message, size_t flags)
+{
+	char *text;
+
+	errno = 0;
+	text = json_dumps(message, flags);
+	/* Where there is no room for the name of a member, Jansson 2.14 goes on without it. */
+	if (!text || errno != ENOMEM)
+		return text;
+	free(text);
+	return NULL;
 }

@@ -45,8 +45,11 @@ void control_stream_add(struct control_stream *stream, size_t n);
 
 /*
  * The next message: 1 with *@message, an object or array, the caller's; 0 if none is complete yet;
- * -EBADMSG with *@err filled for something that is no JSON, which is gone then.
+ * -EBADMSG with *@err filled for something that is no JSON, or -ENOMEM; it is gone then.
  */
 int control_stream_next(struct control_stream *stream, json_t **message, struct error *err);
+
+/* @message as text, the caller's to free(); NULL: out of memory. @flags: of json_dumps(). */
+char *control_stream_text(const json_t *message, size_t flags);
 
 #endif

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -62,13 +63,19 @@ static int out_of_memory(struct error *err)
 	return error_set(err, -ENOMEM, "ctl: out of memory");
 }
 
-/* A string that need not be UTF-8 is none of JSON's. */
+/*
+ * Jansson doesn't say why it makes nothing of a text: errno does, set to 0 before, if it is memory.
+ * A string that need not be UTF-8 is none of JSON's.
+ */
 static int set_string(json_t *arguments, const char *name, const char *text, struct error *err)
 {
-	json_t *value = json_string(text);
+	json_t *value;
 
+	errno = 0;
+	value = json_string(text);
 	if (!value)
-		return error_usage(err, "ctl: '%s' is not UTF-8", text);
+		return errno == ENOMEM ? out_of_memory(err)
+				       : error_usage(err, "ctl: '%s' is not UTF-8", text);
 	return json_object_set_new(arguments, name, value) ? out_of_memory(err) : 0;
 }
 
@@ -116,7 +123,10 @@ static int set_by_name(json_t *arguments, const char *pair, struct error *err)
 	text++;
 	if (json_object_get(arguments, name))
 		return error_usage(err, "ctl: '%s' is given twice", name);
+	errno = 0;
 	value = json_loads(text, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+	if (!value && errno == ENOMEM)
+		return out_of_memory(err);
 	if (!value)
 		return set_string(arguments, name, text, err);
 	return json_object_set_new(arguments, name, value) ? out_of_memory(err) : 0;
@@ -137,12 +147,17 @@ static json_t *make_request(char *const *argv, struct error *err)
 	const struct shape *shape = find_shape(argv[0]);
 	/* By name if the first one is: a SPEC has a "=" as well, but an id comes before it. */
 	bool by_place = shape && !(argv[1] && strchr(argv[1], '='));
-	json_t *arguments = json_object();
-	json_t *request = json_pack("{s:s,s:o}", "execute", argv[0], "arguments", arguments);
+	json_t *arguments, *request;
 	int ret = 0;
 
+	errno = 0;
+	arguments = json_object();
+	request = json_pack("{s:s,s:o}", "execute", argv[0], "arguments", arguments);
 	if (!request) {
-		error_usage(err, "ctl: '%s' is no command", argv[0]);
+		if (errno == ENOMEM)
+			out_of_memory(err);
+		else
+			error_usage(err, "ctl: '%s' is no command", argv[0]);
 		return NULL;
 	}
 	if (by_place)
@@ -249,7 +264,7 @@ static int take_error(json_t *reply, struct error *err)
 /* Send @request, wait for what it returns: 0 with *@result the caller's. */
 static int execute(struct ctl *ctl, json_t *request, json_t **result, struct error *err)
 {
-	char *text = json_dumps(request, 0);
+	char *text = control_stream_text(request, 0);
 	json_t *reply = NULL;
 	int ret;
 
@@ -296,18 +311,24 @@ static int negotiate(struct ctl *ctl, struct error *err)
 }
 
 /* Nothing for an empty object, a string without its quotes, other things as JSON. */
-static void print_result(json_t *result)
+static int print_result(json_t *result, struct error *err)
 {
+	size_t flags = JSON_ENCODE_ANY |
+		       JSON_INDENT(json_is_object(result) || json_is_array(result) ? 2 : 0);
+	char *text;
+
 	if (json_is_object(result) && json_object_size(result) == 0)
-		return;
+		return 0;
 	if (json_is_string(result)) {
 		puts(json_string_value(result));
-		return;
+		return 0;
 	}
-	json_dumpf(result, stdout,
-		   JSON_ENCODE_ANY |
-			   JSON_INDENT(json_is_object(result) || json_is_array(result) ? 2 : 0));
-	putchar('\n');
+	text = control_stream_text(result, flags);
+	if (!text)
+		return out_of_memory(err);
+	puts(text);
+	free(text);
+	return 0;
 }
 
 static int run(struct ctl *ctl, char *const *argv, struct error *err)
@@ -324,7 +345,7 @@ static int run(struct ctl *ctl, char *const *argv, struct error *err)
 	if (!ret)
 		ret = execute(ctl, request, &result, err);
 	if (!ret)
-		print_result(result);
+		ret = print_result(result, err);
 	json_decref(result);
 	json_decref(request);
 	return ret;

@@ -622,6 +622,7 @@ static int start_timer(struct xvmm *vm, struct error *err)
 		.it_value.tv_sec = (time_t)(vm->timeout_ms / 1000),
 		.it_value.tv_nsec = (long)(vm->timeout_ms % 1000) * 1000000,
 	};
+	int ret;
 
 	vm->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (vm->timer_fd < 0)
@@ -632,7 +633,8 @@ static int start_timer(struct xvmm *vm, struct error *err)
 		.ready = timer_ready,
 		.opaque = vm,
 	};
-	return loop_watch_set(vm->loop, &vm->timer, EPOLLIN);
+	ret = loop_watch_set(vm->loop, &vm->timer, EPOLLIN);
+	return ret ? error_set(err, ret, "the timer: %s", strerror(-ret)) : 0;
 }
 
 static int start(struct xvmm *vm, struct error *err)

@@ -15,6 +15,7 @@
 
 enum {
 	LIMIT_S = 20,
+	TURN_MS = 10,
 	STATUS_SKIP = 77,
 };
 
@@ -81,12 +82,12 @@ void process_start(struct process *process, const char *const *argv, int termina
 	}
 }
 
-static void read_output(struct process *process)
+void process_read(struct process *process, int milliseconds)
 {
 	struct pollfd poll_output = {.fd = process->output, .events = POLLIN};
 	ssize_t n;
 
-	poll(&poll_output, 1, 10);
+	poll(&poll_output, 1, milliseconds);
 	if (!(poll_output.revents & POLLIN) || process->len == sizeof(process->text) - 1)
 		return;
 	n = read(process->output, process->text + process->len,
@@ -106,9 +107,9 @@ int process_wait(struct process *process)
 			waitpid(process->pid, &status, 0);
 			ck_abort_msg("still running after %d s: %s", LIMIT_S, process->text);
 		}
-		read_output(process);
+		process_read(process, TURN_MS);
 	}
-	read_output(process);
+	process_read(process, TURN_MS);
 	if (process->output >= 0)
 		close(process->output);
 	ck_assert_msg(kill(-process->pid, 0) < 0, "a process is left behind");

@@ -27,6 +27,9 @@ const char *guest_path(const char *name);
  */
 void process_start(struct process *process, const char *const *argv, int terminal);
 
+/* Read what it writes within @milliseconds, if anything. */
+void process_read(struct process *process, int milliseconds);
+
 /* Wait for its end, and fail the test if it doesn't come within 20 seconds. Returns the status. */
 int process_wait(struct process *process);
 
