@@ -26,7 +26,8 @@ struct inprocess_config {
 	const struct guest_memory *mem; /* outlives the datapath */
 	struct net_backend *backend;	/* taken over, also on failure */
 	uint16_t mtu;			/* the device's, if it offers VIRTIO_NET_F_MTU */
-	const struct thread_filters *thread_filters; /* of the rings' threads, or NULL; outlive it, too */
+	const struct thread_filters
+		*thread_filters; /* of the rings' threads, or NULL; outlive it, too */
 };
 
 /* NULL if there is no memory. */
