@@ -24,14 +24,15 @@
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 
+/*
+ * Who may make a call. A thread has the filters of those that it comes from as well: the loop's
+ * thread starts those of vCPUs, and these, or itself, those of rings. So what one kind of thread
+ * may do, those before it may, too.
+ */
 enum {
 	MAIN = 1 << THREAD_MAIN,
-	VCPU = 1 << THREAD_VCPU,
-	RING = 1 << THREAD_RING,
-	/* What a vCPU does for a driver the loop does for control commands and the control queue.
-	 */
-	MOST = MAIN | VCPU,
-	ALL = MAIN | VCPU | RING,
+	MOST = MAIN | 1 << THREAD_VCPU,
+	ALL = MOST | 1 << THREAD_RING,
 };
 
 /* A call with all its arguments. */
@@ -51,9 +52,9 @@ static const struct rule {
 	{SCMP_SYS(write), ALL},
 	{SCMP_SYS(preadv2), ALL},
 	{SCMP_SYS(epoll_wait), ALL},
-	{SCMP_SYS(epoll_pwait), ALL},	       /* epoll_wait() of some C libraries */
-	{SCMP_SYS(epoll_pwait2), MAIN | RING}, /* interrupts that wait (coalescing) */
-	{SCMP_SYS(clock_gettime), ALL},	       /* where the vDSO can't tell */
+	{SCMP_SYS(epoll_pwait), ALL},	/* epoll_wait() of some C libraries */
+	{SCMP_SYS(epoll_pwait2), ALL},	/* interrupts that wait (coalescing) */
+	{SCMP_SYS(clock_gettime), ALL}, /* where the vDSO can't tell */
 
 	/* The console, if it is a socket or a pipe without a reader. */
 	{SCMP_SYS(sendto), MOST},
@@ -175,7 +176,7 @@ static int add_rules(scmp_filter_ctx filter, unsigned int kind)
 	/* raise(), in this process. */
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				       SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)getpid()));
+				       SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
 	/* Its arguments are in memory, where a filter can't look; C libraries then take clone(). */
 	if (!ret && kind & MOST)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
