@@ -157,6 +157,19 @@ static const struct argument_rule {
 	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, TIOCGPGRP},
 };
 
+/* What C libraries try, and do without: an error, not the end. */
+static const struct refusal {
+	int call;
+	unsigned int kinds;
+	uint16_t error; /* errno */
+} refusals[] = {
+	/* Its arguments are in memory, where a filter can't look; clone() is taken instead. */
+	{SCMP_SYS(clone3), MOST, ENOSYS},
+	/* How the system is set up, in /proc: glibc's free() looks there when a heap shrinks. */
+	{SCMP_SYS(openat), ALL, EACCES},
+	{SCMP_SYS(open), ALL, EACCES},
+};
+
 static int add_rules(scmp_filter_ctx filter, unsigned int kind)
 {
 	int ret = 0;
@@ -177,9 +190,11 @@ static int add_rules(scmp_filter_ctx filter, unsigned int kind)
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
 				       SCMP_A0_64(SCMP_CMP_EQ, (uint64_t)getpid(), 0));
-	/* Its arguments are in memory, where a filter can't look; C libraries then take clone(). */
-	if (!ret && kind & MOST)
-		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]) && !ret; i++) {
+		if (refusals[i].kinds & kind)
+			ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(refusals[i].error),
+					       refusals[i].call, 0);
+	}
 	return ret;
 }
 

@@ -170,12 +170,42 @@ START_TEST(memory)
 }
 END_TEST
 
-/* --- what ends the process --- */
-
-static void open_file(void)
+/* The C library tries, now and then. */
+static void *open_file(void *arg)
 {
-	open("/dev/null", O_RDONLY | O_CLOEXEC);
+	(void)arg;
+	ck_assert_int_eq(open("/dev/null", O_RDONLY | O_CLOEXEC), -1);
+	ck_assert_int_eq(errno, EACCES);
+	return NULL;
 }
+
+START_TEST(files)
+{
+	run_confined((enum thread_kind)_i, open_file, NULL);
+}
+END_TEST
+
+/* Much of it in small pieces: a heap that grows, and shrinks again. */
+static void *fill_heap(void *arg)
+{
+	static char *pieces[1000];
+
+	for (size_t i = 0; i < 1000; i++) {
+		pieces[i] = malloc(10000);
+		ck_assert_ptr_nonnull(pieces[i]);
+	}
+	for (size_t i = 1000; i > 0; i--)
+		free(pieces[i - 1]);
+	return arg;
+}
+
+START_TEST(heap)
+{
+	run_confined((enum thread_kind)_i, fill_heap, NULL);
+}
+END_TEST
+
+/* --- what ends the process --- */
 
 static void make_socket(void)
 {
@@ -251,11 +281,11 @@ static void another_architecture(void)
 }
 
 static void (*const forbidden[])(void) = {
-	open_file,	   make_socket,		 run_program,
-	start_process,	   executable_memory,	 make_executable,
-	signal_parent,	   signal_other_process, trace,
-	create_vm,	   type_into_terminal,	 change_user,
-	keep_capabilities, another_architecture,
+	make_socket,	      run_program,     start_process,
+	executable_memory,    make_executable, signal_parent,
+	signal_other_process, trace,	       create_vm,
+	type_into_terminal,   change_user,     keep_capabilities,
+	another_architecture,
 };
 enum {
 	N_FORBIDDEN = sizeof(forbidden) / sizeof(forbidden[0]),
@@ -309,6 +339,8 @@ static Suite *make_suite(void)
 	tcase_add_test(confined, others_keep_theirs);
 	tcase_add_test(confined, threads_of_threads);
 	tcase_add_loop_test(confined, memory, 0, THREAD_KINDS);
+	tcase_add_loop_test(confined, files, 0, THREAD_KINDS);
+	tcase_add_loop_test(confined, heap, 0, THREAD_KINDS);
 	suite_add_tcase(suite, confined);
 	tcase_add_checked_fixture(killed, set_up, tear_down);
 	tcase_add_loop_test_raise_signal(killed, forbidden_to_main, SIGSYS, 0, N_FORBIDDEN);
