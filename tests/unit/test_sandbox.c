@@ -170,6 +170,39 @@ START_TEST(memory)
 }
 END_TEST
 
+static void *meet(void *barrier)
+{
+	free(malloc(100));
+	pthread_barrier_wait(barrier);
+	return NULL;
+}
+
+/* As of a device with many queues: so many that malloc() gives them no heaps of their own. */
+static void *start_rings(void *arg)
+{
+	enum {
+		RINGS = 64,
+	};
+	const struct thread_config config = {"ring", THREAD_RING, &filters};
+	pthread_t threads[RINGS];
+	pthread_barrier_t barrier;
+
+	pthread_barrier_init(&barrier, NULL, RINGS + 1);
+	for (unsigned int i = 0; i < RINGS; i++)
+		ck_assert_int_eq(thread_create(&threads[i], &config, meet, &barrier), 0);
+	pthread_barrier_wait(&barrier);
+	for (unsigned int i = 0; i < RINGS; i++)
+		ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+	pthread_barrier_destroy(&barrier);
+	return arg;
+}
+
+START_TEST(many_rings)
+{
+	run_confined((enum thread_kind)_i, start_rings, NULL);
+}
+END_TEST
+
 /* The C library tries, now and then. */
 static void *open_file(void *arg)
 {
@@ -339,6 +372,7 @@ static Suite *make_suite(void)
 	tcase_add_test(confined, others_keep_theirs);
 	tcase_add_test(confined, threads_of_threads);
 	tcase_add_loop_test(confined, memory, 0, THREAD_KINDS);
+	tcase_add_loop_test(confined, many_rings, 0, THREAD_RING);
 	tcase_add_loop_test(confined, files, 0, THREAD_KINDS);
 	tcase_add_loop_test(confined, heap, 0, THREAD_KINDS);
 	suite_add_tcase(suite, confined);
