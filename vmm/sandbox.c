@@ -224,7 +224,7 @@ static int create_filter(unsigned int kind, struct sock_fprog *program)
 	if (!filter)
 		return -ENOMEM;
 	ret = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	/* A binary tree: KVM_RUN must not pay for a long list. */
+	/* A binary tree over the calls. (The requests of ioctl() are a list all the same.) */
 	if (!ret)
 		ret = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (!ret)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The sandbox: what the threads that a guest drives may ask of the kernel. What a thread asks
- *beyond that ends the process (SIGSYS): xvmm has no reason to, so it is no longer xvmm that runs
- *there.
+ * beyond that ends the process (SIGSYS): xvmm has no reason to, so it is no longer xvmm that runs
+ * there. Opening a file is an error only: C libraries try that by themselves.
  *
  * A VM comes to be in stages:
  *

@@ -734,7 +734,8 @@ int xvmm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
 	struct switch_call call = {.vm = vm, .id = id, .net = net};
 
 	if (vm->confined)
-		call.ret = error_set(&call.err, -EPERM, "the sandbox lets nothing be opened");
+		call.ret = error_set(&call.err, -EPERM,
+				     "after xvmm_confine() nothing can be opened");
 	else if (!loop_call(&vm->caller, call_switch, &call))
 		call.ret = error_set(&call.err, -EAGAIN, "the VM doesn't run");
 	return call.ret ? report(error, &call.err) : 0;
