@@ -6,7 +6,6 @@
  *
  * PHASE is start for xvmm_create(), running for xvmm_run(), stopping for xvmm_destroy().
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -39,23 +38,11 @@ static char log_text[4096]; /* what the VM said */
 
 /* --- what is left --- */
 
-static int count(const char *path)
-{
-	DIR *dir = opendir(path);
-	int n = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static struct left look(void)
 {
 	return (struct left){
-		.descriptors = count("/proc/self/fd"),
-		.threads = count("/proc/self/task"),
+		.descriptors = count_entries("/proc/self/fd"),
+		.threads = count_entries("/proc/self/task"),
 		.memory = mallinfo2().uordblks,
 	};
 }

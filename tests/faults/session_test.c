@@ -217,16 +217,10 @@ static void send_frame(uint8_t operation)
 {
 	static struct packet packet;
 	static struct message message;
-	struct test_frame *frame = (struct test_frame *)(on("tap") ? packet.frame : message.frame);
+	uint8_t *frame = on("tap") ? packet.frame : message.frame;
 
-	memcpy(frame->ethernet.to, guest_mac, sizeof(guest_mac));
-	memcpy(frame->ethernet.from, test_mac, sizeof(test_mac));
-	write_be16(frame->ethernet.type, ETHERTYPE_TEST);
-	frame->operation = operation;
-	write_be32(frame->number, number);
-	for (size_t i = 0; i < FRAME - sizeof(*frame); i++)
-		frame->payload[i] = (uint8_t)(number + i);
-	number++;
+	test_frame_fill((struct test_frame *)frame, guest_mac, test_mac, operation, number++,
+			FRAME);
 	packet.len = FRAME;
 	if (on("tap"))
 		packet_send(tap_socket, &packet);

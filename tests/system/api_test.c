@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* libxvmm as an embedding program uses it: over and over, several VMs at once, stopped any time. */
 #include <check.h>
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -41,19 +40,6 @@ static struct xvmm_end run(struct xvmm *vm)
 	return end;
 }
 
-/* How many entries a directory of /proc has: open descriptors, threads. */
-static int count(const char *directory)
-{
-	DIR *dir = opendir(directory);
-	int n = 0;
-
-	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 START_TEST(rounds_leave_nothing)
 {
 	const struct xvmm_config config = config_for("hello", "status=5");
@@ -68,12 +54,12 @@ START_TEST(rounds_leave_nothing)
 		xvmm_destroy(vm);
 		/* The first round may open what stays (a sanitizer's own files). */
 		if (i == 0) {
-			fds = count("/proc/self/fd");
-			threads = count("/proc/self/task");
+			fds = count_entries("/proc/self/fd");
+			threads = count_entries("/proc/self/task");
 		}
 	}
-	ck_assert_int_eq(count("/proc/self/fd"), fds);
-	ck_assert_int_eq(count("/proc/self/task"), threads);
+	ck_assert_int_eq(count_entries("/proc/self/fd"), fds);
+	ck_assert_int_eq(count_entries("/proc/self/task"), threads);
 }
 END_TEST
 
@@ -316,7 +302,7 @@ START_TEST(wrong_configurations)
 	struct xvmm_config config = {0};
 	struct xvmm_error error;
 	struct xvmm *vm;
-	int fds = count("/proc/self/fd");
+	int fds = count_entries("/proc/self/fd");
 
 	ck_assert_int_lt(xvmm_create(&config, &vm, &error), 0);
 	ck_assert(error.usage);
@@ -334,7 +320,7 @@ START_TEST(wrong_configurations)
 	config.nets = &net;
 	config.n_nets = 1;
 	ck_assert_int_lt(xvmm_create(&config, &vm, NULL), 0);
-	ck_assert_int_eq(count("/proc/self/fd"), fds);
+	ck_assert_int_eq(count_entries("/proc/self/fd"), fds);
 }
 END_TEST
 

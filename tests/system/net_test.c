@@ -109,16 +109,8 @@ static struct test_frame *test_frame(struct packet *packet)
 
 static void make_frame(struct packet *packet, uint8_t operation, uint32_t number, size_t len)
 {
-	struct test_frame *frame = test_frame(packet);
-
 	memset(&packet->header, 0, sizeof(packet->header));
-	memcpy(frame->ethernet.to, guest_mac, sizeof(guest_mac));
-	memcpy(frame->ethernet.from, test_mac, sizeof(test_mac));
-	write_be16(frame->ethernet.type, ETHERTYPE_TEST);
-	frame->operation = operation;
-	write_be32(frame->number, number);
-	for (size_t i = 0; i < len - sizeof(*frame); i++)
-		frame->payload[i] = (uint8_t)(number + i);
+	test_frame_fill(test_frame(packet), guest_mac, test_mac, operation, number, len);
 	packet->len = len;
 }
 

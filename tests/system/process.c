@@ -2,6 +2,7 @@
 #include "process.h"
 
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -36,6 +37,18 @@ const char *guest_path(const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s.elf", need_env("GUESTS"), name);
 	return path;
+}
+
+int count_entries(const char *directory)
+{
+	DIR *dir = opendir(directory);
+	int n = 0;
+
+	ck_assert_ptr_nonnull(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
 }
 
 void require_kvm(void)

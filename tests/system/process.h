@@ -33,6 +33,9 @@ void process_read(struct process *process, int milliseconds);
 /* Wait for its end, and fail the test if it doesn't come within 20 seconds. Returns the status. */
 int process_wait(struct process *process);
 
+/* How many entries a directory of /proc has: open descriptors, threads. */
+int count_entries(const char *directory);
+
 /* End the test with status 77, if /dev/kvm can't be opened. */
 void require_kvm(void);
 

@@ -19,6 +19,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "tests/guest/lib/frame.h"
+
 enum {
 	STATUS_SKIP = 77,
 	SOCKET_BUFFER = 64 << 20, /* the test may be slower than the guest */
@@ -129,6 +131,18 @@ void tap_wait_attached(const char *name)
 	 * takes. */
 	ck_assert_int_eq(ioctl(fd, SIOCSIFFLAGS, &request), 0);
 	close(fd);
+}
+
+void test_frame_fill(struct test_frame *frame, const uint8_t to[6], const uint8_t from[6],
+		     uint8_t operation, uint32_t number, size_t len)
+{
+	memcpy(frame->ethernet.to, to, 6);
+	memcpy(frame->ethernet.from, from, 6);
+	write_be16(frame->ethernet.type, ETHERTYPE_TEST);
+	frame->operation = operation;
+	write_be32(frame->number, number);
+	for (size_t i = 0; i < len - sizeof(*frame); i++)
+		frame->payload[i] = (uint8_t)(number + i);
 }
 
 void packet_send(int socket, const struct packet *packet)

@@ -29,6 +29,12 @@ struct packet {
 	size_t len; /* of the frame */
 };
 
+struct test_frame;
+
+/* Fill in a frame of @len bytes; its payload counts up from @number. */
+void test_frame_fill(struct test_frame *frame, const uint8_t to[6], const uint8_t from[6],
+		     uint8_t operation, uint32_t number, size_t len);
+
 void packet_send(int socket, const struct packet *packet);
 
 /*

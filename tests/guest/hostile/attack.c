@@ -251,6 +251,14 @@ size_t registers_size(void)
 	return device.pci != NULL ? device.pci->function.bars[0].size : MMIO_SIZE;
 }
 
+void copy_registers(uint64_t len)
+{
+	const void *from = (const void *)registers();
+	uint8_t *to = scratch;
+
+	__asm__ volatile("rep movsb" : "+S"(from), "+D"(to), "+c"(len) : : "memory");
+}
+
 /* --- the registers of a queue, on either transport --- */
 
 void select_queue(unsigned int queue)

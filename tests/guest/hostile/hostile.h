@@ -134,6 +134,9 @@ void poke(uintptr_t address, unsigned int width, uint64_t value);
 uintptr_t registers(void);
 size_t registers_size(void);
 
+/* Read the first @len bytes of them by a string instruction: one access after the other. */
+void copy_registers(uint64_t len);
+
 /* The registers of the queue that is selected; all three areas at one @address. */
 void select_queue(unsigned int queue);
 void set_queue_size(uint32_t size);
