@@ -13,6 +13,7 @@ enum {
 	BATCH = 32,
 	TURNS = 1024, /* between two looks at the clock */
 	START_MS = 10000,
+	AGAIN_MS = 100,
 };
 
 struct pump_frame {
@@ -77,16 +78,21 @@ void pump(struct net *net)
 {
 	unsigned int window = (unsigned int)arg_number("window", 128);
 	unsigned int turns = 0, owed = 0;
-	deadline_t end;
+	deadline_t end, again = deadline(0);
 
 	if (window == 0 || window > WINDOW_MAX)
 		fatal("window=%u", window);
 	make_frames(net, window);
-	send_frames(net, window);
 	end = deadline(START_MS);
-	while (!virtqueue_pending(&net->receive))
+	/* A switch may lose what comes before it has made the way back. */
+	while (!virtqueue_pending(&net->receive)) {
 		if (deadline_passed(end))
 			fatal("nothing came back");
+		if (deadline_passed(again)) {
+			send_frames(net, window);
+			again = deadline(AGAIN_MS);
+		}
+	}
 	end = deadline((unsigned int)arg_number("seconds", 3) * 1000);
 	while (++turns % TURNS || !deadline_passed(end)) {
 		unsigned int n = take_frames(net);
