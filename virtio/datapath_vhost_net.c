@@ -20,6 +20,7 @@
 #include "virtio/defs.h"
 #include "virtio/net_backend.h"
 #include "virtio/net_features.h"
+#include "virtio/opener.h"
 #include "virtio/rarp.h"
 #include "virtio/vhost_ring.h"
 #include "vmm/core/error.h"
@@ -514,24 +515,22 @@ static int check_tap(const struct vhost_net *dp, struct error *err)
 			 dp->name);
 }
 
-static int open_device(const struct vhost_net *dp, unsigned int pair, struct error *err)
+int vhost_net_open(struct error *err)
 {
 	int fd = open(device_path, O_RDWR | O_CLOEXEC);
 
-	dp->fds[pair] = fd;
 	if (fd >= 0)
-		return 0;
+		return fd;
 	switch (errno) {
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
-		return error_errno(err, "%s: %s (try: modprobe vhost_net)", dp->name, device_path);
+		return error_errno(err, "%s (try: modprobe vhost_net)", device_path);
 	case EACCES:
 	case EPERM:
-		return error_errno(err, "%s: %s (try: sudo chmod 0666 %s)", dp->name, device_path,
-				   device_path);
+		return error_errno(err, "%s (try: sudo chmod 0666 %s)", device_path, device_path);
 	default:
-		return error_errno(err, "%s: %s", dp->name, device_path);
+		return error_errno(err, "%s", device_path);
 	}
 }
 
@@ -596,20 +595,24 @@ static int set_polling(const struct vhost_net *dp, int fd, uint32_t us, struct e
 	return 0;
 }
 
-static int setup_pair(struct vhost_net *dp, unsigned int pair, uint32_t poll_us, struct error *err)
+static int setup_pair(struct vhost_net *dp, unsigned int pair,
+		      const struct vhost_net_config *config, struct error *err)
 {
-	int ret = open_device(dp, pair, err);
+	const struct opening opening = {.kind = OPENING_VHOST_NET};
+	int ret = opener_open(config->opener, &opening, dp->log, &dp->fds[pair], err);
 	int fd = dp->fds[pair];
 
-	if (ret)
+	if (ret) {
+		error_prefix(err, "%s: ", dp->name);
 		return ret;
+	}
 	if (ioctl(fd, VHOST_SET_OWNER) < 0)
 		return error_errno(err, "%s: %s: VHOST_SET_OWNER", dp->name, device_path);
 	ret = check_features(dp, fd, err);
 	if (!ret)
 		ret = set_memory(dp, fd, err);
 	if (!ret)
-		ret = set_polling(dp, fd, poll_us, err);
+		ret = set_polling(dp, fd, config->poll_us, err);
 	return ret;
 }
 
@@ -655,7 +658,7 @@ static int init_events(struct vhost_net *dp)
 	return loop_watch_set(dp->loop, &dp->watch, EPOLLIN);
 }
 
-static int setup(struct vhost_net *dp, uint32_t poll_us, struct error *err)
+static int setup(struct vhost_net *dp, const struct vhost_net_config *config, struct error *err)
 {
 	int ret;
 
@@ -663,7 +666,7 @@ static int setup(struct vhost_net *dp, uint32_t poll_us, struct error *err)
 		return error_set(err, -ENOMEM, "%s: out of memory", dp->name);
 	ret = check_tap(dp, err);
 	for (unsigned int pair = 0; !ret && pair < dp->queue_pairs; pair++)
-		ret = setup_pair(dp, pair, poll_us, err);
+		ret = setup_pair(dp, pair, config, err);
 	if (ret)
 		return ret;
 	ret = init_events(dp);
@@ -684,7 +687,7 @@ int vhost_net_create(const struct vhost_net_config *config, struct datapath **dp
 		net_backend_release(config->backend);
 		return error_set(err, -ENOMEM, "%s: out of memory", config->name);
 	}
-	ret = setup(created, config->poll_us, err);
+	ret = setup(created, config, err);
 	if (ret) {
 		vhost_net_destroy(&created->datapath);
 		return ret;

@@ -14,12 +14,14 @@ struct guest_memory;
 struct logger;
 struct loop;
 struct net_backend;
+struct opener;
 
 struct vhost_net_config {
 	const char *name;		/* for messages; copied */
 	const struct guest_memory *mem; /* outlives the datapath */
 	struct loop *loop;		/* outlives the datapath */
 	const struct logger *log;	/* outlives the datapath */
+	const struct opener *opener;	/* of the device; or NULL */
 	/* A tap; a reference is taken over, on failure too. */
 	struct net_backend *backend;
 	unsigned int queue_pairs; /* as many as the backend has queues */
@@ -27,7 +29,13 @@ struct vhost_net_config {
 };
 
 /*
- * The error tells apart: no /dev/vhost-net, no permission, too old a kernel. By the thread that
+ * Open /dev/vhost-net: a descriptor, the caller's, or a negative errno. The error tells apart: no
+ * such device, no permission.
+ */
+int vhost_net_open(struct error *err);
+
+/*
+ * The error tells apart what vhost_net_open() does, and too old a kernel. By the thread that
  * runs the loop, or before it runs.
  */
 int vhost_net_create(const struct vhost_net_config *config, struct datapath **dp,

@@ -16,6 +16,7 @@
 #include "virtio/datapath.h"
 #include "virtio/defs.h"
 #include "virtio/net_features.h"
+#include "virtio/opener.h"
 #include "virtio/vhost_user_session.h"
 #include "virtio/vhost_user_socket.h"
 #include "vmm/core/error.h"
@@ -43,10 +44,11 @@ struct vhost_user {
 	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	struct loop *loop;
 	const struct logger *log;
-	struct loop_watch watch; /* of the session's epoll set, owned */
-	int listen_fd;		 /* owned; -1 for a client */
-	int timer_fd;		 /* owned */
-	int wake_fd;		 /* owned */
+	const struct opener *opener; /* or NULL */
+	struct loop_watch watch;     /* of the session's epoll set, owned */
+	int listen_fd;		     /* owned; -1 for a client */
+	int timer_fd;		     /* owned */
+	int wake_fd;		     /* owned */
 
 	pthread_mutex_t lock;
 	struct vhost_user_session session;
@@ -148,17 +150,15 @@ static void begin(struct vhost_user *vu, int fd)
 /* 0 if there is a connection, or may be one later. */
 static int connect_to_backend(struct vhost_user *vu, struct error *err)
 {
-	int fd = vhost_user_socket_connect(vu->path);
+	const struct opening opening = {.kind = OPENING_CONNECTION, .name = vu->path};
+	int fd;
+	int ret = opener_open(vu->opener, &opening, vu->log, &fd, err);
 
-	if (fd >= 0) {
+	if (!ret)
 		begin(vu, fd);
-		return 0;
-	}
-	try_again(vu, 0);
-	if (fd == -ENOENT || fd == -ECONNREFUSED || fd == -EAGAIN)
-		return 0;
-	errno = -fd;
-	return error_errno(err, "connecting to %s", vu->path);
+	else
+		try_again(vu, 0);
+	return ret == -ENOENT || ret == -ECONNREFUSED || ret == -EAGAIN ? 0 : ret;
 }
 
 static void accept_backend(struct vhost_user *vu)
@@ -391,11 +391,12 @@ static bool vhost_user_carrier(struct datapath *dp)
 static void vhost_user_destroy(struct datapath *dp)
 {
 	struct vhost_user *vu = (struct vhost_user *)dp;
+	const struct opening removal = {.kind = OPENING_REMOVAL, .name = vu->path};
 
 	loop_watch_remove(vu->loop, &vu->watch);
 	vhost_user_session_end(&vu->session);
 	if (vu->listen_fd >= 0)
-		unlink(vu->path);
+		opener_open(vu->opener, &removal, vu->log, NULL, NULL);
 	fd_close(&vu->listen_fd);
 	fd_close(&vu->timer_fd);
 	fd_close(&vu->wake_fd);
@@ -448,13 +449,15 @@ static int open_all(struct vhost_user *vu)
 
 static int open_socket(struct vhost_user *vu, struct error *err)
 {
+	const struct opening opening = {.kind = OPENING_LISTENER, .name = vu->path};
+	int ret;
+
 	if (!vu->session.config.server)
 		return connect_to_backend(vu, err);
-	vu->listen_fd = vhost_user_socket_listen(vu->path, err);
-	if (vu->listen_fd < 0)
-		return vu->listen_fd;
-	try_again(vu, 0);
-	return 0;
+	ret = opener_open(vu->opener, &opening, vu->log, &vu->listen_fd, err);
+	if (!ret)
+		try_again(vu, 0);
+	return ret;
 }
 
 static int wait_for_backend(struct vhost_user *vu, unsigned int wait_ms, struct error *err)
@@ -521,6 +524,7 @@ static struct vhost_user *allocate(const struct vhost_user_config *config)
 	snprintf(vu->path, sizeof(vu->path), "%s", config->path);
 	vu->loop = config->loop;
 	vu->log = config->log;
+	vu->opener = config->opener;
 	vu->watch = (struct loop_watch){.fd = -1, .ready = vhost_user_ready, .opaque = vu};
 	vu->listen_fd = vu->timer_fd = vu->wake_fd = -1;
 	pthread_mutex_init(&vu->lock, NULL);

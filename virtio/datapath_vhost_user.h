@@ -16,12 +16,14 @@ struct error;
 struct guest_memory;
 struct logger;
 struct loop;
+struct opener;
 
 struct vhost_user_config {
 	const char *name;		/* for messages; copied */
 	const struct guest_memory *mem; /* shared; outlives the datapath */
 	struct loop *loop;		/* outlives the datapath */
 	const struct logger *log;	/* outlives the datapath */
+	const struct opener *opener;	/* of the socket, outlives the datapath; or NULL */
 	const char *path;		/* of the socket; copied */
 	bool server;			/* listen there, instead of connecting */
 	unsigned int queue_pairs;

@@ -16,6 +16,7 @@
 
 #include "virtio/defs.h"
 #include "virtio/net_backend.h"
+#include "virtio/opener.h"
 #include "virtio/tap_info.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
@@ -298,7 +299,7 @@ static int explain_busy(const char *name, struct error *err)
 }
 
 /* TUNSETIFF failed with errno: say why, as far as it can be found out. */
-static int explain_attach(const char *name, unsigned int queue_pairs, const struct tap_info *info,
+static int explain_attach(const char *name, unsigned int n_queues, const struct tap_info *info,
 			  struct error *err)
 {
 	int code = errno;
@@ -324,11 +325,11 @@ static int explain_attach(const char *name, unsigned int queue_pairs, const stru
 				 "$USER (after ip link del %s)",
 				 name, name, name);
 	case EINVAL:
-		if (info->tap && !info->multi_queue && queue_pairs > 1)
+		if (info->tap && !info->multi_queue && n_queues > 1)
 			return error_set(err, -code,
 					 "%s: it has one queue and %u were asked for; try: ip link "
 					 "del %s; ip tuntap add %s mode tap multi_queue",
-					 name, queue_pairs, name, name);
+					 name, n_queues, name, name);
 		return error_set(err, -code, "%s: it is not a tap device", name);
 	default:
 		errno = code;
@@ -347,24 +348,22 @@ static int set_interface(int fd, struct ifreq *ifr)
 	return ioctl(fd, TUNSETIFF, ifr);
 }
 
-/* Attach one more queue to the existing tap that @ifr names. */
-static int attach(struct tap *tap, struct ifreq *ifr, unsigned int queue_pairs,
-		  const struct tap_info *info, struct error *err)
+/* One more queue of the existing tap that @ifr names. */
+static int attach(struct ifreq *ifr, unsigned int n_queues, const struct tap_info *info,
+		  struct error *err)
 {
-	int fd = open_tun(ifr->ifr_name, err);
+	FD_CLEANUP int fd = open_tun(ifr->ifr_name, err);
 
 	if (fd < 0)
 		return fd;
-	tap->fds[tap->n_queues++] = fd;
 	if (set_interface(fd, ifr) < 0)
-		return explain_attach(ifr->ifr_name, queue_pairs, info, err);
-	tap->attached++;
-	return 0;
+		return explain_attach(ifr->ifr_name, n_queues, info, err);
+	return fd_take(&fd);
 }
 
 /* TUNSETIFF would create a tap that doesn't exist; nobody asked for that. */
-static int attach_all(struct tap *tap, const char *name, unsigned int n, const struct logger *log,
-		      struct error *err)
+int tap_open(const char *name, unsigned int n_queues, const struct logger *log, int *fds,
+	     struct error *err)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 	struct tap_info info;
@@ -378,18 +377,22 @@ static int attach_all(struct tap *tap, const char *name, unsigned int n, const s
 		return error_set(err, ret,
 				 "%s: no such network interface; try: ip tuntap add %s mode tap%s "
 				 "&& ip link set %s up",
-				 name, name, n > 1 ? " multi_queue" : "", name);
+				 name, name, n_queues > 1 ? " multi_queue" : "", name);
 	/* The kernel has room for another process's queues, which would get half of the packets. */
 	if (info.multi_queue && info.queues)
 		return explain_busy(name, err);
 	memcpy(ifr.ifr_name, name, strlen(name) + 1);
-	if (n > 1 || info.multi_queue)
+	if (n_queues > 1 || info.multi_queue)
 		ifr.ifr_flags |= IFF_MULTI_QUEUE;
-	while (tap->n_queues < n) {
-		int failed = attach(tap, &ifr, n, &info, err);
+	for (unsigned int i = 0; i < n_queues; i++) {
+		fds[i] = attach(&ifr, n_queues, &info, err);
+		if (fds[i] < 0) {
+			int failed = fds[i];
 
-		if (failed)
+			while (i--)
+				fd_close(&fds[i]);
 			return failed;
+		}
 	}
 	if (!ret && !info.up)
 		log_warning(
@@ -397,6 +400,13 @@ static int attach_all(struct tap *tap, const char *name, unsigned int n, const s
 			"%s: the interface is down, so no packet passes; try: ip link set %s up",
 			name, name);
 	return 0;
+}
+
+int tap_open_names(struct error *err)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? error_errno(err, "a socket to ask the kernel by") : fd;
 }
 
 /* Find out which offloads the kernel takes for packets towards the guest. */
@@ -412,15 +422,17 @@ static void probe_offloads(struct tap *tap)
 	set_offloads(tap, 0);
 }
 
-static struct tap *allocate(unsigned int queue_pairs)
+static struct tap *allocate(unsigned int queue_pairs, const struct opener *opener)
 {
+	const struct opening names = {.kind = OPENING_NAMES};
 	struct tap *tap = calloc(1, sizeof(*tap));
 
 	if (!tap)
 		return NULL;
 	tap->backend.ops = &tap_ops;
-	/* Now: the thread that needs it may not open one (vmm/sandbox.h). */
-	tap->names_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	/* Now: the thread that needs it may not open one (vmm/sandbox.h). It can do without. */
+	if (opener_open(opener, &names, NULL, &tap->names_fd, NULL))
+		tap->names_fd = -1;
 	tap->fds = calloc(queue_pairs, sizeof(tap->fds[0]));
 	if (!tap->fds) {
 		tap_destroy(&tap->backend);
@@ -454,17 +466,22 @@ static int finish(struct tap *tap, const char *name, int ret, struct net_backend
 	return 0;
 }
 
-int tap_create(const char *name, unsigned int queue_pairs, const struct logger *log,
-	       struct net_backend **backend, struct error *err)
+int tap_create(const char *name, unsigned int queue_pairs, const struct opener *opener,
+	       const struct logger *log, struct net_backend **backend, struct error *err)
 {
-	struct tap *tap = allocate(queue_pairs);
+	const struct opening opening = {OPENING_TAP, name, queue_pairs};
+	struct tap *tap = allocate(queue_pairs, opener);
+	int ret;
 
 	if (!tap)
 		return error_set(err, -ENOMEM, "%s: out of memory", name);
-	return finish(tap, name, attach_all(tap, name, queue_pairs, log, err), backend, err);
+	ret = opener_open(opener, &opening, log, tap->fds, err);
+	if (!ret)
+		tap->n_queues = tap->attached = queue_pairs;
+	return finish(tap, name, ret, backend, err);
 }
 
-int tap_adopt(int fd, struct net_backend **backend, struct error *err)
+int tap_adopt(int fd, const struct opener *opener, struct net_backend **backend, struct error *err)
 {
 	static const short needed = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
 	FD_CLEANUP int copy = -1;
@@ -481,7 +498,7 @@ int tap_adopt(int fd, struct net_backend **backend, struct error *err)
 	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (copy < 0 || fcntl(copy, F_SETFL, O_RDWR | O_NONBLOCK) < 0)
 		return error_errno(err, "descriptor %d", fd);
-	tap = allocate(1);
+	tap = allocate(1, opener);
 	if (!tap)
 		return error_set(err, -ENOMEM, "descriptor %d: out of memory", fd);
 	tap->fds[0] = fd_take(&copy);

@@ -19,52 +19,52 @@ static struct sockaddr_un address(const char *path)
 	return addr;
 }
 
-static int create(void)
+static int create(const char *path, struct error *err)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	return fd < 0 ? -errno : fd;
+	return fd < 0 ? error_errno(err, "a socket for %s", path) : fd;
 }
 
 int vhost_user_socket_check(const char *path, struct error *err)
 {
 	size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+
+	return *path && strlen(path) <= max
+		       ? 0
+		       : error_usage(err, "socket path '%s' is not of 1 to %zu bytes", path, max);
+}
+
+int vhost_user_socket_connect(const char *path, struct error *err)
+{
+	struct sockaddr_un addr = address(path);
+	FD_CLEANUP int fd = create(path, err);
 	struct stat st;
 
-	if (!*path || strlen(path) > max)
-		return error_usage(err, "socket path '%s' is not of 1 to %zu bytes", path, max);
+	if (fd < 0)
+		return fd;
 	/* connect() would say that nobody listens. */
 	if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return error_set(err, -ENOTSOCK, "%s is there, and is no socket", path);
-	return 0;
-}
-
-int vhost_user_socket_connect(const char *path)
-{
-	struct sockaddr_un addr = address(path);
-	FD_CLEANUP int fd = create();
-
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return -errno;
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return error_errno(err, "connecting to %s", path);
 	return fd_take(&fd);
 }
 
 int vhost_user_socket_listen(const char *path, struct error *err)
 {
 	struct sockaddr_un addr = address(path);
-	FD_CLEANUP int fd = create();
-	FD_CLEANUP int other = vhost_user_socket_connect(path);
+	FD_CLEANUP int fd = create(path, err);
+	FD_CLEANUP int other = vhost_user_socket_connect(path, err);
 	int ret;
 
+	if (fd < 0 || other == -ENOTSOCK)
+		return fd < 0 ? fd : other;
 	if (other >= 0 || other == -EAGAIN)
 		return error_set(err, -EADDRINUSE, "%s: another process listens there already",
 				 path);
 	if (other == -ECONNREFUSED)
 		unlink(path);
-	if (fd < 0) {
-		errno = -fd;
-		return error_errno(err, "a socket for %s", path);
-	}
 	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return error_errno(err, "%s: bind", path);
 	if (listen(fd, 4) < 0) {

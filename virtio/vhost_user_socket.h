@@ -8,21 +8,19 @@
 
 struct error;
 
-/*
- * Whether there can be a socket at @path, if there is none as yet: 0, or -EINVAL (a usage error:
- * the path is too long) or -ENOTSOCK.
- */
+/* Whether a socket can have the name @path: 0, or -EINVAL (a usage error: it is too long). */
 int vhost_user_socket_check(const char *path, struct error *err);
 
 /*
  * A connection to @path (checked), the caller's. -ENOENT, -ECONNREFUSED, -EAGAIN: nobody listens
- * there, or is too busy. Other negative errnos of socket() and connect().
+ * there, or is too busy. -ENOTSOCK: something else is there. Other negative errnos of socket() and
+ * connect().
  */
-int vhost_user_socket_connect(const char *path);
+int vhost_user_socket_connect(const char *path, struct error *err);
 
 /*
  * A socket that listens at @path (checked), the caller's, who unlinks the path, too. What a process
- * that is gone left there is replaced; -EADDRINUSE if somebody listens there.
+ * that is gone left there is replaced; -EADDRINUSE if somebody listens there, -ENOTSOCK.
  */
 int vhost_user_socket_listen(const char *path, struct error *err);
 

@@ -42,6 +42,8 @@ struct control {
 	struct loop *loop;
 	const struct logger *log;
 	const struct control_command *commands;
+	int (*execute)(void *opaque, const struct control_command *command, json_t *arguments,
+		       json_t **result, struct error *err);
 	void *opaque;
 	struct sockaddr_un address;
 	bool bound;
@@ -214,25 +216,10 @@ static void reply(struct client *client, const char *kind, json_t *content, json
 	put_message(client, message);
 }
 
-/* Messages quote paths, and are cut where they are too long: not all are UTF-8. */
-static json_t *text_value(const char *text)
-{
-	char ascii[sizeof(((struct error *)0)->text)];
-	json_t *value = json_string(text);
-	size_t n = 0;
-
-	if (value)
-		return value;
-	for (; n < sizeof(ascii) - 1 && text[n]; n++)
-		ascii[n] = (char)((unsigned char)text[n] < 0x80 ? text[n] : '?');
-	ascii[n] = '\0';
-	return json_string(ascii);
-}
-
 static void reply_error(struct client *client, const char *class, const char *desc, json_t *id)
 {
-	reply(client, "error", json_pack("{s:s,s:o}", "class", class, "desc", text_value(desc)),
-	      id);
+	reply(client, "error",
+	      json_pack("{s:s,s:o}", "class", class, "desc", control_stream_string(desc)), id);
 }
 
 static const struct control_command *find_command(const struct control_command *commands,
@@ -258,23 +245,27 @@ static const char *error_class(int error)
 	}
 }
 
+static int call(struct control *control, const char *name, json_t *arguments, json_t **result,
+		struct error *err)
+{
+	const struct control_command *command = find_command(built_in, name);
+
+	if (command)
+		return command->execute(control, arguments, result, err);
+	command = find_command(control->commands, name);
+	if (!command)
+		return error_set(err, -ENOSYS, "there is no command '%s'; try: query-commands",
+				 name);
+	return control->execute ? control->execute(control->opaque, command, arguments, result, err)
+				: command->execute(control->opaque, arguments, result, err);
+}
+
 static void execute(struct client *client, const char *name, json_t *arguments, json_t *id)
 {
-	struct control *control = client->control;
-	const struct control_command *command = find_command(built_in, name);
-	void *opaque = command ? control : control->opaque;
 	json_t *result = NULL;
 	struct error err = {0};
-	int ret;
+	int ret = call(client->control, name, arguments, &result, &err);
 
-	if (!command)
-		command = find_command(control->commands, name);
-	if (!command) {
-		error_set(&err, -ENOSYS, "there is no command '%s'; try: query-commands", name);
-		ret = -ENOSYS;
-	} else {
-		ret = command->execute(opaque, arguments, &result, &err);
-	}
 	if (!ret) {
 		reply(client, "return", result ? result : json_object(), id);
 		return;
@@ -677,6 +668,7 @@ int control_create(const struct control_config *config, struct control **result,
 	control->loop = config->loop;
 	control->log = config->log;
 	control->commands = config->commands;
+	control->execute = config->execute;
 	control->opaque = config->opaque;
 	control->listener =
 		(struct loop_watch){.fd = -1, .ready = listener_ready, .opaque = control};

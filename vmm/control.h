@@ -44,7 +44,10 @@ struct control_config {
 	struct loop *loop;
 	const struct logger *log;
 	const struct control_command *commands; /* NULL is the name after the last one */
-	void *opaque;				/* the commands' */
+	/* Carry out @command, in the place of its own execute(); or NULL. */
+	int (*execute)(void *opaque, const struct control_command *command, json_t *arguments,
+		       json_t **result, struct error *err);
+	void *opaque; /* the commands' */
 };
 
 int control_create(const struct control_config *config, struct control **control,

@@ -157,16 +157,15 @@ static const struct {
 	[XVMM_FAILED] = {false, "host-error"},
 };
 
-void control_commands_ended(struct control *control, const struct xvmm_end *end, bool quit)
+void control_commands_ended(void (*event)(void *opaque, const char *name, json_t *data),
+			    void *opaque, const struct xvmm_end *end, bool quit)
 {
 	const char *name = causes[end->reason].name;
 
-	if (!control)
-		return;
 	if (end->reason == XVMM_STOPPED && quit)
 		name = "host-qmp-quit";
 	if (end->reason == XVMM_PANIC)
-		control_event(control, "GUEST_PANICKED", json_pack("{s:s}", "action", "poweroff"));
-	control_event(control, "SHUTDOWN",
-		      json_pack("{s:b,s:s}", "guest", causes[end->reason].guest, "reason", name));
+		event(opaque, "GUEST_PANICKED", json_pack("{s:s}", "action", "poweroff"));
+	event(opaque, "SHUTDOWN",
+	      json_pack("{s:b,s:s}", "guest", causes[end->reason].guest, "reason", name));
 }

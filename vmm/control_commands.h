@@ -12,8 +12,8 @@ struct xvmm_end;
 /* Their opaque is the struct xvmm. */
 extern const struct control_command control_commands[];
 
-/* Tell the clients that the VM has ended, and how; @quit: by the command. Any thread. Accepts NULL.
- */
-void control_commands_ended(struct control *control, const struct xvmm_end *end, bool quit);
+/* Tell the clients, by @event, that the VM has ended, and how; @quit: by the command. */
+void control_commands_ended(void (*event)(void *opaque, const char *name, json_t *data),
+			    void *opaque, const struct xvmm_end *end, bool quit);
 
 #endif

@@ -149,3 +149,17 @@ char *control_stream_text(const json_t *message, size_t flags)
 	free(text);
 	return NULL;
 }
+
+json_t *control_stream_string(const char *text)
+{
+	char ascii[sizeof(((struct error *)0)->text)];
+	json_t *value = json_string(text);
+	size_t n = 0;
+
+	if (value)
+		return value;
+	for (; n < sizeof(ascii) - 1 && text[n]; n++)
+		ascii[n] = (char)((unsigned char)text[n] < 0x80 ? text[n] : '?');
+	ascii[n] = '\0';
+	return json_string(ascii);
+}

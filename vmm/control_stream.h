@@ -49,6 +49,12 @@ void control_stream_add(struct control_stream *stream, size_t n);
  */
 int control_stream_next(struct control_stream *stream, json_t **message, struct error *err);
 
+/*
+ * @text, up to so much as an error has, as a value, the caller's; NULL: out of memory. Messages
+ * quote paths, and are cut where they are too long: what is not UTF-8 becomes ASCII.
+ */
+json_t *control_stream_string(const char *text);
+
 /* @message as text, the caller's to free(); NULL: out of memory. @flags: of json_dumps(). */
 char *control_stream_text(const json_t *message, size_t flags);
 

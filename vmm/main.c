@@ -9,11 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/broker.h"
 #include "vmm/core/error.h"
 #include "vmm/ctl.h"
+#include "vmm/footprint.h"
 #include "vmm/options.h"
 #include "vmm/selftest.h"
 #include "vmm/terminal.h"
+#include "vmm/vm.h"
 #include "vmm/xvmm.h"
 
 /* Exit statuses, as --help tells them. */
@@ -115,14 +118,6 @@ static int exit_status(const struct xvmm_end *end)
 	return STATUS_FAILED;
 }
 
-/* Where that is possible: see SECURITY.md. */
-static int confine(struct xvmm *vm, const struct xvmm_config *config, struct xvmm_error *error)
-{
-	int ret = config->sandbox ? xvmm_confine(vm, error) : 0;
-
-	return ret == -EOPNOTSUPP ? 0 : ret;
-}
-
 static int run(struct xvmm *vm, const struct xvmm_config *config)
 {
 	struct xvmm_error error;
@@ -133,7 +128,8 @@ static int run(struct xvmm *vm, const struct xvmm_config *config)
 	if (config->console.escape && terminal_make_raw(&err))
 		return fail(err.text, false);
 	install_signals(vm);
-	ret = confine(vm, config, &error);
+	footprint_reduce();
+	ret = config->sandbox ? xvmm_confine(vm, &error) : 0;
 	if (!ret)
 		ret = xvmm_run(vm, &end, &error);
 	terminal_restore();
@@ -170,22 +166,37 @@ static int open_console(const struct options *options, struct xvmm_console *cons
 	return 0;
 }
 
-static int run_options(struct options *options)
+static int create_and_run(const struct xvmm_config *config, struct broker *broker)
 {
 	struct xvmm_error error;
 	struct xvmm *vm;
-	int console_file;
-	int status = open_console(options, &options->config.console, &console_file);
+	int status;
+
+	if (vm_create(config, broker, &vm, &error))
+		return fail(error.text, error.usage);
+	status = run(vm, config);
+	xvmm_destroy(vm);
+	return status;
+}
+
+static int run_options(struct options *options)
+{
+	struct xvmm_config *config = &options->config;
+	struct broker *broker = NULL;
+	struct error err;
+	int console_file, ret = 0;
+	int status = open_console(options, &config->console, &console_file);
 
 	if (status)
 		return status;
-	options->config.log = print_log;
-	if (xvmm_create(&options->config, &vm, &error)) {
-		status = fail(error.text, error.usage);
-	} else {
-		status = run(vm, &options->config);
-		xvmm_destroy(vm);
-	}
+	config->log = print_log;
+	if (config->sandbox && broker_is_needed(config))
+		ret = broker_start(config, &broker, &err);
+	/* This is the broker. */
+	if (ret > 0)
+		return STATUS_OK;
+	status = ret ? fail(err.text, err.usage) : create_and_run(config, broker);
+	broker_stop(broker);
 	if (console_file >= 0)
 		close(console_file);
 	return status;

@@ -15,6 +15,7 @@ struct guest_memory;
 struct logger;
 struct loop;
 struct nic;
+struct opener;
 struct thread_filters;
 struct virtio_device;
 
@@ -28,6 +29,7 @@ struct nic_parts {
 	struct loop *loop;
 	const struct logger *log;
 	const struct thread_filters *thread_filters; /* of the threads of rings, or NULL */
+	const struct opener *opener;		     /* of taps and sockets, or NULL */
 };
 
 /* The id of the VM's network device @index: its own, or one made up in @text. */

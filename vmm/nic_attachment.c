@@ -40,7 +40,8 @@ static int open_tap(const struct making *making, const char *name, struct net_ba
 		*backend = net_backend_share(current->backend);
 		return 0;
 	}
-	return tap_create(name, making->identity->queue_pairs, making->parts->log, backend, err);
+	return tap_create(name, making->identity->queue_pairs, making->parts->opener,
+			  making->parts->log, backend, err);
 }
 
 static int open_fd(const struct making *making, struct net_backend **backend, struct error *err)
@@ -52,7 +53,7 @@ static int open_fd(const struct making *making, struct net_backend **backend, st
 				   making->identity->queue_pairs);
 	if (fd_is_socket(fd))
 		return fd_backend_create(fd, backend, err);
-	return tap_adopt(fd, backend, err);
+	return tap_adopt(fd, making->parts->opener, backend, err);
 }
 
 static int make_inprocess(const struct making *making, struct datapath **dp, struct error *err)
@@ -77,6 +78,7 @@ static int make_vhost_net(const struct making *making, struct datapath **dp, str
 		.mem = making->parts->mem,
 		.loop = making->parts->loop,
 		.log = making->parts->log,
+		.opener = making->parts->opener,
 		.backend = net_backend_share(making->attachment->backend),
 		.queue_pairs = making->identity->queue_pairs,
 		.poll_us = making->config->vhost_poll_us,
@@ -113,6 +115,7 @@ static int make_vhost_user(const struct making *making, unsigned int wait_ms, st
 		.mem = making->parts->mem,
 		.loop = making->parts->loop,
 		.log = making->parts->log,
+		.opener = making->parts->opener,
 		.path = net->socket,
 		.server = net->server,
 		.queue_pairs = making->identity->queue_pairs,

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,6 +72,9 @@ static const struct rule {
 
 	/* The loop: --timeout; the end of a guest; a terminal, in the foreground again. */
 	{SCMP_SYS(timerfd_create), MAIN},
+	{SCMP_SYS(accept4), MAIN},    /* a vhost-user back-end's connection */
+	{SCMP_SYS(wait4), MAIN},      /* the end of the broker */
+	{SCMP_SYS(socketpair), MAIN}, /* for what a vhost-user back-end asks */
 	{SCMP_SYS(getpgrp), MAIN},
 	{SCMP_SYS(getpgid), MAIN}, /* getpgrp() of some C libraries */
 
@@ -151,6 +155,17 @@ static const struct argument_rule {
 	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_CALL},
 	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_ERR},
 	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_NET_SET_BACKEND},
+	/* A switch to other taps or to vhost-net, which the broker has opened. */
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, TUNSETSNDBUF},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_SET_OWNER},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_GET_FEATURES},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_GET_BACKEND_FEATURES},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_SET_BACKEND_FEATURES},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_SET_MEM_TABLE},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_SET_VRING_BUSYLOOP_TIMEOUT},
+	{SCMP_SYS(getsockopt), MAIN, 2, INT_BITS, SO_TYPE},
+	{SCMP_SYS(fcntl), MAIN, 1, INT_BITS, F_DUPFD_CLOEXEC},
+	{SCMP_SYS(fcntl), MAIN, 1, INT_BITS, F_SETFL},
 	/* A thread that faults puts the terminal back (vmm/terminal.h). */
 	{SCMP_SYS(ioctl), ALL, 1, INT_BITS, TCGETS},
 	{SCMP_SYS(ioctl), ALL, 1, INT_BITS, TCSETS},

@@ -15,9 +15,9 @@
  *		 descriptors that are open.
  *	run	 Guest code, and what it drives: registers, configuration, rings, packets.
  *
- * Not yet confined is the caller's thread, which runs the loop, of a VM that may have to open
- * something later: for the commands of a control socket, or to connect again to a vhost-user
- * back-end.
+ * What a VM may have to open later, for a net-switch or a vhost-user back-end that comes back, a
+ * process from before the first stage opens for it: vmm/broker.h. Without that, in a program that
+ * embeds the library, the caller's thread of such a VM can't be confined.
  */
 #ifndef VMM_SANDBOX_H
 #define VMM_SANDBOX_H

@@ -24,6 +24,7 @@
 #include "virtio/net.h"
 #include "virtio/net_features.h"
 #include "virtio/pci.h"
+#include "vmm/broker.h"
 #include "vmm/console.h"
 #include "vmm/control.h"
 #include "vmm/control_commands.h"
@@ -51,8 +52,9 @@ struct xvmm {
 	struct loop *loop;
 	struct loop_caller caller;
 	bool sandbox;
-	bool opens_later;	       /* files or sockets, while the guest runs */
-	bool confined;		       /* the loop's thread is */
+	struct broker *broker; /* borrowed; NULL: none */
+	bool opens_later;      /* files or sockets, while the guest runs, and has no broker */
+	bool confined;	       /* the loop's thread is */
 	struct thread_filters filters; /* with a sandbox */
 	struct kvm_vm kvm;
 	struct guest_memory mem;
@@ -344,7 +346,13 @@ static enum xvmm_transport net_transport(const struct xvmm_config *config,
 
 static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
-	const struct nic_parts parts = {&vm->mem, vm->loop, &vm->log, filters(vm)};
+	const struct nic_parts parts = {
+		.mem = &vm->mem,
+		.loop = vm->loop,
+		.log = &vm->log,
+		.thread_filters = filters(vm),
+		.opener = broker_opener(vm->broker),
+	};
 	int ret = 0;
 
 	vm->mmio_devices = calloc(config->n_nets + 1, sizeof(struct virtio_mmio *));
@@ -375,8 +383,15 @@ static bool shares_memory(const struct xvmm_config *config)
 	return shares;
 }
 
+/* Commands come by a socket of our own, or by the broker that has it. */
 static int add_control(struct xvmm *vm, const char *path, struct error *err)
 {
+	const struct broker_service service = {
+		.loop = vm->loop,
+		.log = &vm->log,
+		.commands = control_commands,
+		.opaque = vm,
+	};
 	const struct control_config control = {
 		.path = path,
 		.loop = vm->loop,
@@ -385,7 +400,20 @@ static int add_control(struct xvmm *vm, const char *path, struct error *err)
 		.opaque = vm,
 	};
 
-	return control_create(&control, &vm->control, err);
+	if (vm->broker)
+		return broker_serve(vm->broker, &service, err);
+	return path ? control_create(&control, &vm->control, err) : 0;
+}
+
+/* control_event(), of an opaque VM. */
+static void tell(void *opaque, const char *name, json_t *data)
+{
+	struct xvmm *vm = opaque;
+
+	if (vm->broker)
+		broker_event(vm->broker, name, data);
+	else
+		control_event(vm->control, name, data);
 }
 
 static int create_memory(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
@@ -530,22 +558,12 @@ static int create(struct xvmm *vm, const struct xvmm_config *config, struct erro
 		ret = add_nets(vm, config, err);
 	if (!ret)
 		ret = load(vm, image, err);
-	if (!ret && config->control)
+	if (!ret)
 		ret = add_control(vm, config->control, err);
 	if (!ret)
 		warn_of_kvm(vm, image);
 	boot_close(image);
 	return ret;
-}
-
-/* Control commands may name anything; and a back-end that is gone is looked for again. */
-static bool opens_later(const struct xvmm_config *config)
-{
-	bool opens = config->control != NULL;
-
-	for (size_t i = 0; i < config->n_nets; i++)
-		opens = opens || config->nets[i].socket;
-	return opens;
 }
 
 /* The library's words become the caller's. */
@@ -561,7 +579,8 @@ static int report(struct xvmm_error *to, const struct error *from)
 _Static_assert(sizeof(((struct xvmm_error *)0)->text) == sizeof(((struct error *)0)->text),
 	       "copied as a whole");
 
-int xvmm_create(const struct xvmm_config *config, struct xvmm **out, struct xvmm_error *error)
+int vm_create(const struct xvmm_config *config, struct broker *broker, struct xvmm **out,
+	      struct xvmm_error *error)
 {
 	struct error err = {0};
 	struct xvmm *vm;
@@ -581,7 +600,8 @@ int xvmm_create(const struct xvmm_config *config, struct xvmm **out, struct xvmm
 	vm->serial_irq = vm->acpi_pm_irq = vm->resample.fd = vm->timer_fd = -1;
 	vm->timeout_ms = config->timeout_ms;
 	vm->sandbox = config->sandbox;
-	vm->opens_later = opens_later(config);
+	vm->broker = broker;
+	vm->opens_later = !broker && broker_is_needed(config);
 	pthread_mutex_init(&vm->end_lock, NULL);
 	if (config->log) {
 		vm->user_log = config->log;
@@ -594,6 +614,11 @@ int xvmm_create(const struct xvmm_config *config, struct xvmm **out, struct xvmm
 	}
 	*out = vm;
 	return 0;
+}
+
+int xvmm_create(const struct xvmm_config *config, struct xvmm **vm, struct xvmm_error *error)
+{
+	return vm_create(config, NULL, vm, error);
 }
 
 int xvmm_confine(struct xvmm *vm, struct xvmm_error *error)
@@ -667,7 +692,7 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 		return report(error, &err);
 	/* loop_stop() without a reason: xvmm_stop(). */
 	end_vm(vm, XVMM_STOPPED, 0, NULL);
-	control_commands_ended(vm->control, &vm->end, vm->quit);
+	control_commands_ended(tell, vm, &vm->end, vm->quit);
 	*end = vm->end;
 	return 0;
 }
@@ -684,7 +709,7 @@ void xvmm_power_button(struct xvmm *vm)
 
 void vm_power_button(struct xvmm *vm)
 {
-	control_event(vm->control, "POWERDOWN", NULL);
+	tell(vm, "POWERDOWN", NULL);
 	xvmm_power_button(vm);
 }
 
@@ -733,7 +758,7 @@ int xvmm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
 {
 	struct switch_call call = {.vm = vm, .id = id, .net = net};
 
-	if (vm->confined)
+	if (vm->confined && !vm->broker)
 		call.ret = error_set(&call.err, -EPERM,
 				     "after xvmm_confine() nothing can be opened");
 	else if (!loop_call(&vm->caller, call_switch, &call))
@@ -785,6 +810,8 @@ void xvmm_destroy(struct xvmm *vm)
 	if (!vm)
 		return;
 	control_destroy(vm->control);
+	if (vm->broker)
+		broker_silence(vm->broker);
 	for (unsigned int i = 0; i < vm->n_mmio_devices; i++)
 		virtio_mmio_destroy(vm->mmio_devices[i]);
 	free(vm->mmio_devices);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the commands of the control socket do to a VM, beyond xvmm.h. By the thread that runs its
- * loop, while it runs.
+ * A VM, beyond xvmm.h: with a broker; and what the commands of the control socket do to it, by the
+ * thread that runs its loop, while it runs.
  */
 #ifndef VMM_VM_H
 #define VMM_VM_H
@@ -11,7 +11,15 @@
 
 #include "vmm/xvmm.h"
 
+struct broker;
 struct error;
+
+/*
+ * xvmm_create(), with @broker (NULL: none) started for @config, which outlives the VM: then it can
+ * be confined whatever it may have to open later.
+ */
+int vm_create(const struct xvmm_config *config, struct broker *broker, struct xvmm **vm,
+	      struct xvmm_error *error);
 
 /* What can be said of a network device; the strings are valid until the loop goes on. */
 struct vm_net_info {

@@ -180,7 +180,8 @@ int xvmm_create(const struct xvmm_config *config, struct xvmm **vm, struct xvmm_
 /*
  * Confine the calling thread in the same way, for good: of a program that has nothing else to do
  * but run this VM, which has the sandbox, and end. -EOPNOTSUPP if the VM may have to open something
- * later: it has a control socket, or a network device on vhost-user; then nothing has changed.
+ * later: it has a control socket, or a network device on vhost-user; then nothing has changed. (The
+ * command line has another process for that, which the library doesn't start in your program.)
  * Afterwards xvmm_net_switch() gives -EPERM.
  */
 int xvmm_confine(struct xvmm *vm, struct xvmm_error *error);

@@ -37,8 +37,9 @@ guest hello --sandbox on
 ! grep -q 'build with sanitizers' "$work/err" || skip_all "a build with sanitizers can't have a sandbox"
 
 confined 'all threads' ''
-confined 'the threads of vCPUs, with a control socket' '^vcpu' --control "$work/control"
-confined 'the threads of vCPUs, with vhost-user' '^vcpu' --net "vhost-user,socket=$work/vhost"
+confined 'all threads, with a control socket' '' --control "$work/control"
+confined 'all threads, with vhost-user' '' --net "vhost-user,socket=$work/vhost"
+confined 'all threads, with vhost-user, listening' '' --net "vhost-user,socket=$work/vhost,server=on"
 
 start --kernel "$GUESTS/spin.elf" --sandbox off </dev/null
 await ready

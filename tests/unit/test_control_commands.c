@@ -7,12 +7,17 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/unit/boot_files.h"
 #include "vmm/control.h"
 #include "vmm/vm.h"
+
+enum {
+	WORDS_SIZE = 256,
+};
 
 static struct xvmm *vm;
 static struct error err;
@@ -151,13 +156,34 @@ START_TEST(net_switch)
 }
 END_TEST
 
-/* How the VM ends is told to those who listen; here nobody does. */
+/* The last words of the VM, as "NAME reason" or "NAME". */
+static void hear(void *words, const char *name, json_t *data)
+{
+	const char *reason = json_string_value(json_object_get(data, "reason"));
+	size_t len = strlen(words);
+
+	snprintf((char *)words + len, WORDS_SIZE - len, "%s %s;", name, reason ? reason : "");
+	json_decref(data);
+}
+
 START_TEST(ends)
 {
-	static const enum xvmm_reason reasons[] = {XVMM_POWER_OFF, XVMM_PANIC, XVMM_STOPPED};
+	static const struct {
+		enum xvmm_reason reason;
+		const char *words;
+	} ways[] = {
+		{XVMM_POWER_OFF, "SHUTDOWN guest-shutdown;"},
+		{XVMM_PANIC, "GUEST_PANICKED ;SHUTDOWN guest-panic;"},
+		{XVMM_STOPPED, "SHUTDOWN host-qmp-quit;"},
+	};
 
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
-		control_commands_ended(NULL, &(struct xvmm_end){.reason = reasons[i]}, true);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		char words[WORDS_SIZE] = "";
+
+		control_commands_ended(hear, words, &(struct xvmm_end){.reason = ways[i].reason},
+				       true);
+		ck_assert_str_eq(words, ways[i].words);
+	}
 	ck_assert_int_eq(execute("system_powerdown", "{}"), 0);
 	ck_assert_int_eq(execute("quit", "{}"), 0);
 	ck_assert_ptr_null(result);

@@ -125,18 +125,18 @@ static void teardown(void)
 
 static void create(void)
 {
-	if (tap_create("tap0", 1, &logger, &backend, &err))
+	if (tap_create("tap0", 1, NULL, &logger, &backend, &err))
 		ck_abort_msg("%s", err.text);
 }
 
 static void assert_error_of(const char *name, unsigned int queue_pairs, int code, const char *text)
 {
-	ck_assert_int_eq(tap_create(name, queue_pairs, &logger, &backend, &err), code);
+	ck_assert_int_eq(tap_create(name, queue_pairs, NULL, &logger, &backend, &err), code);
 	ck_assert_int_eq(err.code, code);
 	ck_assert_str_eq(err.text, text);
 	ck_assert_str_eq(message, "");
 	/* Without words, too. */
-	ck_assert_int_eq(tap_create(name, queue_pairs, NULL, &backend, NULL), code);
+	ck_assert_int_eq(tap_create(name, queue_pairs, NULL, NULL, &backend, NULL), code);
 	ck_assert_ptr_null(backend);
 }
 
@@ -170,7 +170,7 @@ START_TEST(busy)
 {
 	struct net_backend *first;
 
-	ck_assert_int_eq(tap_create("tap0", 1, NULL, &first, &err), 0);
+	ck_assert_int_eq(tap_create("tap0", 1, NULL, NULL, &first, &err), 0);
 	assert_error("tap0", -EBUSY,
 		     "tap0: in use by another process; try: another tap, or end that process");
 	first->ops->destroy(first);
@@ -205,7 +205,7 @@ START_TEST(own)
 	ck_assert_int_eq(make("tap1", IFF_TAP, 0), 0);
 	set_up("tap1", true);
 	drop_net_admin();
-	ck_assert_int_eq(tap_create("tap1", 1, &logger, &backend, &err), 0);
+	ck_assert_int_eq(tap_create("tap1", 1, NULL, &logger, &backend, &err), 0);
 }
 END_TEST
 
@@ -226,14 +226,14 @@ START_TEST(multi_queue_busy)
 	struct net_backend *first;
 
 	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
-	ck_assert_int_eq(tap_create("many0", _i ? 3 : 1, NULL, &first, &err), 0);
+	ck_assert_int_eq(tap_create("many0", _i ? 3 : 1, NULL, NULL, &first, &err), 0);
 	if (_i)
 		ck_assert_int_eq(first->ops->set_queues(first, 1), 0);
 	assert_error_of("many0", 2, -EBUSY,
 			"many0: in use by another process; try: another tap, or end that process");
 	first->ops->destroy(first);
 	set_up("many0", true);
-	ck_assert_int_eq(tap_create("many0", 2, &logger, &backend, &err), 0);
+	ck_assert_int_eq(tap_create("many0", 2, NULL, &logger, &backend, &err), 0);
 }
 END_TEST
 
@@ -309,7 +309,7 @@ START_TEST(without_netlink)
 		     "ip link set tap9 up");
 	assert_error("lo", -EINVAL, "lo: it is not a tap device");
 	for (unsigned int n = 1; n <= 2; n++) {
-		if (tap_create("many0", n, &logger, &backend, &err))
+		if (tap_create("many0", n, NULL, &logger, &backend, &err))
 			ck_abort_msg("%u queues: %s", n, err.text);
 		backend->ops->destroy(backend);
 		backend = NULL;
@@ -327,7 +327,7 @@ START_TEST(no_descriptors)
 	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
 	none = (struct rlimit){0, before.rlim_max};
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-	ret = tap_create("tap0", 1, &logger, &backend, &err);
+	ret = tap_create("tap0", 1, NULL, &logger, &backend, &err);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 	ck_assert_int_eq(ret, -EMFILE);
 	ck_assert_ptr_nonnull(strstr(err.text, "Too many open files"));
@@ -616,7 +616,7 @@ START_TEST(adopted)
 	FD_CLEANUP int sniffer = packet_socket();
 	int fd = attached(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
 
-	ck_assert_msg(tap_adopt(fd, &backend, &err) == 0, "%s", err.text);
+	ck_assert_msg(tap_adopt(fd, NULL, &backend, &err) == 0, "%s", err.text);
 	close(fd);
 	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 2), HEADER + FRAME);
 	wait_for(sniffer, POLLIN);
@@ -633,7 +633,7 @@ START_TEST(send_buffer)
 	int size;
 
 	ck_assert_int_eq(ioctl(fd, TUNSETSNDBUF, &(int){1}), 0);
-	ck_assert_msg(tap_adopt(fd, &backend, &err) == 0, "%s", err.text);
+	ck_assert_msg(tap_adopt(fd, NULL, &backend, &err) == 0, "%s", err.text);
 	ck_assert_int_eq(ioctl(fd, TUNGETSNDBUF, &size), 0);
 	ck_assert_int_eq(size, INT_MAX);
 }
@@ -644,8 +644,8 @@ START_TEST(not_adopted)
 	FD_CLEANUP int file = open("/dev/null", O_RDWR | O_CLOEXEC);
 	FD_CLEANUP int fd = attached(IFF_TAP | IFF_NO_PI);
 
-	ck_assert_int_eq(tap_adopt(file, &backend, NULL), -EBADFD);
-	ck_assert_int_eq(tap_adopt(fd, &backend, &err), -EBADFD);
+	ck_assert_int_eq(tap_adopt(file, NULL, &backend, NULL), -EBADFD);
+	ck_assert_int_eq(tap_adopt(fd, NULL, &backend, &err), -EBADFD);
 	ck_assert_ptr_nonnull(strstr(err.text, "tap0 must be attached with"));
 	ck_assert_ptr_null(backend);
 }
@@ -789,7 +789,7 @@ START_TEST(several_queues)
 
 	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
 	set_up("many0", true);
-	ck_assert_int_eq(tap_create("many0", 4, &logger, &backend, &err), 0);
+	ck_assert_int_eq(tap_create("many0", 4, NULL, &logger, &backend, &err), 0);
 	fd = packet_socket_on("many0", ETH_P_IP);
 	memcpy(frame + 14, ip, sizeof(ip));
 	/* Each source address is a flow; the kernel spreads them by their hash. */
@@ -819,7 +819,7 @@ START_TEST(one_queue_of_many)
 
 	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
 	set_up("many0", true);
-	ck_assert_int_eq(tap_create("many0", 1, &logger, &backend, &err), 0);
+	ck_assert_int_eq(tap_create("many0", 1, NULL, &logger, &backend, &err), 0);
 	fd = packet_socket_on("many0", ETHERTYPE);
 	ck_assert_uint_eq(queue_of_frame(fd, 1), 0);
 }

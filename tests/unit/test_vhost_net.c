@@ -230,7 +230,7 @@ static void setup_tap(void)
 	make_tap("tap0");
 	make_memory();
 	ck_assert_int_eq(loop_create(&loop, NULL), 0);
-	ck_assert_int_eq(tap_create("tap0", PAIRS, &logger, &backend, NULL), 0);
+	ck_assert_int_eq(tap_create("tap0", PAIRS, NULL, &logger, &backend, NULL), 0);
 }
 
 static int create(struct net_backend *of, uint32_t poll_us)

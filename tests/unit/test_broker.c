@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vmm/broker.h: the process that opens things for a confined VM, and has its control socket. */
+#include "vmm/broker.h"
+
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "virtio/opener.h"
+#include "vmm/control.h"
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+#include "vmm/core/log.h"
+#include "vmm/core/loop.h"
+
+enum {
+	TEXT_SIZE = 4096,
+	PATIENCE_S = 30,
+};
+
+static char directory[] = "/tmp/xvmm-broker.XXXXXX";
+static char control_path[64], named_path[64], other_path[64];
+static struct xvmm_net net;
+static struct xvmm_config config;
+static struct broker *broker;
+static struct loop *loop;
+static struct error err;
+static char said[TEXT_SIZE]; /* to the log */
+
+static void hear(void *opaque, enum log_level level, const char *text)
+{
+	(void)opaque;
+	(void)level;
+	snprintf(said, sizeof(said), "%s", text);
+}
+
+static const struct logger logger = {hear, NULL};
+
+static void set_up(void)
+{
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(control_path, sizeof(control_path), "%s/control", directory);
+	snprintf(named_path, sizeof(named_path), "%s/named", directory);
+	snprintf(other_path, sizeof(other_path), "%s/other", directory);
+	net = (struct xvmm_net){.socket = named_path};
+	config = (struct xvmm_config){.control = control_path, .nets = &net, .n_nets = 1};
+	ck_assert_int_eq(loop_create(&loop, NULL), 0);
+}
+
+static void tear_down(void)
+{
+	broker_stop(broker);
+	loop_destroy(loop);
+	unlink(named_path);
+	unlink(other_path);
+	ck_assert_int_eq(rmdir(directory), 0);
+}
+
+static void start(void)
+{
+	int ret = broker_start(&config, &broker, &err);
+
+	if (ret > 0)
+		_exit(EXIT_SUCCESS);
+	ck_assert_msg(ret == 0, "%s", err.text);
+}
+
+static int open_one(enum opening_kind kind, const char *name, int *fd)
+{
+	const struct opening opening = {.kind = kind, .name = name, .n_queues = 1};
+	const struct opener *opener = broker_opener(broker);
+
+	err = (struct error){0};
+	return opener->open(opener->opaque, &opening, fd, &err);
+}
+
+/* --- what is opened --- */
+
+START_TEST(only_what_was_named)
+{
+	FD_CLEANUP int fd = -1;
+
+	start();
+	ck_assert_int_eq(open_one(OPENING_CONNECTION, other_path, &fd), -EPERM);
+	ck_assert_ptr_nonnull(strstr(err.text, other_path));
+	ck_assert_int_eq(open_one(OPENING_CONNECTION, control_path, &fd), -EPERM);
+	ck_assert_int_eq(open_one(OPENING_LISTENER, named_path, &fd), -EPERM);
+	ck_assert_int_eq(open_one(OPENING_REMOVAL, control_path, &fd), -EPERM);
+	ck_assert_int_eq(open_one(OPENING_TAP, "tap0", &fd), -EPERM);
+	ck_assert_int_eq(open_one(OPENING_VHOST_NET, NULL, &fd), -EPERM);
+	ck_assert_int_eq(open_one(OPENING_KINDS, named_path, &fd), -EPERM);
+	ck_assert_int_eq(open_one(OPENING_CONNECTION, named_path, &fd), -ENOENT);
+	ck_assert_int_eq(fd, -1);
+	ck_assert_int_eq(open_one(OPENING_NAMES, NULL, &fd), 0);
+	ck_assert_int_ge(fd, 0);
+}
+END_TEST
+
+START_TEST(names_that_are_too_long)
+{
+	char name[2 * OPENING_NAME_SIZE];
+	int fd = -1;
+
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	start();
+	ck_assert_int_eq(open_one(OPENING_CONNECTION, name, &fd), -EINVAL);
+	ck_assert_int_eq(fd, -1);
+}
+END_TEST
+
+START_TEST(a_listener_and_its_removal)
+{
+	struct stat st;
+	int fd = -1;
+
+	net.server = true;
+	start();
+	ck_assert_msg(open_one(OPENING_LISTENER, named_path, &fd) == 0, "%s", err.text);
+	ck_assert_int_eq(stat(named_path, &st), 0);
+	fd_close(&fd);
+	ck_assert_int_eq(open_one(OPENING_REMOVAL, named_path, NULL), 0);
+	ck_assert_int_lt(stat(named_path, &st), 0);
+}
+END_TEST
+
+/* Its messages carry descriptors until the VM's process may have no more. */
+START_TEST(too_many_descriptors)
+{
+	const struct rlimit limit = {64, 64};
+	int fds[64], n = 0, last;
+
+	start();
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	while (open_one(OPENING_NAMES, NULL, &fds[n]) == 0)
+		n++;
+	ck_assert_int_eq(err.code, -EMFILE);
+	close(fds[--n]);
+	ck_assert_int_eq(open_one(OPENING_NAMES, NULL, &last), 0);
+	close(last);
+	while (n--)
+		close(fds[n]);
+}
+END_TEST
+
+/* --- commands --- */
+
+static int echo(void *opaque, json_t *arguments, json_t **result, struct error *error)
+{
+	(void)opaque;
+	(void)error;
+	*result = json_incref(arguments);
+	return 0;
+}
+
+static int refuse(void *opaque, json_t *arguments, json_t **result, struct error *error)
+{
+	(void)opaque;
+	(void)arguments;
+	(void)result;
+	return error_set(error, -ENODEV, "no \xff such device");
+}
+
+/* Opens what it was named, as the VM's does. */
+static int switch_net(void *opaque, json_t *arguments, json_t **result, struct error *error)
+{
+	FD_CLEANUP int fd = -1;
+
+	(void)opaque;
+	(void)result;
+	(void)arguments;
+	ck_assert_int_eq(open_one(OPENING_CONNECTION, other_path, &fd), -ENOENT);
+	return error_set(error, err.code, "%s", err.text);
+}
+
+static int quit(void *opaque, json_t *arguments, json_t **result, struct error *error)
+{
+	(void)arguments;
+	(void)result;
+	(void)error;
+	loop_stop(opaque);
+	return 0;
+}
+
+static const struct control_command commands[] = {
+	{"query-status", echo}, {"set_link", refuse}, {"net-switch", switch_net},
+	{"quit", quit},		{NULL, NULL},
+};
+
+static void serve(void)
+{
+	const struct broker_service service = {loop, &logger, commands, loop};
+
+	start();
+	ck_assert_int_eq(broker_serve(broker, &service, &err), 0);
+}
+
+static int connect_client(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	const struct timeval patience = {.tv_sec = PATIENCE_S};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, control_path);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+/* What a client that says this hears, until the VM's end. */
+struct client {
+	pthread_t thread;
+	int fd;
+	const char *says;
+	char hears[TEXT_SIZE];
+};
+
+static void *converse(void *opaque)
+{
+	struct client *client = opaque;
+	size_t len = 0;
+	ssize_t n;
+
+	ck_assert_int_eq(fd_write_all(client->fd, client->says, strlen(client->says)), 0);
+	while ((n = read(client->fd, client->hears + len, sizeof(client->hears) - 1 - len)) > 0)
+		len += (size_t)n;
+	return NULL;
+}
+
+static void start_client(struct client *client, const char *says)
+{
+	*client = (struct client){.fd = connect_client(), .says = says};
+	ck_assert_int_eq(pthread_create(&client->thread, NULL, converse, client), 0);
+}
+
+static void join_client(struct client *client)
+{
+	ck_assert_int_eq(pthread_join(client->thread, NULL), 0);
+	close(client->fd);
+}
+
+#define BEGIN "{'execute':'qmp_capabilities'}"
+
+static const char *json(const char *text)
+{
+	static char quoted[TEXT_SIZE];
+
+	snprintf(quoted, sizeof(quoted), "%s", text);
+	for (char *at = quoted; *at; at++)
+		*at = (char)(*at == '\'' ? '"' : *at);
+	return quoted;
+}
+
+static void assert_hears(const struct client *client, const char *part)
+{
+	ck_assert_msg(strstr(client->hears, part), "no %s in: %s", part, client->hears);
+}
+
+START_TEST(commands_are_carried_out)
+{
+	struct client client;
+
+	serve();
+	start_client(&client, json(BEGIN "{'execute':'query-status','arguments':{'x':'y'},'id':1}"
+					 "{'execute':'set_link','id':2}{'execute':'quit','id':3}"));
+	loop_run(loop);
+	broker_event(broker, "SHUTDOWN", json_pack("{s:i}", "n", 7));
+	broker_stop(broker);
+	broker = NULL;
+	join_client(&client);
+	assert_hears(&client, "{\"return\": {\"x\": \"y\"}, \"id\": 1}");
+	assert_hears(&client, "{\"error\": {\"class\": \"DeviceNotFound\", \"desc\": \"no ? such "
+			      "device\"}, \"id\": 2}");
+	assert_hears(&client, "{\"return\": {}, \"id\": 3}");
+	assert_hears(&client, "\"event\": \"SHUTDOWN\", \"data\": {\"n\": 7}");
+}
+END_TEST
+
+/* Then, and only then, the VM may have it opened. */
+START_TEST(a_switch_names_something)
+{
+	struct client client;
+	int fd = -1;
+
+	serve();
+	ck_assert_int_eq(open_one(OPENING_CONNECTION, other_path, &fd), -EPERM);
+	{
+		char says[512];
+
+		snprintf(says, sizeof(says),
+			 BEGIN "{'execute':'net-switch','arguments':{'id':'net0',"
+			       "'spec':'vhost-user,socket=%s'}}{'execute':'quit'}",
+			 other_path);
+		start_client(&client, json(says));
+	}
+	loop_run(loop);
+	broker_stop(broker);
+	broker = NULL;
+	join_client(&client);
+	assert_hears(&client, "other: No such file or directory");
+}
+END_TEST
+
+/* --- ends --- */
+
+static int start_wrongly(void)
+{
+	int ret = broker_start(&config, &broker, &err);
+
+	if (ret > 0)
+		_exit(EXIT_SUCCESS);
+	ck_assert_ptr_null(broker);
+	return ret;
+}
+
+START_TEST(cant_begin)
+{
+	int status;
+
+	config.control = "";
+	ck_assert_int_eq(start_wrongly(), -EINVAL);
+	ck_assert(err.usage);
+	config.control = "/nowhere/at/all";
+	ck_assert_int_eq(start_wrongly(), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(err.text, "/nowhere/at/all"));
+	ck_assert_int_eq(waitpid(-1, &status, 0), -1);
+	ck_assert_int_eq(errno, ECHILD);
+}
+END_TEST
+
+static pid_t broker_pid(void)
+{
+	char command[64];
+	pid_t pid = 0;
+	FILE *list;
+
+	snprintf(command, sizeof(command), "pgrep -P %d -x xvmm-broker", getpid());
+	list = popen(command, "r");
+	ck_assert_int_eq(fscanf(list, "%d", &pid), 1);
+	pclose(list);
+	return pid;
+}
+
+static void *end_soon(void *arg)
+{
+	usleep(300000);
+	loop_stop(arg);
+	return NULL;
+}
+
+START_TEST(is_killed)
+{
+	pthread_t thread;
+	int fd = -1;
+
+	serve();
+	kill(broker_pid(), SIGKILL);
+	pthread_create(&thread, NULL, end_soon, loop);
+	loop_run(loop);
+	pthread_join(thread, NULL);
+	ck_assert_ptr_nonnull(strstr(said, "broker process is gone"));
+	ck_assert_int_eq(open_one(OPENING_CONNECTION, named_path, &fd), -EPIPE);
+	ck_assert_ptr_nonnull(strstr(err.text, "broker"));
+	broker_event(broker, "SHUTDOWN", NULL);
+	unlink(control_path);
+}
+END_TEST
+
+/* It goes when the VM's process is gone, however that went, and takes the control socket along. */
+START_TEST(vm_is_killed)
+{
+	struct stat st;
+	int ended[2];
+	char byte;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(ended), 0);
+	pid = fork();
+	if (pid == 0) {
+		start();
+		ck_assert_int_eq(stat(control_path, &st), 0);
+		raise(SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	for (int i = 0; i < PATIENCE_S * 100 && stat(control_path, &st) == 0; i++)
+		usleep(10000);
+	ck_assert_int_lt(stat(control_path, &st), 0);
+	/* Nor has it kept what was not its own. */
+	close(ended[1]);
+	ck_assert_int_eq(read(ended[0], &byte, 1), 0);
+	close(ended[0]);
+}
+END_TEST
+
+START_TEST(is_needed)
+{
+	ck_assert(broker_is_needed(&config));
+	config.control = NULL;
+	ck_assert(broker_is_needed(&config));
+	net = (struct xvmm_net){.tap = "tap0", .vhost = XVMM_VHOST_ON};
+	ck_assert(!broker_is_needed(&config));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("broker");
+	TCase *tcase = tcase_create("broker");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_set_timeout(tcase, 2 * PATIENCE_S);
+	tcase_add_checked_fixture(tcase, set_up, tear_down);
+	tcase_add_test(tcase, only_what_was_named);
+	tcase_add_test(tcase, names_that_are_too_long);
+	tcase_add_test(tcase, a_listener_and_its_removal);
+	tcase_add_test(tcase, too_many_descriptors);
+	tcase_add_test(tcase, commands_are_carried_out);
+	tcase_add_test(tcase, a_switch_names_something);
+	tcase_add_test(tcase, cant_begin);
+	tcase_add_test(tcase, is_killed);
+	tcase_add_test(tcase, vm_is_killed);
+	tcase_add_test(tcase, is_needed);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/broker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/broker_channel.h"
+#include "vmm/broker_process.h"
+#include "vmm/control.h"
+#include "vmm/control_stream.h"
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+#include "vmm/core/log.h"
+#include "vmm/core/loop.h"
+
+enum {
+	STOP_MS = 5000, /* it has nothing to do that takes long */
+};
+
+struct broker {
+	struct opener opener;
+	pid_t pid;
+	int openings_fd;	    /* owned */
+	struct loop_watch commands; /* its descriptor is owned */
+	struct broker_service service;
+};
+
+bool broker_is_needed(const struct xvmm_config *config)
+{
+	bool needed = config->control != NULL;
+
+	/* A vhost-user back-end may go, and is looked for again. */
+	for (size_t i = 0; i < config->n_nets; i++)
+		needed = needed || config->nets[i].socket;
+	return needed;
+}
+
+static int ask(void *opaque, const struct opening *opening, int *fds, struct error *err)
+{
+	const struct broker *broker = opaque;
+
+	return broker_channel_ask(broker->openings_fd, opening, fds, err);
+}
+
+/* --- its beginning and end --- */
+
+static int start(struct broker *broker, const struct xvmm_config *config, struct error *err)
+{
+	int openings[2] = {-1, -1}, commands[2] = {-1, -1};
+	int ret = broker_channel_create(openings);
+
+	if (!ret)
+		ret = broker_channel_create(commands);
+	if (!ret) {
+		fflush(NULL);
+		broker->pid = fork();
+		ret = broker->pid < 0 ? -errno : 0;
+	}
+	if (!ret && broker->pid == 0) {
+		fd_close(&openings[0]);
+		fd_close(&commands[0]);
+		broker_process(config, openings[1], commands[1]);
+		return 1;
+	}
+	fd_close(&openings[1]);
+	fd_close(&commands[1]);
+	broker->openings_fd = openings[0];
+	broker->commands.fd = commands[0];
+	if (ret)
+		return error_set(err, ret, "starting the broker process: %s; try: --sandbox off",
+				 strerror(-ret));
+	/* It tells whether it could begin. */
+	return broker_channel_await(broker->openings_fd, NULL, 0, err);
+}
+
+int broker_start(const struct xvmm_config *config, struct broker **result, struct error *err)
+{
+	struct broker *broker = malloc(sizeof(*broker));
+	int ret;
+
+	*result = NULL;
+	if (!broker)
+		return error_set(err, -ENOMEM, "out of memory");
+	*broker = (struct broker){
+		.opener = {ask, broker},
+		.pid = -1,
+		.openings_fd = -1,
+		.commands.fd = -1,
+	};
+	ret = start(broker, config, err);
+	if (ret > 0)
+		free(broker);
+	else if (ret)
+		broker_stop(broker);
+	else
+		*result = broker;
+	return ret;
+}
+
+void broker_stop(struct broker *broker)
+{
+	struct pollfd ended;
+
+	if (!broker)
+		return;
+	broker_silence(broker);
+	fd_close(&broker->commands.fd);
+	ended = (struct pollfd){.fd = broker->openings_fd};
+	if (broker->pid > 0 && poll(&ended, 1, STOP_MS) > 0)
+		waitpid(broker->pid, NULL, 0);
+	fd_close(&broker->openings_fd);
+	free(broker);
+}
+
+const struct opener *broker_opener(const struct broker *broker)
+{
+	return broker ? &broker->opener : NULL;
+}
+
+/* --- commands --- */
+
+/* What became of it, as a message. */
+static json_t *carry_out(const struct broker_service *service, json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "execute"));
+	json_t *arguments = json_object_get(request, "arguments");
+	const struct control_command *command = service->commands;
+	json_t *result = NULL;
+	struct error err = {0};
+	int ret;
+
+	while (command->name && strcmp(command->name, name) != 0)
+		command++;
+	ret = command->name ? command->execute(service->opaque, arguments, &result, &err)
+			    : error_set(&err, -ENOSYS, "there is no command '%s'", name);
+	if (!ret)
+		return json_pack("{s:o}", "return", result ? result : json_object());
+	json_decref(result);
+	return json_pack("{s:i,s:o}", "error", ret, "text", control_stream_string(err.text));
+}
+
+static void commands_ready(struct loop_watch *watch, uint32_t events)
+{
+	struct broker *broker = watch->opaque;
+	static const char no_memory[] = "{\"error\": -12, \"text\": \"out of memory\"}";
+	json_t *request;
+	int ret = broker_channel_receive(watch->fd, &request);
+
+	(void)events;
+	if (ret == -EPIPE) {
+		log_warning(broker->service.log,
+			    "the broker process is gone: no control commands any more, no "
+			    "vhost-user back-end is found again");
+		broker_silence(broker);
+		return;
+	}
+	/* It waits for a result, whatever that is. */
+	if (!ret)
+		ret = broker_channel_send(watch->fd, carry_out(&broker->service, request), true);
+	if (ret)
+		broker_channel_send_text(watch->fd, no_memory, true);
+	json_decref(request);
+}
+
+int broker_serve(struct broker *broker, const struct broker_service *service, struct error *err)
+{
+	int ret;
+
+	broker->service = *service;
+	broker->commands.ready = commands_ready;
+	broker->commands.opaque = broker;
+	ret = loop_watch_set(service->loop, &broker->commands, EPOLLIN);
+	return ret ? error_set(err, ret, "control: %s", strerror(-ret)) : 0;
+}
+
+void broker_silence(struct broker *broker)
+{
+	if (broker->service.loop)
+		loop_watch_remove(broker->service.loop, &broker->commands);
+	broker->service.loop = NULL;
+}
+
+void broker_event(struct broker *broker, const char *name, json_t *data)
+{
+	if (broker_channel_send(broker->commands.fd,
+				json_pack("{s:s,s:o*}", "event", name, "data", data), false))
+		log_warning(broker->service.log, "control: the event %s is lost", name);
+}

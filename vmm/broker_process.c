@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/broker_process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "vmm/broker_channel.h"
+#include "vmm/control.h"
+#include "vmm/control_commands.h"
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+#include "vmm/core/log.h"
+#include "vmm/core/loop.h"
+#include "vmm/net_spec.h"
+
+/* What the VM may have opened. */
+struct permission {
+	enum opening_kind kind;
+	char *name; /* owned; NULL: of no name */
+};
+
+struct process {
+	const struct xvmm_config *config;
+	struct logger log;
+	struct loop *loop;
+	struct control *control;    /* NULL: none */
+	struct loop_watch openings; /* what the VM asks for */
+	struct loop_watch commands; /* what it says of commands */
+	struct permission *permissions;
+	size_t n_permissions;
+};
+
+/* --- what may be opened --- */
+
+static bool is_permitted(const struct process *process, enum opening_kind kind, const char *name)
+{
+	for (size_t i = 0; i < process->n_permissions; i++) {
+		const struct permission *permission = &process->permissions[i];
+
+		if (permission->kind == kind &&
+		    (!permission->name || strcmp(permission->name, name) == 0))
+			return true;
+	}
+	return false;
+}
+
+static int permit(struct process *process, enum opening_kind kind, const char *name)
+{
+	struct permission *more;
+	char *copy = NULL;
+
+	if (is_permitted(process, kind, name))
+		return 0;
+	more = realloc(process->permissions, (process->n_permissions + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	process->permissions = more;
+	if (name) {
+		copy = strdup(name);
+		if (!copy)
+			return -ENOMEM;
+	}
+	process->permissions[process->n_permissions++] = (struct permission){kind, copy};
+	return 0;
+}
+
+/* All that a device on @net needs. 0 or -ENOMEM. */
+static int permit_net(struct process *process, const struct xvmm_net *net)
+{
+	int ret = 0;
+
+	if (net->socket && net->server) {
+		ret |= permit(process, OPENING_LISTENER, net->socket);
+		ret |= permit(process, OPENING_REMOVAL, net->socket);
+	} else if (net->socket) {
+		ret |= permit(process, OPENING_CONNECTION, net->socket);
+	}
+	if (net->socket && net->fallback)
+		ret |= permit(process, OPENING_TAP, net->fallback);
+	if (!net->socket && net->tap)
+		ret |= permit(process, OPENING_TAP, net->tap);
+	if (net->vhost != XVMM_VHOST_OFF)
+		ret |= permit(process, OPENING_VHOST_NET, NULL);
+	return ret ? -ENOMEM : 0;
+}
+
+/* An argument of net-switch. What is wrong with it the command will say. */
+static int permit_spec(struct process *process, const char *text)
+{
+	struct net_spec spec;
+	int ret;
+
+	if (!text || net_spec_parse(&spec, "net-switch", text, NULL))
+		return 0;
+	ret = permit_net(process, &spec.net);
+	net_spec_free(&spec);
+	return ret;
+}
+
+static int check(const struct process *process, const struct opening *opening, struct error *err)
+{
+	if (!is_permitted(process, opening->kind, opening->name))
+		return error_set(err, -EPERM, "nobody has named %s", opening->name);
+	if (opening_n_fds(opening) > OPENING_FDS_MAX)
+		return error_set(err, -EINVAL, "%u queues are too many", opening->n_queues);
+	return 0;
+}
+
+static void serve_opening(struct process *process)
+{
+	struct opening opening;
+	char name[OPENING_NAME_SIZE];
+	int fds[OPENING_FDS_MAX];
+	struct error err = {0};
+	unsigned int n = 0;
+
+	if (broker_channel_take(process->openings.fd, &opening, name)) {
+		loop_stop(process->loop);
+		return;
+	}
+	if (check(process, &opening, &err) == 0 &&
+	    opener_open(NULL, &opening, &process->log, fds, &err) == 0) {
+		err = (struct error){0};
+		n = opening_n_fds(&opening);
+	}
+	broker_channel_answer(process->openings.fd, &err, fds, n);
+	while (n--)
+		close(fds[n]);
+}
+
+static void openings_ready(struct loop_watch *watch, uint32_t events)
+{
+	(void)events;
+	serve_opening(watch->opaque);
+}
+
+/* --- commands --- */
+
+/*
+ * What the VM says next: its result of a command, the caller's; or NULL, and an event was passed on
+ * or the VM is gone.
+ */
+static json_t *hear(struct process *process)
+{
+	json_t *message;
+	int ret = broker_channel_receive(process->commands.fd, &message);
+	const char *event = json_string_value(json_object_get(message, "event"));
+
+	if (ret == -EPIPE)
+		loop_stop(process->loop);
+	if (!event)
+		return message;
+	control_event(process->control, event, json_incref(json_object_get(message, "data")));
+	json_decref(message);
+	return NULL;
+}
+
+static void commands_ready(struct loop_watch *watch, uint32_t events)
+{
+	(void)events;
+	/* There is no command that this could be the result of. */
+	json_decref(hear(watch->opaque));
+}
+
+static json_t *await_result(struct process *process)
+{
+	struct pollfd fds[] = {
+		{.fd = process->commands.fd, .events = POLLIN},
+		{.fd = process->openings.fd, .events = POLLIN},
+	};
+	json_t *result = NULL;
+
+	while (!result) {
+		if (poll(fds, 2, -1) < 0)
+			continue;
+		/* It may have to open something first. */
+		if (fds[1].revents & POLLIN)
+			serve_opening(process);
+		if (fds[0].revents & POLLIN)
+			result = hear(process);
+		else if (fds[0].revents & POLLHUP)
+			return NULL;
+	}
+	return result;
+}
+
+static int take_result(json_t *message, json_t **result, struct error *err)
+{
+	const char *text = json_string_value(json_object_get(message, "text"));
+	int code = (int)json_integer_value(json_object_get(message, "error"));
+
+	if (code < 0 && text)
+		return error_set(err, code, "%s", text);
+	*result = json_incref(json_object_get(message, "return"));
+	return *result ? 0 : error_set(err, -EPIPE, "the VM has ended");
+}
+
+static int execute(void *opaque, const struct control_command *command, json_t *arguments,
+		   json_t **result, struct error *err)
+{
+	struct process *process = opaque;
+	const char *spec = json_string_value(json_object_get(arguments, "spec"));
+	json_t *message;
+	int ret = 0;
+
+	if (strcmp(command->name, "net-switch") == 0)
+		ret = permit_spec(process, spec);
+	if (!ret)
+		ret = broker_channel_send(
+			process->commands.fd,
+			json_pack("{s:s,s:O}", "execute", command->name, "arguments", arguments),
+			true);
+	if (ret)
+		return error_set(err, ret, "asking the VM: %s", strerror(-ret));
+	message = await_result(process);
+	ret = take_result(message, result, err);
+	json_decref(message);
+	return ret;
+}
+
+/* --- the process --- */
+
+/* Only that is left of what the VM's process has open; where it writes messages stays. */
+static void keep_descriptors(int openings_fd, int commands_fd)
+{
+	unsigned int low = (unsigned int)(openings_fd < commands_fd ? openings_fd : commands_fd);
+	unsigned int high = (unsigned int)(openings_fd < commands_fd ? commands_fd : openings_fd);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null >= 0) {
+		dup2(null, STDIN_FILENO);
+		dup2(null, STDOUT_FILENO);
+	}
+	if (low > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, low - 1, 0);
+	if (high > low + 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, UINT_MAX, 0);
+}
+
+/* Those that a terminal, or whoever ends the VM, sends to both: it ends with the VM. */
+static void ignore_signals(void)
+{
+	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+static void forward_log(void *opaque, enum log_level level, const char *text)
+{
+	const struct xvmm_config *config = opaque;
+
+	config->log(config->log_opaque, (enum xvmm_log_level)level, text);
+}
+
+static int create_control(struct process *process, struct error *err)
+{
+	const struct control_config control = {
+		.path = process->config->control,
+		.loop = process->loop,
+		.log = &process->log,
+		.commands = control_commands,
+		.execute = execute,
+		.opaque = process,
+	};
+
+	return control_create(&control, &process->control, err);
+}
+
+static int begin(struct process *process, struct error *err)
+{
+	const struct xvmm_config *config = process->config;
+	int ret = loop_create(&process->loop, err);
+
+	/* Nothing can be done by it but ask. */
+	if (!ret && permit(process, OPENING_NAMES, NULL))
+		ret = error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < config->n_nets && !ret; i++) {
+		ret = permit_net(process, &config->nets[i]);
+		if (ret)
+			error_set(err, ret, "out of memory");
+	}
+	if (!ret && config->control)
+		ret = create_control(process, err);
+	if (ret)
+		return ret;
+	ret = loop_watch_set(process->loop, &process->openings, EPOLLIN);
+	if (!ret)
+		ret = loop_watch_set(process->loop, &process->commands, EPOLLIN);
+	return ret ? error_set(err, ret, "watching the VM: %s", strerror(-ret)) : 0;
+}
+
+static void end(struct process *process)
+{
+	control_destroy(process->control);
+	if (process->loop) {
+		loop_watch_remove(process->loop, &process->openings);
+		loop_watch_remove(process->loop, &process->commands);
+	}
+	loop_destroy(process->loop);
+	for (size_t i = 0; i < process->n_permissions; i++)
+		free(process->permissions[i].name);
+	free(process->permissions);
+	fd_close(&process->openings.fd);
+	fd_close(&process->commands.fd);
+}
+
+void broker_process(const struct xvmm_config *config, int openings_fd, int commands_fd)
+{
+	struct process process = {
+		.config = config,
+		.openings = {.fd = openings_fd, .ready = openings_ready, .opaque = &process},
+		.commands = {.fd = commands_fd, .ready = commands_ready, .opaque = &process},
+	};
+	struct error err = {0};
+
+	prctl(PR_SET_NAME, "xvmm-broker");
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	ignore_signals();
+	keep_descriptors(openings_fd, commands_fd);
+	if (config->log)
+		process.log = (struct logger){forward_log, (void *)config};
+	begin(&process, &err);
+	broker_channel_answer(openings_fd, &err, NULL, 0);
+	if (!err.code)
+		loop_run(process.loop);
+	end(&process);
+}
