@@ -143,7 +143,8 @@ int broker_channel_await(int fd, int *fds, unsigned int n, struct error *err)
 		return gone((int)len, err);
 	n_passed = passed_fds(&message, &passed);
 	if (len == sizeof(result) && !result.code && n_passed == n) {
-		memcpy(fds, passed, n * sizeof(int));
+		if (n)
+			memcpy(fds, passed, n * sizeof(int));
 		return 0;
 	}
 	/* Where this process can have no more of them, fewer come. */

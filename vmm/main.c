@@ -13,6 +13,7 @@
 #include "vmm/core/error.h"
 #include "vmm/ctl.h"
 #include "vmm/footprint.h"
+#include "vmm/jail.h"
 #include "vmm/options.h"
 #include "vmm/selftest.h"
 #include "vmm/terminal.h"
@@ -118,13 +119,16 @@ static int exit_status(const struct xvmm_end *end)
 	return STATUS_FAILED;
 }
 
-static int run(struct xvmm *vm, const struct xvmm_config *config)
+static int run(struct xvmm *vm, const struct options *options)
 {
+	const struct xvmm_config *config = &options->config;
 	struct xvmm_error error;
 	struct xvmm_end end;
 	struct error err;
 	int ret;
 
+	if (jail_enter(&options->jail, &err))
+		return fail(err.text, false);
 	if (config->console.escape && terminal_make_raw(&err))
 		return fail(err.text, false);
 	install_signals(vm);
@@ -166,15 +170,15 @@ static int open_console(const struct options *options, struct xvmm_console *cons
 	return 0;
 }
 
-static int create_and_run(const struct xvmm_config *config, struct broker *broker)
+static int create_and_run(const struct options *options, struct broker *broker)
 {
 	struct xvmm_error error;
 	struct xvmm *vm;
 	int status;
 
-	if (vm_create(config, broker, &vm, &error))
+	if (vm_create(&options->config, broker, &vm, &error))
 		return fail(error.text, error.usage);
-	status = run(vm, config);
+	status = run(vm, options);
 	xvmm_destroy(vm);
 	return status;
 }
@@ -195,7 +199,7 @@ static int run_options(struct options *options)
 	/* This is the broker. */
 	if (ret > 0)
 		return STATUS_OK;
-	status = ret ? fail(err.text, err.usage) : create_and_run(config, broker);
+	status = ret ? fail(err.text, err.usage) : create_and_run(options, broker);
 	broker_stop(broker);
 	if (console_file >= 0)
 		close(console_file);

@@ -43,18 +43,18 @@ const char options_help[] =
 	"                     must be multi_queue); switch=on: can move to any other kind while the\n"
 	"                     guest runs; FEATURE=on|off: csum, mrg_rxbuf, ctrl_vq, ... as virtio\n"
 	"                     names them, off takes along what needs it\n"
-	"  --transport mmio|pci\n"
-	"                     how virtio devices are attached that don't say (default: pci)\n"
+	"  --transport mmio|pci  of virtio devices that don't say (default: pci)\n"
 	"  --console stdio|off|file:PATH\n"
 	"                     where the guest's serial console (ttyS0) goes (default: stdio);\n"
 	"                     on a terminal C-a h tells the keys, C-a x quits\n"
 	"  --control PATH     make a socket there that takes QMP commands, and those of xvmm ctl\n"
-	"  --sandbox on|off   confine the threads that the guest drives (default: on)\n"
+	"  --sandbox on|off[,user=USER][,group=GROUP][,chroot=DIR][,namespaces=on|off]\n"
+	"                     confine what the guest drives (default: on); and, once all is open,\n"
+	"                     be this user, have DIR for a root, and no namespace of the host\n"
 	"  --timeout SECONDS  end the guest after so long (fractions allowed)\n"
 	"  --version, --help\n"
 	"\n"
-	"Sizes take K, M, G, T. SIGTERM and SIGINT press the guest's power button, a second one ends\n"
-	"it at once.\n"
+	"Sizes take K, M, G, T. SIGTERM or SIGINT presses the power button, a second one ends the VM.\n"
 	"\n"
 	"Exit status: 0 the guest powered off or rebooted (or C-a x); 1 xvmm or the host failed;\n"
 	"2 wrong usage; 3 the guest panicked, triple-faulted or hit what KVM can't run;\n"
@@ -194,14 +194,35 @@ static int parse_timeout(struct options *options, const char *value, struct erro
 	return spec_seconds("--timeout", value, 1, &options->config.timeout_ms, err);
 }
 
+static int parse_jail(struct options *options, struct error *err)
+{
+	const struct spec *spec = &options->sandbox;
+	const char *user = spec_value(spec, "user");
+	const char *group = spec_value(spec, "group");
+	int ret = spec_flag(spec, "namespaces", &options->jail.namespaces, err);
+
+	options->jail.root = spec_value(spec, "chroot");
+	if (!ret && user)
+		ret = jail_set_user(&options->jail, user, group, err);
+	if (!ret && group && !user)
+		ret = error_usage(err, "--sandbox: group is nothing without user");
+	if (!ret && !options->config.sandbox && jail_is_open(&options->jail))
+		ret = error_usage(err, "--sandbox: off, and yet something is asked of it");
+	return ret;
+}
+
 static int parse_sandbox(struct options *options, const char *value, struct error *err)
 {
 	static const char *const choices[] = {"off", "on", NULL};
+	static const char *const keys[] = {"user", "group", "chroot", "namespaces", NULL};
 	unsigned int on = 0;
-	int ret = spec_choice("--sandbox", value, choices, &on, err);
+	int ret = spec_parse(&options->sandbox, "--sandbox", value, NULL, keys, err);
 
+	if (ret)
+		return ret;
+	ret = spec_choice("--sandbox", options->sandbox.first, choices, &on, err);
 	options->config.sandbox = on;
-	return ret;
+	return ret ? ret : parse_jail(options, err);
 }
 
 static int parse_control(struct options *options, const char *value, struct error *err)
@@ -300,5 +321,6 @@ void options_free(struct options *options)
 		free_net(options->net_specs[i]);
 	free(options->net_specs);
 	free(options->nets);
+	spec_free(&options->sandbox);
 	*options = (struct options){0};
 }

@@ -3,6 +3,8 @@
 #ifndef VMM_OPTIONS_H
 #define VMM_OPTIONS_H
 
+#include "vmm/jail.h"
+#include "vmm/spec.h"
 #include "vmm/xvmm.h"
 
 struct error;
@@ -19,6 +21,8 @@ struct options {
 	struct xvmm_config config; /* points into the arguments and into what follows */
 	const char *console_file;  /* --console file:PATH, else NULL */
 	bool console_stdio;	   /* --console stdio, the default */
+	struct spec sandbox;	   /* owned; what the jail's string points into */
+	struct jail jail;	   /* of --sandbox on,... */
 
 	struct xvmm_net *nets;	     /* owned; config.nets */
 	struct net_spec **net_specs; /* owned; what the nets' strings point into */

@@ -8,10 +8,12 @@
  *
  *	create   xvmm_create(): everything is opened, with the privileges that xvmm was started
  *		 with. Nothing of the guest runs, and no thread but the caller's.
+ *	jail	 the process as a whole, if asked to, gives up its user, files and networks:
+ *		 vmm/jail.h, of the command line only.
  *	confine  xvmm_confine(): the caller's thread; and each other, before it runs anything. No
- *		 capabilities, none to be gained (no_new_privs), a seccomp filter of its kind
- *		 (vmm/core/thread.h). It can't open a file or socket, start a program, make
- *		 memory executable, or signal another process; it keeps what it needs of the
+ *		 capabilities, none to be gained (no_new_privs), no files (Landlock), a seccomp
+ *		 filter of its kind (vmm/core/thread.h). It can't open a file or socket, start a
+ *program, make memory executable, or signal another process; it keeps what it needs of the
  *		 descriptors that are open.
  *	run	 Guest code, and what it drives: registers, configuration, rings, packets.
  *

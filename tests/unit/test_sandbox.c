@@ -5,7 +5,10 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/kvm.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -112,6 +115,32 @@ START_TEST(others_keep_theirs)
 	run_confined(THREAD_VCPU, do_nothing, NULL);
 	ck_assert_int_gt(read(fd, status, sizeof(status) - 1), 0);
 	expect_line(status, "\nSeccomp:\t0\n");
+}
+END_TEST
+
+static void *open_a_file(void *arg)
+{
+	FD_CLEANUP int fd = open("/dev/null", O_RDONLY);
+
+	*(int *)arg = fd < 0 ? errno : 0;
+	return NULL;
+}
+
+/* Landlock forbids files where the filter doesn't. */
+START_TEST(landlock)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	const struct thread_filters open_filters = {{{1, &allow}, {1, &allow}, {1, &allow}}};
+	const struct thread_config config = {"confined", THREAD_RING, &open_filters};
+	pthread_t thread;
+	int opened = -1;
+
+	ck_assert_int_eq(thread_create(&thread, &config, open_a_file, &opened), 0);
+	ck_assert_int_eq(pthread_join(thread, NULL), 0);
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
+		puts("this kernel has no Landlock");
+	else
+		ck_assert_int_eq(opened, EACCES);
 }
 END_TEST
 
@@ -370,6 +399,8 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(confined, set_up, tear_down);
 	tcase_add_loop_test(confined, no_privileges, 0, THREAD_KINDS);
 	tcase_add_test(confined, others_keep_theirs);
+	tcase_add_test(confined, files);
+	tcase_add_test(confined, landlock);
 	tcase_add_test(confined, threads_of_threads);
 	tcase_add_loop_test(confined, memory, 0, THREAD_KINDS);
 	tcase_add_loop_test(confined, many_rings, 0, THREAD_RING);

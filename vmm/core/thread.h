@@ -25,8 +25,8 @@ struct thread_filters {
 
 /*
  * For good, the calling thread gives up all capabilities and the chance to gain others
- * (no_new_privs), and puts the filter of @kind in force; so begin the threads that it starts. 0 or
- * a negative errno.
+ * (no_new_privs), and all files (Landlock, where the kernel has it), and puts the filter of @kind
+ * in force; so begin the threads that it starts. 0 or a negative errno.
  */
 int thread_confine(const struct thread_filters *filters, enum thread_kind kind);
 
