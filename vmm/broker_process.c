@@ -25,7 +25,7 @@
 /* What the VM may have opened. */
 struct permission {
 	enum opening_kind kind;
-	char *name; /* owned; NULL: of no name */
+	char *name; /* owned */
 };
 
 struct process {
@@ -46,8 +46,7 @@ static bool is_permitted(const struct process *process, enum opening_kind kind, 
 	for (size_t i = 0; i < process->n_permissions; i++) {
 		const struct permission *permission = &process->permissions[i];
 
-		if (permission->kind == kind &&
-		    (!permission->name || strcmp(permission->name, name) == 0))
+		if (permission->kind == kind && strcmp(permission->name, name) == 0)
 			return true;
 	}
 	return false;
@@ -56,7 +55,6 @@ static bool is_permitted(const struct process *process, enum opening_kind kind, 
 static int permit(struct process *process, enum opening_kind kind, const char *name)
 {
 	struct permission *more;
-	char *copy = NULL;
 
 	if (is_permitted(process, kind, name))
 		return 0;
@@ -64,12 +62,12 @@ static int permit(struct process *process, enum opening_kind kind, const char *n
 	if (!more)
 		return -ENOMEM;
 	process->permissions = more;
-	if (name) {
-		copy = strdup(name);
-		if (!copy)
-			return -ENOMEM;
-	}
-	process->permissions[process->n_permissions++] = (struct permission){kind, copy};
+	more += process->n_permissions;
+	more->kind = kind;
+	more->name = strdup(name);
+	if (!more->name)
+		return -ENOMEM;
+	process->n_permissions++;
 	return 0;
 }
 
@@ -89,7 +87,7 @@ static int permit_net(struct process *process, const struct xvmm_net *net)
 	if (!net->socket && net->tap)
 		ret |= permit(process, OPENING_TAP, net->tap);
 	if (net->vhost != XVMM_VHOST_OFF)
-		ret |= permit(process, OPENING_VHOST_NET, NULL);
+		ret |= permit(process, OPENING_VHOST_NET, "");
 	return ret ? -ENOMEM : 0;
 }
 
@@ -283,7 +281,7 @@ static int begin(struct process *process, struct error *err)
 	int ret = loop_create(&process->loop, err);
 
 	/* Nothing can be done by it but ask. */
-	if (!ret && permit(process, OPENING_NAMES, NULL))
+	if (!ret && permit(process, OPENING_NAMES, ""))
 		ret = error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < config->n_nets && !ret; i++) {
 		ret = permit_net(process, &config->nets[i]);

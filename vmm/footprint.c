@@ -15,7 +15,8 @@ static void drop_segment(uintptr_t begin, uintptr_t end)
 
 	begin &= ~(page - 1);
 	end = (end + page - 1) & ~(page - 1);
-	madvise((void *)begin, end - begin, MADV_DONTNEED);
+	/* The dynamic linker tells addresses as numbers. */
+	madvise((void *)begin, end - begin, MADV_DONTNEED); /* NOLINT(performance-no-int-to-ptr) */
 }
 
 static int drop_object(struct dl_phdr_info *object, size_t size, void *opaque)

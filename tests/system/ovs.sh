@@ -15,12 +15,7 @@ export XDG_RUNTIME_DIR=$work/ovs # DPDK's
 database=unix:$work/ovs/db.sock
 daemons=()
 mkdir "$work/ovs"
-stop_daemons() {
-	kill -KILL "${daemons[@]}"
-	wait "${daemons[@]}"
-	rm -rf "$work"
-}
-trap 'stop_daemons 2>/dev/null' EXIT
+trap '{ kill -KILL "${daemons[@]}"; wait "${daemons[@]}"; rm -rf "$work"; } 2>/dev/null' EXIT
 
 vsctl() {
 	ovs-vsctl --db="$database" --timeout=30 "$@"

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each kind of thread may ask of the kernel (vmm/sandbox.h); and the program that makes
+ * seccomp filters of that, as a C source, when xvmm is built: at each start it would take a
+ * millisecond.
+ */
+#include <asm/termbits.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/if_tun.h>
+#include <linux/kvm.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/sockios.h>
+#include <linux/vhost.h>
+#include <seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "vmm/core/thread.h"
+#include "vmm/sandbox_pid.h"
+
+/*
+ * Who may make a call. A thread has the filters of those that it comes from as well: the loop's
+ * thread starts those of vCPUs, and these, or itself, those of rings. So what one kind of thread
+ * may do, those before it may, too.
+ */
+enum {
+	MAIN = 1 << THREAD_MAIN,
+	MOST = MAIN | 1 << THREAD_VCPU,
+	ALL = MOST | 1 << THREAD_RING,
+};
+
+/* A call with all its arguments. */
+static const struct rule {
+	int call;
+	unsigned int kinds; /* who may make it */
+} plain_rules[] = {
+	/* Packets: a tap, a socket of --net fd=; a vCPU empties a tap when offloads change. */
+	{SCMP_SYS(readv), ALL},
+	{SCMP_SYS(writev), ALL},
+	{SCMP_SYS(sendmsg), ALL}, /* by a vCPU also: vhost-user messages */
+	{SCMP_SYS(recvmsg), ALL},
+	{SCMP_SYS(poll), ALL}, /* a socket or console that is full, a back-end's answer */
+
+	/* Eventfds: kicks, interrupts, waking other threads; the console and messages, too. */
+	{SCMP_SYS(read), ALL},
+	{SCMP_SYS(write), ALL},
+	{SCMP_SYS(preadv2), ALL},
+	{SCMP_SYS(epoll_wait), ALL},
+	{SCMP_SYS(epoll_pwait), ALL},	/* epoll_wait() of some C libraries */
+	{SCMP_SYS(epoll_pwait2), ALL},	/* interrupts that wait (coalescing) */
+	{SCMP_SYS(clock_gettime), ALL}, /* where the vDSO can't tell */
+
+	/* The console, if it is a socket or a pipe without a reader. */
+	{SCMP_SYS(sendto), MOST},
+	{SCMP_SYS(rt_sigpending), MOST},
+	{SCMP_SYS(rt_sigtimedwait), MOST},
+
+	/* A driver starts and stops a device: its rings, their descriptors, and watching those. */
+	{SCMP_SYS(eventfd2), MOST},
+	{SCMP_SYS(epoll_create1), MOST},
+	{SCMP_SYS(epoll_ctl), MOST},
+	{SCMP_SYS(timerfd_settime), MOST},
+	{SCMP_SYS(close), MOST},
+	{SCMP_SYS(fstat), MOST}, /* how long a back-end's inflight region is */
+
+	/* The loop: --timeout; the end of a guest; a terminal, in the foreground again. */
+	{SCMP_SYS(timerfd_create), MAIN},
+	{SCMP_SYS(accept4), MAIN},    /* a vhost-user back-end's connection */
+	{SCMP_SYS(wait4), MAIN},      /* the end of the broker */
+	{SCMP_SYS(socketpair), MAIN}, /* for what a vhost-user back-end asks */
+	{SCMP_SYS(getpgrp), MAIN},
+	{SCMP_SYS(getpgid), MAIN}, /* getpgrp() of some C libraries */
+
+	/* Memory; not executable, see below. */
+	{SCMP_SYS(brk), ALL},
+	{SCMP_SYS(munmap), ALL},
+	{SCMP_SYS(mremap), ALL},
+	{SCMP_SYS(madvise), ALL},
+
+	/* Threads: locks, their beginning and end. */
+	{SCMP_SYS(futex), ALL},
+	{SCMP_SYS(sched_getaffinity), ALL}, /* how many heaps malloc() makes */
+	{SCMP_SYS(set_robust_list), MOST},
+	{SCMP_SYS(rseq), MOST},
+	{SCMP_SYS(exit), ALL},
+	{SCMP_SYS(exit_group), ALL},
+
+	/* Signals: of a thread that is stopped, and of its own faults (a terminal is put back). */
+	{SCMP_SYS(rt_sigprocmask), ALL},
+	{SCMP_SYS(rt_sigaction), ALL},
+	{SCMP_SYS(rt_sigreturn), ALL},
+	{SCMP_SYS(restart_syscall), ALL},
+	{SCMP_SYS(getpid), ALL},
+	{SCMP_SYS(gettid), ALL},
+};
+
+#define ALL_BITS UINT64_MAX
+#define INT_BITS UINT32_MAX /* of an int or unsigned int, whose upper half the kernel ignores */
+
+/* pthread_create()'s, of one C library or another. */
+#define CLONE_HARMLESS                                                                      \
+	((uint64_t)(CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_SYSVSEM | CLONE_SETTLS | \
+		    CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_DETACHED))
+
+/* A call with the argument @index, as far as @mask goes, @value. */
+static const struct argument_rule {
+	int call;
+	unsigned int kinds;
+	unsigned int index;
+	uint64_t mask;
+	uint64_t value;
+} argument_rules[] = {
+	{SCMP_SYS(mmap), ALL, 2, PROT_EXEC, 0},
+	{SCMP_SYS(mprotect), ALL, 2, PROT_EXEC, 0},
+	{SCMP_SYS(newfstatat), MOST, 3, INT_BITS,
+	 AT_EMPTY_PATH}, /* fstat() of glibc 2.33 to 2.38 */
+
+	/* A ring's thread, and how it confines itself. */
+	{SCMP_SYS(clone), MOST, 0, ALL_BITS & ~CLONE_HARMLESS, CLONE_VM | CLONE_THREAD},
+	{SCMP_SYS(seccomp), MOST, 0, INT_BITS, SECCOMP_SET_MODE_FILTER},
+	{SCMP_SYS(prctl), MOST, 0, INT_BITS, PR_SET_NAME},
+	{SCMP_SYS(prctl), ALL, 0, INT_BITS, PR_SET_VMA}, /* malloc() names its memory */
+
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_RUN},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_SET_SIGNAL_MASK}, /* before its first run */
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_GET_REGS},	   /* of a guest that can't go on */
+	/* Doorbells and interrupts of a device that starts, whose BARs move, whose vectors change.
+	 */
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_IOEVENTFD},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_IRQFD},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_SET_GSI_ROUTING},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_CHECK_EXTENSION},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_REGISTER_COALESCED_MMIO},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_UNREGISTER_COALESCED_MMIO},
+	/* A tap, as the driver's features and queue pairs want it. */
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, TUNGETIFF},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, TUNSETOFFLOAD},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, TUNSETVNETHDRSZ},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, TUNSETQUEUE},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, SIOCGIFHWADDR},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, SIOCGIFTXQLEN},
+	/* vhost-net's rings. */
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_FEATURES},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_NUM},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_BASE},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_ADDR},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_KICK},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_CALL},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_ERR},
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_NET_SET_BACKEND},
+	/* A switch to other taps or to vhost-net, which the broker has opened. */
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, TUNSETSNDBUF},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_SET_OWNER},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_GET_FEATURES},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_GET_BACKEND_FEATURES},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_SET_BACKEND_FEATURES},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_SET_MEM_TABLE},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_SET_VRING_BUSYLOOP_TIMEOUT},
+	{SCMP_SYS(getsockopt), MAIN, 2, INT_BITS, SO_TYPE},
+	{SCMP_SYS(fcntl), MAIN, 1, INT_BITS, F_DUPFD_CLOEXEC},
+	{SCMP_SYS(fcntl), MAIN, 1, INT_BITS, F_SETFL},
+	/* A thread that faults puts the terminal back (vmm/terminal.h). */
+	{SCMP_SYS(ioctl), ALL, 1, INT_BITS, TCGETS},
+	{SCMP_SYS(ioctl), ALL, 1, INT_BITS, TCSETS},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, TIOCGPGRP},
+};
+
+/* What C libraries try, and do without: an error, not the end. */
+static const struct refusal {
+	int call;
+	unsigned int kinds;
+	uint16_t error; /* errno */
+} refusals[] = {
+	/* Its arguments are in memory, where a filter can't look; clone() is taken instead. */
+	{SCMP_SYS(clone3), MOST, ENOSYS},
+	/* How the system is set up, in /proc: glibc's free() looks there when a heap shrinks. */
+	{SCMP_SYS(openat), ALL, EACCES},
+	{SCMP_SYS(open), ALL, EACCES},
+};
+
+static int add_rules(scmp_filter_ctx filter, unsigned int kind)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < sizeof(plain_rules) / sizeof(plain_rules[0]) && !ret; i++) {
+		if (plain_rules[i].kinds & kind)
+			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, plain_rules[i].call, 0);
+	}
+	for (size_t i = 0; i < sizeof(argument_rules) / sizeof(argument_rules[0]) && !ret; i++) {
+		const struct argument_rule *rule = &argument_rules[i];
+
+		if (rule->kinds & kind)
+			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, rule->call, 1,
+					       SCMP_CMP64(rule->index, SCMP_CMP_MASKED_EQ,
+							  rule->mask, rule->value));
+	}
+	/* raise(), in this process. */
+	if (!ret)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				       SCMP_A0_64(SCMP_CMP_EQ, SANDBOX_PID, 0));
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]) && !ret; i++) {
+		if (refusals[i].kinds & kind)
+			ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(refusals[i].error),
+					       refusals[i].call, 0);
+	}
+	return ret;
+}
+
+/* libseccomp writes it to a descriptor. */
+static int export(scmp_filter_ctx filter, FILE *file)
+{
+	int ret = seccomp_export_bpf(filter, fileno(file));
+
+	rewind(file);
+	return ret;
+}
+
+static int create_filter(unsigned int kind, FILE *file)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int ret;
+
+	if (!filter)
+		return -ENOMEM;
+	ret = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	/* A binary tree over the calls. (The requests of ioctl() are a list all the same.) */
+	if (!ret)
+		ret = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (!ret)
+		ret = add_rules(filter, kind);
+	if (!ret)
+		ret = export(filter, file);
+	seccomp_release(filter);
+	return ret;
+}
+
+static int print_filter(unsigned int kind)
+{
+	FILE *file = tmpfile();
+	struct sock_filter step;
+	int ret = file ? create_filter(1u << kind, file) : -errno;
+
+	printf("static const struct sock_filter filter_%u[] = {\n", kind);
+	while (!ret && fread(&step, sizeof(step), 1, file) == 1)
+		printf("\t{0x%02x, %u, %u, 0x%08x},\n", step.code, step.jt, step.jf, step.k);
+	printf("};\n");
+	if (file)
+		fclose(file);
+	return ret;
+}
+
+int main(void)
+{
+	int ret = 0;
+
+	printf("/* Made by vmm/sandbox_rules.c: the filter of each kind of thread. */\n");
+	for (unsigned int kind = 0; kind < THREAD_KINDS && !ret; kind++)
+		ret = print_filter(kind);
+	if (ret)
+		fprintf(stderr, "sandbox_rules: %s\n", strerror(-ret));
+	return ret || fflush(stdout) ? EXIT_FAILURE : EXIT_SUCCESS;
+}
