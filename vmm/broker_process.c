@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/broker_process.h"
 
+#include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -21,6 +22,7 @@
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
 #include "vmm/net_spec.h"
+#include "vmm/sandbox.h"
 
 /* What the VM may have opened. */
 struct permission {
@@ -254,6 +256,44 @@ static void ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
+/*
+ * Of its privileges it keeps those that opening may take: taps of any owner, files and sockets of
+ * any owner, and the removal of such a socket.
+ */
+static void limit_capabilities(void)
+{
+	static const unsigned int kept[] = {CAP_NET_ADMIN, CAP_DAC_OVERRIDE, CAP_FOWNER};
+	const size_t n = sizeof(kept) / sizeof(kept[0]);
+	bool has[sizeof(kept) / sizeof(kept[0])];
+
+	for (size_t i = 0; i < n; i++)
+		has[i] = capng_have_capability(CAPNG_EFFECTIVE, kept[i]);
+	capng_clear(CAPNG_SELECT_CAPS);
+	for (size_t i = 0; i < n; i++) {
+		if (has[i])
+			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept[i]);
+	}
+	capng_apply(CAPNG_SELECT_CAPS);
+}
+
+static int confine(struct error *err)
+{
+	struct thread_filters filters;
+	int ret;
+
+	limit_capabilities();
+	if (!sandbox_possible)
+		return 0;
+	ret = sandbox_filters_create(&filters, err);
+	if (ret)
+		return ret;
+	ret = thread_filter(&filters, THREAD_BROKER);
+	sandbox_filters_destroy(&filters);
+	return ret ? error_set(err, ret, "the broker's sandbox: %s; try: --sandbox off",
+			       strerror(-ret))
+		   : 0;
+}
+
 static void forward_log(void *opaque, enum log_level level, const char *text)
 {
 	const struct xvmm_config *config = opaque;
@@ -323,12 +363,12 @@ void broker_process(const struct xvmm_config *config, int openings_fd, int comma
 	struct error err = {0};
 
 	prctl(PR_SET_NAME, "xvmm-broker");
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	ignore_signals();
 	keep_descriptors(openings_fd, commands_fd);
 	if (config->log)
 		process.log = (struct logger){forward_log, (void *)config};
-	begin(&process, &err);
+	if (confine(&err) == 0)
+		begin(&process, &err);
 	broker_channel_answer(openings_fd, &err, NULL, 0);
 	if (!err.code)
 		loop_run(process.loop);

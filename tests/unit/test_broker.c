@@ -4,6 +4,8 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -22,6 +24,7 @@
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
+#include "vmm/sandbox.h"
 
 enum {
 	TEXT_SIZE = 4096,
@@ -311,6 +314,42 @@ START_TEST(a_switch_names_something)
 }
 END_TEST
 
+/* --- what it may --- */
+
+static pid_t broker_pid(void)
+{
+	char command[64];
+	pid_t pid = 0;
+	FILE *list;
+
+	snprintf(command, sizeof(command), "pgrep -P %d -x xvmm-broker", getpid());
+	list = popen(command, "r");
+	ck_assert_int_eq(fscanf(list, "%d", &pid), 1);
+	pclose(list);
+	return pid;
+}
+
+START_TEST(privileges)
+{
+	const unsigned long long kept = 1ULL << CAP_NET_ADMIN | 1ULL << CAP_DAC_OVERRIDE |
+					1ULL << CAP_FOWNER;
+	char path[64], status[TEXT_SIZE] = "";
+	unsigned long long capabilities;
+	FD_CLEANUP int fd = -1;
+
+	start();
+	snprintf(path, sizeof(path), "/proc/%d/status", broker_pid());
+	fd = open(path, O_RDONLY);
+	ck_assert_int_gt(read(fd, status, sizeof(status) - 1), 0);
+	ck_assert_int_eq(sscanf(strstr(status, "CapEff:"), "CapEff: %llx", &capabilities), 1);
+	ck_assert_uint_eq(capabilities & ~kept, 0);
+	if (sandbox_possible) {
+		ck_assert_ptr_nonnull(strstr(status, "\nSeccomp:\t2\n"));
+		ck_assert_ptr_nonnull(strstr(status, "\nNoNewPrivs:\t1\n"));
+	}
+}
+END_TEST
+
 /* --- ends --- */
 
 static int start_wrongly(void)
@@ -337,19 +376,6 @@ START_TEST(cant_begin)
 	ck_assert_int_eq(errno, ECHILD);
 }
 END_TEST
-
-static pid_t broker_pid(void)
-{
-	char command[64];
-	pid_t pid = 0;
-	FILE *list;
-
-	snprintf(command, sizeof(command), "pgrep -P %d -x xvmm-broker", getpid());
-	list = popen(command, "r");
-	ck_assert_int_eq(fscanf(list, "%d", &pid), 1);
-	pclose(list);
-	return pid;
-}
 
 static void *end_soon(void *arg)
 {
@@ -427,6 +453,7 @@ int main(void)
 	tcase_add_test(tcase, too_many_descriptors);
 	tcase_add_test(tcase, commands_are_carried_out);
 	tcase_add_test(tcase, a_switch_names_something);
+	tcase_add_test(tcase, privileges);
 	tcase_add_test(tcase, cant_begin);
 	tcase_add_test(tcase, is_killed);
 	tcase_add_test(tcase, vm_is_killed);

@@ -70,6 +70,7 @@ static int give_up_privileges(void)
 	capng_clear(CAPNG_SELECT_CAPS);
 	if (capng_apply(CAPNG_SELECT_CAPS))
 		return -EPERM;
+	/* Landlock wants it, too. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
 	return forbid_files();
@@ -86,18 +87,26 @@ static void settle_malloc(void)
 	free(some);
 }
 
+static int set_filter(const struct thread_filters *filters, enum thread_kind kind)
+{
+	settle_malloc();
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filters->programs[kind]) ? -errno
+											  : 0;
+}
+
+int thread_filter(const struct thread_filters *filters, enum thread_kind kind)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? -errno : set_filter(filters, kind);
+}
+
 int thread_confine(const struct thread_filters *filters, enum thread_kind kind)
 {
 	int ret = give_up_privileges();
 
-	settle_malloc();
-
-	if (ret)
-		return ret;
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filters->programs[kind]))
-		return -errno;
-	confined = true;
-	return 0;
+	if (!ret)
+		ret = set_filter(filters, kind);
+	confined = confined || !ret;
+	return ret;
 }
 
 static void *begin(void *opaque)

@@ -12,9 +12,10 @@
 
 /* What a thread is for, and so what it may ask of the kernel. */
 enum thread_kind {
-	THREAD_MAIN, /* runs the loop, and starts the others */
-	THREAD_VCPU, /* runs a vCPU; starts and stops rings, and so threads of the next kind */
-	THREAD_RING, /* moves the packets of one ring */
+	THREAD_MAIN,   /* runs the loop, and starts the others */
+	THREAD_VCPU,   /* runs a vCPU; starts and stops rings, and so threads of the next kind */
+	THREAD_RING,   /* moves the packets of one ring */
+	THREAD_BROKER, /* the only one of the broker's process (vmm/broker.h) */
 	THREAD_KINDS,
 };
 
@@ -22,6 +23,12 @@ enum thread_kind {
 struct thread_filters {
 	struct sock_fprog programs[THREAD_KINDS];
 };
+
+/*
+ * For good, the calling thread gives up the chance to gain privileges (no_new_privs), and puts the
+ * filter of @kind in force. 0 or a negative errno.
+ */
+int thread_filter(const struct thread_filters *filters, enum thread_kind kind);
 
 /*
  * For good, the calling thread gives up all capabilities and the chance to gain others
