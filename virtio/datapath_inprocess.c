@@ -30,7 +30,7 @@ static bool accepted(const struct inprocess *dp, unsigned int feature)
 
 static int watch(int epoll_fd, int fd, uint32_t events)
 {
-	struct epoll_event event = {.events = events | (uint32_t)EPOLLET};
+	struct epoll_event event = {.events = events | (uint32_t)EPOLLET, .data.fd = fd};
 
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
@@ -456,6 +456,8 @@ struct datapath *inprocess_create(const struct inprocess_config *config)
 	dp->mtu = config->mtu;
 	dp->backend = config->backend;
 	dp->thread_filters = config->thread_filters;
+	dp->backend_gone = config->backend_gone;
+	dp->opaque = config->opaque;
 	dp->workers = workers;
 	dp->queue_pairs = config->queue_pairs;
 	dp->receiving = 1;

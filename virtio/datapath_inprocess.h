@@ -28,6 +28,12 @@ struct inprocess_config {
 	uint16_t mtu;			/* the device's, if it offers VIRTIO_NET_F_MTU */
 	const struct thread_filters
 		*thread_filters; /* of the rings' threads, or NULL; outlive it, too */
+	/*
+	 * The backend has gone, for good: nothing will come from it any more. From a ring's thread,
+	 * more than once; returns at once. NULL: nobody wants to know.
+	 */
+	void (*backend_gone)(void *opaque);
+	void *opaque;
 };
 
 /* NULL if there is no memory. */

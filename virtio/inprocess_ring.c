@@ -130,27 +130,41 @@ static bool count_packet(struct ring_worker *worker)
 
 /* --- waiting --- */
 
-/* Sleep until @until (ns, 0: for ever), a kick, a wake-up, or what else epoll knows. */
-static void wait_event(struct ring_worker *worker, uint64_t until)
+/*
+ * Sleep until @until (ns, 0: for ever), a kick, a wake-up, or what else epoll knows: up to @max
+ * @events. How many there are, 0 or less: none.
+ *
+ * All are edge-triggered: there is no need to read an eventfd, and an event that came while we
+ * worked makes this return at once.
+ */
+static int await(const struct ring_worker *worker, uint64_t until, struct epoll_event *events,
+		 int max)
 {
-	struct epoll_event events[3];
 	struct timespec timeout;
 	uint64_t now;
 
-	/*
-	 * All are edge-triggered: there is no need to read an eventfd, and an event that came while
-	 * we worked makes this return at once.
-	 */
-	if (!until) {
-		epoll_wait(worker->epoll_fd, events, 3, -1);
-		return;
-	}
+	if (!until)
+		return epoll_wait(worker->epoll_fd, events, max, -1);
 	now = now_ns();
 	if (now >= until)
-		return;
+		return 0;
 	timeout.tv_sec = (time_t)((until - now) / NS_PER_S);
 	timeout.tv_nsec = (long)((until - now) % NS_PER_S);
-	epoll_pwait2(worker->epoll_fd, events, 3, &timeout, NULL);
+	return epoll_pwait2(worker->epoll_fd, events, max, &timeout, NULL);
+}
+
+static void wait_event(const struct ring_worker *worker, uint64_t until)
+{
+	const struct inprocess *dp = worker->dp;
+	const int backend_fd = dp->backend->ops->fd(dp->backend, worker->index / 2);
+	struct epoll_event events[3];
+	int n = await(worker, until, events, 3);
+
+	for (int i = 0; i < n; i++) {
+		if (events[i].events & (EPOLLERR | EPOLLHUP) && events[i].data.fd == backend_fd &&
+		    dp->backend_gone)
+			dp->backend_gone(dp->opaque);
+	}
 }
 
 /* Whether the thread may sleep: if it needs the driver, once that was asked for a kick. */

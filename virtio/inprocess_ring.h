@@ -68,6 +68,8 @@ struct inprocess {
 	const struct guest_memory *mem;
 	struct net_backend *backend; /* owned */
 	const struct thread_filters *thread_filters;
+	void (*backend_gone)(void *opaque); /* or NULL */
+	void *opaque;
 	struct ring_worker *workers;
 	unsigned int queue_pairs;
 	uint16_t mtu;

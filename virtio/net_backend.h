@@ -39,7 +39,8 @@ struct net_backend_ops {
 
 	/*
 	 * The descriptor of @queue (from 0), borrowed: EPOLLIN when a packet waits, EPOLLOUT when
-	 * there is room to send again. Any thread.
+	 * there is room to send again; EPOLLERR or EPOLLHUP when it has gone for good: its tap was
+	 * deleted, its other end closed. Any thread.
 	 */
 	int (*fd)(const struct net_backend *backend, unsigned int queue);
 

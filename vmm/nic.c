@@ -43,6 +43,7 @@ struct nic {
 	struct virtio_device *dev; /* borrowed: its transport's */
 	struct nic_attachment attachment;
 	struct datapath *serving; /* the attachment's that the device has */
+	struct loop_watch gone;	  /* of an eventfd, owned: what is served here has gone */
 	struct loop_watch grace;  /* of a timerfd, owned: then the back-end is gone for the guest */
 	struct loop_watch announcing; /* of a timerfd, owned: then it is announced once more */
 	unsigned int announced;	      /* so often since it was somewhere else */
@@ -227,6 +228,39 @@ static bool has_carrier(struct datapath *datapath)
 	return !datapath->ops->carrier || datapath->ops->carrier(datapath);
 }
 
+/* By a ring's thread. */
+static void backend_gone(void *opaque)
+{
+	const struct nic *nic = opaque;
+
+	fd_eventfd_signal(nic->gone.fd);
+}
+
+/* A tap that was deleted, a socket whose other end was closed: it won't come back. */
+static void tell_gone(struct loop_watch *watch, uint32_t events)
+{
+	struct nic *nic = watch->opaque;
+
+	(void)events;
+	loop_watch_remove(nic->parts.loop, watch);
+	if (nic->attachment.vhost_user) {
+		log_warning(nic->parts.log, "%s: its fallback has gone", nic->id);
+		return;
+	}
+	log_warning(nic->parts.log,
+		    "%s: %s has gone: the link is down; try: xvmm ctl PATH net-switch %s TAP",
+		    nic->id, nic->backend, nic->id);
+	virtio_net_set_carrier(nic->dev, false);
+}
+
+/* Of what serves from now on. */
+static void watch_backend(struct nic *nic)
+{
+	fd_eventfd_drain(nic->gone.fd);
+	if (loop_watch_set(nic->parts.loop, &nic->gone, EPOLLIN))
+		log_warning(nic->parts.log, "%s: %s can't be watched", nic->id, nic->backend);
+}
+
 /* From now on the attachment's comings and goings are the device's. */
 static void follow_carrier(struct nic *nic)
 {
@@ -235,6 +269,7 @@ static void follow_carrier(struct nic *nic)
 
 	attachment->primary->owner = (struct datapath_owner){carrier_changed, nic};
 	set_grace(nic, 0);
+	watch_backend(nic);
 	if (!up && attachment->standby) {
 		take_turns(nic, false);
 		return;
@@ -302,6 +337,8 @@ static struct nic_identity identity(const struct nic *nic)
 		.queue_size = (uint16_t)(config->queue_size ? config->queue_size
 							    : VIRTIO_NET_QUEUE_SIZE),
 		.mtu = config->mtu,
+		.backend_gone = backend_gone,
+		.opaque = (void *)nic,
 	};
 }
 
@@ -326,7 +363,12 @@ int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, uns
 		random_mac(nic->mac);
 	self = identity(nic);
 	nic->grace.fd = nic->announcing.fd = -1;
-	ret = create_timer(nic, &nic->grace, grace_over, err);
+	nic->gone = (struct loop_watch){.fd = fd_eventfd(), .ready = tell_gone, .opaque = nic};
+	ret = nic->gone.fd < 0 ? nic->gone.fd : 0;
+	if (ret)
+		error_set(err, ret, "%s: an eventfd: %s", nic->id, strerror(-ret));
+	if (!ret)
+		ret = create_timer(nic, &nic->grace, grace_over, err);
 	if (!ret)
 		ret = create_timer(nic, &nic->announcing, announce_again, err);
 	if (!ret)
@@ -354,8 +396,10 @@ void nic_destroy(struct nic *nic)
 		return;
 	/* Without a device there is nobody who has destroyed what served it. */
 	nic_detach(&nic->attachment, nic->dev ? nic->serving : NULL);
+	loop_watch_remove(nic->parts.loop, &nic->gone);
 	loop_watch_remove(nic->parts.loop, &nic->grace);
 	loop_watch_remove(nic->parts.loop, &nic->announcing);
+	fd_close(&nic->gone.fd);
 	fd_close(&nic->grace.fd);
 	fd_close(&nic->announcing.fd);
 	free(nic);

@@ -65,6 +65,8 @@ static int make_inprocess(const struct making *making, struct datapath **dp, str
 		.backend = net_backend_share(making->attachment->backend),
 		.mtu = making->identity->mtu,
 		.thread_filters = making->parts->thread_filters,
+		.backend_gone = making->identity->backend_gone,
+		.opaque = making->identity->opaque,
 	};
 
 	*dp = inprocess_create(&config);

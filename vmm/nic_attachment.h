@@ -24,6 +24,9 @@ struct nic_identity {
 	unsigned int queue_pairs;
 	uint16_t queue_size;
 	uint16_t mtu;
+	/* What is served here, a tap or socket, has gone for good; see struct inprocess_config. */
+	void (*backend_gone)(void *opaque);
+	void *opaque;
 };
 
 /*

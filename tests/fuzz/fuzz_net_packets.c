@@ -583,7 +583,13 @@ static void ring_broken(void *opaque, unsigned int index, const char *why)
 
 static void create(void)
 {
-	const struct inprocess_config config = {"fuzz", PAIRS, &mem, &run.wire.backend, MTU, NULL};
+	const struct inprocess_config config = {
+		.name = "fuzz",
+		.queue_pairs = PAIRS,
+		.mem = &mem,
+		.backend = &run.wire.backend,
+		.mtu = MTU,
+	};
 
 	memset(&run.wire, 0, sizeof(run.wire));
 	wire_open(&run.wire, PAIRS, net_features_guest_offloads | FEATURE(VIRTIO_NET_F_CSUM));

@@ -159,8 +159,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, wire) == 0);
 	require(fd_backend_create(wire[0], &backend, NULL) == 0);
 	close(wire[0]);
-	datapath = inprocess_create(
-		&(struct inprocess_config){options.id, 1, &mem, backend, options.mtu, NULL});
+	datapath = inprocess_create(&(struct inprocess_config){
+		.name = options.id,
+		.queue_pairs = 1,
+		.mem = &mem,
+		.backend = backend,
+		.mtu = options.mtu,
+	});
 	require(datapath != NULL);
 	require(virtio_net_create(&options, datapath, NULL, &dev, NULL) == 0);
 	require(virtio_mmio_create(dev, NULL, 0xd0000000, 5, &mmio, NULL) == 0);

@@ -5,6 +5,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 #include "virtio/opener.h"
+#include "vmm/broker_channel.h"
+#include "vmm/broker_process.h"
 #include "vmm/control.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
@@ -314,6 +317,106 @@ START_TEST(a_switch_names_something)
 }
 END_TEST
 
+/* --- a VM that was taken over --- */
+
+static int raw[2]; /* its ends: of the openings, of the commands */
+
+static void start_raw(void)
+{
+	int openings[2], vm_commands[2];
+
+	ck_assert_int_eq(broker_channel_create(openings), 0);
+	ck_assert_int_eq(broker_channel_create(vm_commands), 0);
+	if (fork() == 0) {
+		close(openings[0]);
+		close(vm_commands[0]);
+		broker_process(&config, openings[1], vm_commands[1]);
+		_exit(EXIT_SUCCESS);
+	}
+	close(openings[1]);
+	close(vm_commands[1]);
+	raw[0] = openings[0];
+	raw[1] = vm_commands[0];
+	ck_assert_msg(broker_channel_await(raw[0], NULL, 0, &err) == 0, "%s", err.text);
+}
+
+static void end_raw(void)
+{
+	close(raw[1]);
+	close(raw[0]);
+	ck_assert_int_gt(wait(NULL), 0);
+}
+
+static int raw_answer(void)
+{
+	int fd = -1;
+	int ret = broker_channel_await(raw[0], &fd, 1, &err);
+
+	fd_close(&fd);
+	return ret;
+}
+
+static int raw_ask(enum opening_kind kind, const char *name, unsigned int n_queues)
+{
+	const struct opening opening = {.kind = kind, .name = name, .n_queues = n_queues};
+	int fds[OPENING_FDS_MAX];
+
+	return broker_channel_ask(raw[0], &opening, fds, &err);
+}
+
+START_TEST(openings_that_lie)
+{
+	char message[4096];
+
+	net = (struct xvmm_net){.tap = "xvmm-none"};
+	start_raw();
+	for (size_t len = 1; len < sizeof(message); len += len / 2 + 1) {
+		memset(message, 0xff, sizeof(message));
+		ck_assert_int_eq(send(raw[0], message, len, 0), (ssize_t)len);
+		ck_assert_int_lt(raw_answer(), 0);
+	}
+	ck_assert_int_eq(raw_ask(OPENING_TAP, "xvmm-none", UINT_MAX), -EINVAL);
+	ck_assert_int_eq(raw_ask(OPENING_TAP, "xvmm-none", OPENING_FDS_MAX), -ENODEV);
+	ck_assert_int_eq(raw_ask(OPENING_TAP, "xvmm-other", 1), -EPERM);
+	ck_assert_int_eq(raw_ask(OPENING_NAMES, NULL, 1), 0);
+	end_raw();
+}
+END_TEST
+
+/* Clients hear what it says; that is all. */
+START_TEST(words_that_lie)
+{
+	static const char *const words[] = {
+		"x",
+		"[1]",
+		"{}",
+		"{'event':5}",
+		"{'event':'X','data':[]}",
+		"{'return':1}",
+		"{'error':'x','text':5}",
+		"{'error':-1}",
+		"{'execute':'quit'}",
+		"\"",
+	};
+	static const char greeting[] = "{\"QMP\"";
+	char first[sizeof(greeting)] = "";
+	int client;
+
+	start_raw();
+	for (size_t i = 0; i < 1000; i++) {
+		const char *text = json(words[i % (sizeof(words) / sizeof(words[0]))]);
+
+		ck_assert_int_eq(broker_channel_send_text(raw[1], text, true), 0);
+	}
+	client = connect_client();
+	ck_assert_int_eq(recv(client, first, sizeof(first) - 1, MSG_WAITALL), sizeof(first) - 1);
+	ck_assert_str_eq(first, greeting);
+	ck_assert_int_eq(raw_ask(OPENING_NAMES, NULL, 1), 0);
+	close(client);
+	end_raw();
+}
+END_TEST
+
 /* --- what it may --- */
 
 static pid_t broker_pid(void)
@@ -453,6 +556,8 @@ int main(void)
 	tcase_add_test(tcase, too_many_descriptors);
 	tcase_add_test(tcase, commands_are_carried_out);
 	tcase_add_test(tcase, a_switch_names_something);
+	tcase_add_test(tcase, openings_that_lie);
+	tcase_add_test(tcase, words_that_lie);
 	tcase_add_test(tcase, privileges);
 	tcase_add_test(tcase, cant_begin);
 	tcase_add_test(tcase, is_killed);

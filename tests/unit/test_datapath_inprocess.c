@@ -166,6 +166,13 @@ static _Atomic uint32_t interrupt_status;
 static _Atomic(const char *) broken[RINGS];
 static uint8_t packet[2 * LARGEST], received[2 * LARGEST];
 
+static _Atomic unsigned int gone; /* how often the backend was said to be */
+
+static void backend_gone(void *opaque)
+{
+	atomic_fetch_add((_Atomic unsigned int *)opaque, 1);
+}
+
 static void ring_broken(void *opaque, unsigned int index, const char *why)
 {
 	ck_assert_ptr_eq(opaque, &mem);
@@ -179,7 +186,15 @@ static void setup_pairs(unsigned int pairs)
 {
 	static const struct memory_range range = {0, MEMORY};
 	static const struct memory_config config;
-	struct inprocess_config dp_config = {"test", pairs, &mem, &fake.backend, MTU, NULL};
+	struct inprocess_config dp_config = {
+		.name = "test",
+		.queue_pairs = pairs,
+		.mem = &mem,
+		.backend = &fake.backend,
+		.mtu = MTU,
+		.backend_gone = backend_gone,
+		.opaque = &gone,
+	};
 	int fds[2];
 
 	ck_assert_int_eq(memory_create(&mem, &range, 1, &config, NULL), 0);
@@ -873,7 +888,10 @@ START_TEST(backend_is_gone)
 	poll(NULL, 0, 10);
 	if (_i == 2)
 		atomic_store(&fake.receive_error, -EBADFD);
+	ck_assert_int_eq(atomic_load(&gone), 0);
 	shutdown(fake.wire, SHUT_RDWR);
+	while (!atomic_load(&gone))
+		poll(NULL, 0, 1);
 	assert_idle();
 	ck_assert_uint_lt(fake.receives, 10);
 	ck_assert_uint_eq(ring_stop(RX).next_avail, 65530);

@@ -647,8 +647,12 @@ END_TEST
 /* The rings go back and forth between the kernel and us while packets pass: all do, and once. */
 START_TEST(switches)
 {
-	const struct inprocess_config config = {"net0", PAIRS, &mem, net_backend_share(backend),
-						0,	NULL};
+	const struct inprocess_config config = {
+		.name = "net0",
+		.queue_pairs = PAIRS,
+		.mem = &mem,
+		.backend = net_backend_share(backend),
+	};
 	struct datapath *both[] = {dp, inprocess_create(&config)};
 	unsigned int sent[2] = {0}, got[2] = {0};
 	struct ring_state states[2];
