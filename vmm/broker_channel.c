@@ -96,7 +96,7 @@ int broker_channel_take(int fd, struct opening *opening, char name[OPENING_NAME_
 	return 0;
 }
 
-void broker_channel_answer(int fd, const struct error *result, const int *fds, unsigned int n)
+static int answer(int fd, const struct error *result, const int *fds, unsigned int n)
 {
 	union control_message control = {0};
 	struct iovec iov = {(void *)result, sizeof(*result)};
@@ -110,7 +110,21 @@ void broker_channel_answer(int fd, const struct error *result, const int *fds, u
 		control.header.cmsg_len = CMSG_LEN(n * sizeof(int));
 		memcpy(CMSG_DATA(&control.header), fds, n * sizeof(int));
 	}
-	send_message(fd, &message, 0);
+	return send_message(fd, &message, 0);
+}
+
+void broker_channel_answer(int fd, const struct error *result, const int *fds, unsigned int n)
+{
+	int ret = answer(fd, result, fds, n);
+	struct error failed;
+
+	/* The kernel limits how many descriptors are on their way, say. */
+	if (ret && n) {
+		error_set(&failed, ret, "passing on what was opened: %s", strerror(-ret));
+		ret = answer(fd, &failed, NULL, 0);
+	}
+	if (ret)
+		shutdown(fd, SHUT_RDWR);
 }
 
 /* How many descriptors came with @message, at *@fds. */

@@ -26,7 +26,10 @@ int broker_channel_ask(int fd, const struct opening *opening, int *fds, struct e
 /* The broker: wait for what is asked. Its name will be in @name. -EPIPE: there is nobody left. */
 int broker_channel_take(int fd, struct opening *opening, char name[OPENING_NAME_SIZE]);
 
-/* The broker: @result tells of an error, or @n descriptors at @fds are passed on. */
+/*
+ * The broker: @result tells of an error, or @n descriptors at @fds are passed on. If the VM can't
+ * be answered this end is closed for it, rather than have it wait.
+ */
 void broker_channel_answer(int fd, const struct error *result, const int *fds, unsigned int n);
 
 /* The VM: wait for an answer, with @n descriptors for @fds. 0 or a negative errno. */

@@ -224,6 +224,7 @@ static const int broker_calls[] = {
 	SCMP_SYS(connect),
 	SCMP_SYS(bind),
 	SCMP_SYS(listen),
+	SCMP_SYS(shutdown),
 	SCMP_SYS(fchmod),
 	SCMP_SYS(stat),
 	SCMP_SYS(lstat),

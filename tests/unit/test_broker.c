@@ -383,6 +383,35 @@ START_TEST(openings_that_lie)
 }
 END_TEST
 
+/* The kernel limits how many descriptors are on their way: then an error comes, not nothing. */
+START_TEST(openings_without_end)
+{
+	/* As vmm/broker_channel.c has it: the kind, the number of queues, a name. */
+	static const uint32_t request[2 + OPENING_NAME_SIZE / 4] = {OPENING_NAMES};
+	const struct rlimit limit = {32, 32};
+	int passed = 0, fd;
+
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	start_raw();
+	for (int i = 0; i < 64; i++)
+		ck_assert_int_eq(send(raw[0], request, sizeof(request), 0), sizeof(request));
+	/* It has answered them all, and then this. */
+	sleep(1);
+	for (int i = 0; i < 64; i++) {
+		if (broker_channel_await(raw[0], &fd, 1, &err) == 0) {
+			close(fd);
+			passed++;
+		} else {
+			ck_assert_int_eq(err.code, -ETOOMANYREFS);
+		}
+	}
+	ck_assert_int_gt(passed, 0);
+	ck_assert_int_lt(passed, 64);
+	ck_assert_int_eq(raw_ask(OPENING_NAMES, NULL, 1), 0);
+	end_raw();
+}
+END_TEST
+
 /* Clients hear what it says; that is all. */
 START_TEST(words_that_lie)
 {
@@ -557,6 +586,7 @@ int main(void)
 	tcase_add_test(tcase, commands_are_carried_out);
 	tcase_add_test(tcase, a_switch_names_something);
 	tcase_add_test(tcase, openings_that_lie);
+	tcase_add_test(tcase, openings_without_end);
 	tcase_add_test(tcase, words_that_lie);
 	tcase_add_test(tcase, privileges);
 	tcase_add_test(tcase, cant_begin);
