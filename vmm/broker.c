@@ -55,6 +55,8 @@ static int start(struct broker *broker, const struct xvmm_config *config, struct
 	int openings[2] = {-1, -1}, commands[2] = {-1, -1};
 	int ret = broker_channel_create(openings);
 
+	/* Jansson looks for it when it makes its first object, where a confined VM can't. */
+	json_object_seed(0);
 	if (!ret)
 		ret = broker_channel_create(commands);
 	if (!ret) {

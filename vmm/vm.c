@@ -692,7 +692,8 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 		return report(error, &err);
 	/* loop_stop() without a reason: xvmm_stop(). */
 	end_vm(vm, XVMM_STOPPED, 0, NULL);
-	control_commands_ended(tell, vm, &vm->end, vm->quit);
+	if (vm->control || vm->broker)
+		control_commands_ended(tell, vm, &vm->end, vm->quit);
 	*end = vm->end;
 	return 0;
 }
