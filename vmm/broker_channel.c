@@ -11,6 +11,7 @@
 
 #include "vmm/control_stream.h"
 #include "vmm/core/error.h"
+#include "vmm/core/fd.h"
 
 struct request {
 	uint32_t kind;
@@ -102,14 +103,8 @@ static int answer(int fd, const struct error *result, const int *fds, unsigned i
 	struct iovec iov = {(void *)result, sizeof(*result)};
 	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	if (n) {
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_SPACE(n * sizeof(int));
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(n * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), fds, n * sizeof(int));
-	}
+	if (fds && n)
+		fd_pass(&message, &control, fds, n);
 	return send_message(fd, &message, 0);
 }
 

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 int fd_eventfd(void)
@@ -67,4 +69,16 @@ int fd_write_all(int fd, const void *data, size_t len)
 		}
 	}
 	return 0;
+}
+
+void fd_pass(struct msghdr *message, void *control, const int *fds, unsigned int n)
+{
+	struct cmsghdr *header = control;
+
+	message->msg_control = control;
+	message->msg_controllen = CMSG_SPACE(n * sizeof(int));
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(header), fds, n * sizeof(int));
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
+struct msghdr;
+
 /* Close *@fd if it is open and set it to -1. */
 static inline void fd_close(int *fd)
 {
@@ -43,6 +45,12 @@ void fd_eventfd_signal_shared(int fd);
 
 /* Take what the eventfd or timerfd @fd has counted (0: nothing). An eventfd never blocks. */
 unsigned long long fd_eventfd_drain(int fd);
+
+/*
+ * Have @message pass on the @n descriptors at @fds, from 1 (SCM_RIGHTS). @control: CMSG_SPACE() of
+ * them, zeroed, aligned as a struct cmsghdr; it outlives @message.
+ */
+void fd_pass(struct msghdr *message, void *control, const int *fds, unsigned int n);
 
 /* Write all of @len bytes, waiting where @fd makes it wait; 0 or a negative errno. */
 int fd_write_all(int fd, const void *data, size_t len);
