@@ -15,11 +15,7 @@ for transport in mmio pci; do
 		iperf3 -s -1 -p 5202 &
 		say ready
 		wait
-		for i in 0 1 2 3; do
-			for way in rx tx; do
-				say $way$i=$(setting -S ${way}_queue_${i}_packets)
-			done
-		done
+		say_queues 4
 		say done
 		sleep 1000
 	' --net "tap0,queues=4,transport=$transport" --cpus 4

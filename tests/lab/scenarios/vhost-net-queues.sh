@@ -22,11 +22,7 @@ for transport in mmio pci; do
 		say ready
 		iperf3 -s &
 		read line
-		for i in 0 1 2 3; do
-			for way in rx tx; do
-				say $way$i=$(setting -S ${way}_queue_${i}_packets)
-			done
-		done
+		say_queues 4
 		ethtool -L eth0 combined 2
 		say ping2: $(ping -q -c 20 -i 0.05 10.0.2.1)
 		ethtool -L eth0 combined 4
