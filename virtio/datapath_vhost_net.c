@@ -81,12 +81,21 @@ static void warn(const struct vhost_net *dp, unsigned int index, const char *req
 		    index % 2 ? "transmit" : "receive", index, strerror(errno));
 }
 
+/* The descriptor by which ring @index receives, or sends. */
+static int tap_fd(const struct vhost_net *dp, unsigned int index)
+{
+	struct net_backend *backend = dp->backend;
+
+	return (index % 2 && backend->ops->sender_fd ? backend->ops->sender_fd
+						     : backend->ops->fd)(backend, index / 2);
+}
+
 /* Connect ring @index with the tap, or (false) with nothing: then no packet moves any more. */
 static int connect_tap(const struct vhost_net *dp, unsigned int index, bool connected)
 {
 	const struct vhost_vring_file file = {
 		.index = index % 2,
-		.fd = connected ? dp->backend->ops->fd(dp->backend, index / 2) : -1,
+		.fd = connected ? tap_fd(dp, index) : -1,
 	};
 
 	if (ioctl(dp->fds[index / 2], VHOST_NET_SET_BACKEND, &file) < 0) {

@@ -45,6 +45,12 @@ struct net_backend_ops {
 	int (*fd)(const struct net_backend *backend, unsigned int queue);
 
 	/*
+	 * The descriptor by which vhost-net sends the packets of @queue in the backend's stead,
+	 * borrowed; NULL: the same.
+	 */
+	int (*sender_fd)(const struct net_backend *backend, unsigned int queue);
+
+	/*
 	 * Take one packet, header first. Never waits. Its length, cut to what @iov (at most IOV_MAX
 	 * pieces) holds; less than a header, but not 0, if it was dropped and another may wait;
 	 * -EAGAIN if there is none; or another negative errno. One thread a queue and direction.

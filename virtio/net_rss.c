@@ -181,6 +181,13 @@ static struct headers parse(const uint8_t *frame, size_t len)
 	return headers;
 }
 
+bool net_rss_is_tcp(const uint8_t *frame, size_t len)
+{
+	const struct headers headers = parse(frame, len);
+
+	return headers.ports && headers.protocol == IPPROTO_TCP;
+}
+
 /* --- hashing --- */
 
 /*

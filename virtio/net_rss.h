@@ -6,6 +6,7 @@
 #ifndef VIRTIO_NET_RSS_H
 #define VIRTIO_NET_RSS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,9 @@ struct net_rss {
  */
 uint32_t net_rss_hash(const struct net_rss *rss, const uint8_t *frame, size_t len,
 		      uint16_t *report);
+
+/* Whether that frame is of a TCP connection, and no fragment. */
+bool net_rss_is_tcp(const uint8_t *frame, size_t len);
 
 /* The receive queue pair of a packet with that hash. */
 static inline unsigned int net_rss_queue(const struct net_rss *rss, uint32_t hash, uint16_t report)

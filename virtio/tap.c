@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 #include "virtio/defs.h"
+#include "virtio/iov.h"
 #include "virtio/net_backend.h"
+#include "virtio/net_rss.h"
 #include "virtio/opener.h"
 #include "virtio/tap_info.h"
 #include "vmm/core/error.h"
@@ -35,7 +37,7 @@ enum {
 
 struct tap {
 	struct net_backend backend;
-	int *fds; /* one a queue, owned */
+	int *fds; /* one a queue, and one more if there are several; owned */
 	unsigned int n_queues;
 	unsigned int attached; /* so many, the first ones, get packets */
 	unsigned int offloads; /* TUN_F_* that this tap takes */
@@ -217,13 +219,52 @@ static int tap_fd(const struct net_backend *backend, unsigned int queue)
 	return ((const struct tap *)backend)->fds[queue];
 }
 
+/* How many descriptors a tap with @queue_pairs has. */
+static unsigned int n_fds(unsigned int queue_pairs)
+{
+	return queue_pairs + (queue_pairs > 1);
+}
+
+/*
+ * The kernel steers the packets of a flow to the queue that has sent one of it last (5.1.6.5.5), at
+ * once: what is already in another queue comes after what follows it. A guest sends its
+ * acknowledgements now from the CPU of the interrupt, now from that of the process, and a TCP
+ * connection that is reordered each time slows down to a tenth. So there is one queue more, always
+ * detached: what it sends changes nothing, and the kernel goes by a hash of the connection.
+ */
+static int tap_sender_fd(const struct net_backend *backend, unsigned int queue)
+{
+	const struct tap *tap = (const struct tap *)backend;
+
+	return tap->fds[tap->n_queues > 1 ? tap->n_queues : queue];
+}
+
+/* The same for a packet that may not be of TCP: where order matters less, flows are followed. */
+static int choose_fd(const struct tap *tap, unsigned int queue, const struct iovec *iov,
+		     unsigned int n)
+{
+	uint8_t frame[NET_RSS_HEADER];
+	size_t len = 0;
+
+	if (tap->n_queues == 1)
+		return tap->fds[queue];
+	for (unsigned int i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	if (len < (size_t)tap->header_size)
+		return tap->fds[queue];
+	len -= (size_t)tap->header_size;
+	len = len < sizeof(frame) ? len : sizeof(frame);
+	iov_gather(frame, iov, (size_t)tap->header_size, len);
+	return net_rss_is_tcp(frame, len) ? tap_sender_fd(&tap->backend, queue) : tap->fds[queue];
+}
+
 /*
  * The kernel refuses a packet with an hdr_len that is too small or beyond its end; but that is a
  * hint, not to be relied on (5.1.6.2.2), and 0 is none. -EINVAL if the packet was refused for
  * another reason.
  */
-static ssize_t send_without_hdr_len(const struct tap *tap, unsigned int queue,
-				    const struct iovec *iov, unsigned int n)
+static ssize_t send_without_hdr_len(const struct tap *tap, int fd, const struct iovec *iov,
+				    unsigned int n)
 {
 	struct virtio_net_hdr_v1_hash header = {0};
 	struct iovec pieces[IOV_MAX];
@@ -243,7 +284,7 @@ static ssize_t send_without_hdr_len(const struct tap *tap, unsigned int queue,
 	if (pieces[0].iov_len < (size_t)tap->header_size || !header.hdr.hdr_len)
 		return -EINVAL;
 	header.hdr.hdr_len = 0;
-	ret = writev(tap->fds[queue], pieces, (int)n + 1);
+	ret = writev(fd, pieces, (int)n + 1);
 	return ret < 0 ? -errno : ret;
 }
 
@@ -251,10 +292,11 @@ static ssize_t tap_send(struct net_backend *backend, unsigned int queue, const s
 			unsigned int n)
 {
 	const struct tap *tap = (const struct tap *)backend;
-	ssize_t ret = writev(tap->fds[queue], iov, (int)n);
+	const int fd = choose_fd(tap, queue, iov, n);
+	ssize_t ret = writev(fd, iov, (int)n);
 
 	if (ret < 0 && errno == EINVAL)
-		return send_without_hdr_len(tap, queue, iov, n);
+		return send_without_hdr_len(tap, fd, iov, n);
 	return ret < 0 ? -errno : ret;
 }
 
@@ -262,7 +304,7 @@ static void tap_destroy(struct net_backend *backend)
 {
 	struct tap *tap = (struct tap *)backend;
 
-	for (unsigned int i = 0; tap->fds && i < tap->n_queues; i++)
+	for (unsigned int i = 0; tap->fds && i < n_fds(tap->n_queues); i++)
 		fd_close(&tap->fds[i]);
 	fd_close(&tap->names_fd);
 	free(tap->fds);
@@ -274,6 +316,7 @@ static const struct net_backend_ops tap_ops = {
 	.set_features = tap_set_features,
 	.set_queues = tap_set_queues,
 	.fd = tap_fd,
+	.sender_fd = tap_sender_fd,
 	.receive = tap_receive,
 	.send = tap_send,
 	.destroy = tap_destroy,
@@ -327,9 +370,9 @@ static int explain_attach(const char *name, unsigned int n_queues, const struct 
 	case EINVAL:
 		if (info->tap && !info->multi_queue && n_queues > 1)
 			return error_set(err, -code,
-					 "%s: it has one queue and %u were asked for; try: ip link "
-					 "del %s; ip tuntap add %s mode tap multi_queue",
-					 name, n_queues, name, name);
+					 "%s: it has one queue, and several were asked for; try: "
+					 "ip link del %s; ip tuntap add %s mode tap multi_queue",
+					 name, name, name);
 		return error_set(err, -code, "%s: it is not a tap device", name);
 	default:
 		errno = code;
@@ -433,7 +476,7 @@ static struct tap *allocate(unsigned int queue_pairs, const struct opener *opene
 	/* Now: the thread that needs it may not open one (vmm/sandbox.h). It can do without. */
 	if (opener_open(opener, &names, NULL, &tap->names_fd, NULL))
 		tap->names_fd = -1;
-	tap->fds = calloc(queue_pairs, sizeof(tap->fds[0]));
+	tap->fds = calloc(n_fds(queue_pairs), sizeof(tap->fds[0]));
 	if (!tap->fds) {
 		tap_destroy(&tap->backend);
 		return NULL;
@@ -457,6 +500,8 @@ static int finish(struct tap *tap, const char *name, int ret, struct net_backend
 		ret = error_errno(err, "%s: setting the size of the virtio-net header", name);
 	if (!ret && unlimit_send_buffer(tap) < 0)
 		ret = error_errno(err, "%s: setting the size of the send buffer", name);
+	if (!ret && tap->n_queues > 1 && set_attached(tap, tap->n_queues, false))
+		ret = error_errno(err, "%s: detaching a queue", name);
 	if (ret) {
 		tap_destroy(&tap->backend);
 		return ret;
@@ -469,7 +514,7 @@ static int finish(struct tap *tap, const char *name, int ret, struct net_backend
 int tap_create(const char *name, unsigned int queue_pairs, const struct opener *opener,
 	       const struct logger *log, struct net_backend **backend, struct error *err)
 {
-	const struct opening opening = {OPENING_TAP, name, queue_pairs};
+	const struct opening opening = {OPENING_TAP, name, n_fds(queue_pairs)};
 	struct tap *tap = allocate(queue_pairs, opener);
 	int ret;
 

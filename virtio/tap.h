@@ -8,10 +8,6 @@ struct logger;
 struct net_backend;
 struct opener;
 
-enum {
-	TAP_QUEUE_PAIRS_MAX = 256, /* of the kernel's */
-};
-
 /*
  * Attach to the tap @name, which must exist already, with @n_queues queues (from 1): more than one
  * need a multi-queue tap, one will do with either. The error tells apart: missing, another owner's,

@@ -5,7 +5,8 @@
 # one of them, as exec) and call: guest_has iperf3; compare REFERENCE OTHER...
 #
 # The machine is emulated and its absolute numbers mean little, so they take turns, all on the same
-# kernel, initramfs and tap, and medians are compared.
+# kernel, initramfs and tap, in another order each round (who comes first is quicker), and medians
+# are compared.
 
 rounds=5
 seconds=3
@@ -126,9 +127,12 @@ compare() {
 	vmms="$*"
 	trace_prepare
 	for _ in $(seq "$rounds"); do
-		for vmm in $vmms; do
+		for vmm in "$@"; do
 			measure "$vmm"
 		done
+		first=$1
+		shift
+		set -- "$@" "$first"
 	done
 	printf '%-32s' "medians of $rounds, ratio to the first"
 	for vmm in $vmms; do

@@ -211,9 +211,10 @@ END_TEST
 
 START_TEST(not_multi_queue)
 {
-	assert_error_of("tap0", 4, -EINVAL,
-			"tap0: it has one queue and 4 were asked for; try: ip link del tap0; ip "
-			"tuntap add tap0 mode tap multi_queue");
+	assert_error_of(
+		"tap0", 4, -EINVAL,
+		"tap0: it has one queue, and several were asked for; try: ip link del tap0; ip "
+		"tuntap add tap0 mode tap multi_queue");
 	assert_error_of("tap9", 4, -ENODEV,
 			"tap9: no such network interface; try: ip tuntap add tap9 mode tap "
 			"multi_queue && ip link set tap9 up");
@@ -813,6 +814,41 @@ START_TEST(several_queues)
 }
 END_TEST
 
+/* 5.1.6.5.5: a flow comes where it is sent from; but a TCP connection stays where it is. */
+START_TEST(flows_are_followed)
+{
+	static const uint8_t ip[20] = {69, 0, 0,  86, 0, 0, 0,	0, 64, 0,
+				       0,  0, 10, 0,  0, 1, 10, 0, 0,  2};
+	const bool tcp = _i;
+	struct virtio_net_hdr_v1 header = {0};
+	uint8_t answer[FRAME];
+	struct iovec iov[] = {{&header, HEADER}, {answer, FRAME}};
+	FD_CLEANUP int fd = -1;
+
+	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	set_up("many0", true);
+	ck_assert_int_eq(tap_create("many0", 4, NULL, &logger, &backend, &err), 0);
+	fd = packet_socket_on("many0", ETH_P_IP);
+	memcpy(frame + 14, ip, sizeof(ip));
+	frame[14 + 9] = tcp ? IPPROTO_TCP : IPPROTO_UDP;
+	memset(frame + 34, 0, 20);
+	frame[34 + 1] = 1; /* ports 1 and 2 */
+	frame[34 + 3] = 2;
+	frame[34 + 12] = 5 << 4; /* of TCP: the size of its header */
+	memcpy(answer, frame, FRAME);
+	memcpy(answer + 14 + 12, frame + 14 + 16, 4);
+	memcpy(answer + 14 + 16, frame + 14 + 12, 4);
+	answer[34 + 1] = 2;
+	answer[34 + 3] = 1;
+	for (unsigned int queue = 0; queue < 8; queue++) {
+		unsigned int before = queue_of_frame(fd, 4);
+
+		ck_assert_int_eq(backend->ops->send(backend, queue % 4, iov, 2), HEADER + FRAME);
+		ck_assert_uint_eq(queue_of_frame(fd, 4), tcp ? before : queue % 4);
+	}
+}
+END_TEST
+
 START_TEST(one_queue_of_many)
 {
 	FD_CLEANUP int fd = -1;
@@ -945,6 +981,7 @@ int main(void)
 	tcase_add_test(tc, drops_what_it_cannot_pass_on);
 	tcase_add_test(tc, nothing_to_receive);
 	tcase_add_test(tc, several_queues);
+	tcase_add_loop_test(tc, flows_are_followed, 0, 2);
 	tcase_add_test(tc, one_queue_of_many);
 	tcase_add_test(tc, receives_with_a_longer_header);
 	suite_add_tcase(suite, tc);

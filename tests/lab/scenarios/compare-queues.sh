@@ -11,7 +11,9 @@ tap_up tap1
 tap_up tap4 multi_queue
 ip addr flush dev tap4
 
+# iperf3 as a server is deaf for a moment after each test.
 rate() {
+	sleep 1
 	iperf3 -c 10.0.2.2 -t 3 -P 4 -f m "$@" | awk '/^\[SUM\].*receiver/ { print $6 }'
 }
 
@@ -24,7 +26,6 @@ for round in $(seq "$rounds"); do
 		ip addr add 10.0.2.1/24 dev "$tap"
 		lab_start 'net_up; say ready; iperf3 -s' --net "$tap,queues=$pairs,transport=pci" --cpus 4
 		guest_wait 'lab: ready' 90
-		sleep 1
 		rate >>"$LAB_TMP/$tap.in"
 		rate -R >>"$LAB_TMP/$tap.out"
 		lab_kill
