@@ -16,6 +16,7 @@ enum {
 	OPTION_PAD1 = 0,
 	OPTION_HOME_ADDRESS = 201, /* RFC 6275, 6.3 */
 	ROUTING_TYPE_2 = 2,	   /* RFC 6275, 6.4 */
+	TCP_DATA_OFFSET = 12,	   /* of the byte that has it in its upper half, in words */
 	INPUT_MAX = 2 * 16 + 4,	   /* bytes that are hashed: addresses and ports */
 };
 _Static_assert((int)INPUT_MAX + 4 <= (int)NET_RSS_KEY_SIZE, "each bit has 32 bits of key");
@@ -181,11 +182,14 @@ static struct headers parse(const uint8_t *frame, size_t len)
 	return headers;
 }
 
-bool net_rss_is_tcp(const uint8_t *frame, size_t len)
+bool net_rss_is_bare_segment(const uint8_t *frame, size_t len, size_t frame_len)
 {
 	const struct headers headers = parse(frame, len);
+	const uint8_t *tcp = headers.ports;
 
-	return headers.ports && headers.protocol == IPPROTO_TCP;
+	if (!tcp || headers.protocol != IPPROTO_TCP || frame + len - tcp <= TCP_DATA_OFFSET)
+		return false;
+	return (size_t)(tcp - frame) + (tcp[TCP_DATA_OFFSET] >> 4) * 4UL >= frame_len;
 }
 
 /* --- hashing --- */

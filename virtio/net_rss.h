@@ -33,8 +33,11 @@ struct net_rss {
 uint32_t net_rss_hash(const struct net_rss *rss, const uint8_t *frame, size_t len,
 		      uint16_t *report);
 
-/* Whether that frame is of a TCP connection, and no fragment. */
-bool net_rss_is_tcp(const uint8_t *frame, size_t len);
+/*
+ * Whether that frame, of which @len bytes are here and which has @frame_len, is a TCP segment
+ * without data: an acknowledgement.
+ */
+bool net_rss_is_bare_segment(const uint8_t *frame, size_t len, size_t frame_len);
 
 /* The receive queue pair of a packet with that hash. */
 static inline unsigned int net_rss_queue(const struct net_rss *rss, uint32_t hash, uint16_t report)

@@ -230,7 +230,8 @@ static unsigned int n_fds(unsigned int queue_pairs)
  * once: what is already in another queue comes after what follows it. A guest sends its
  * acknowledgements now from the CPU of the interrupt, now from that of the process, and a TCP
  * connection that is reordered each time slows down to a tenth. So there is one queue more, always
- * detached: what it sends changes nothing, and the kernel goes by a hash of the connection.
+ * detached: what it sends changes nothing. Where nothing else is sent the kernel goes by a hash of
+ * the connection.
  */
 static int tap_sender_fd(const struct net_backend *backend, unsigned int queue)
 {
@@ -239,23 +240,23 @@ static int tap_sender_fd(const struct net_backend *backend, unsigned int queue)
 	return tap->fds[tap->n_queues > 1 ? tap->n_queues : queue];
 }
 
-/* The same for a packet that may not be of TCP: where order matters less, flows are followed. */
+/* The queue by which to send a packet: that one if it is but an acknowledgement. */
 static int choose_fd(const struct tap *tap, unsigned int queue, const struct iovec *iov,
 		     unsigned int n)
 {
+	const size_t header = (size_t)tap->header_size;
 	uint8_t frame[NET_RSS_HEADER];
-	size_t len = 0;
+	size_t len = 0, here;
 
-	if (tap->n_queues == 1)
-		return tap->fds[queue];
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < n && tap->n_queues > 1; i++)
 		len += iov[i].iov_len;
-	if (len < (size_t)tap->header_size)
+	if (len <= header)
 		return tap->fds[queue];
-	len -= (size_t)tap->header_size;
-	len = len < sizeof(frame) ? len : sizeof(frame);
-	iov_gather(frame, iov, (size_t)tap->header_size, len);
-	return net_rss_is_tcp(frame, len) ? tap_sender_fd(&tap->backend, queue) : tap->fds[queue];
+	len -= header;
+	here = len < sizeof(frame) ? len : sizeof(frame);
+	iov_gather(frame, iov, header, here);
+	return net_rss_is_bare_segment(frame, here, len) ? tap_sender_fd(&tap->backend, queue)
+							 : tap->fds[queue];
 }
 
 /*
