@@ -74,6 +74,9 @@ unsigned int arch_max_cpus(void);
 /* Interrupt controller and what else must be there before the first vCPU. */
 int arch_vm_init(struct kvm_vm *vm, struct error *err);
 
+/* The architecture, as QEMU calls its targets. */
+extern const char arch_name[];
+
 /*
  * True if this machine's KVM can run an operating system's kernel. Where it can't, *@why (static)
  * says why; small guests may still run.

@@ -557,6 +557,19 @@ struct datapath *virtio_net_datapath(struct virtio_device *dev)
 	return ((struct net *)dev)->datapath;
 }
 
+const char *virtio_net_why_not(struct virtio_device *dev, const struct net_feature *feature)
+{
+	const struct net *net = (struct net *)dev;
+
+	if (dev->offered & feature->bit)
+		return NULL;
+	if (!(net->wanted & feature->bit))
+		return "not asked for";
+	if (feature->needs && !(feature->needs & dev->offered))
+		return net_features_first(feature->needs)->name;
+	return net->datapath->kind;
+}
+
 /* --- creation --- */
 
 /* What to offer, as far as a datapath has it. */

@@ -61,6 +61,14 @@ int virtio_net_switch(struct virtio_device *dev, struct datapath **datapath, str
 /* The datapath that it has now. */
 struct datapath *virtio_net_datapath(struct virtio_device *dev);
 
+struct net_feature;
+
+/*
+ * Why the device doesn't offer @feature, in words: what was asked for, another feature that it
+ * needs, or who can't serve it. NULL: it does. Valid as long as the device has its datapath.
+ */
+const char *virtio_net_why_not(struct virtio_device *dev, const struct net_feature *feature);
+
 /*
  * Plug or unplug the cable: the driver is told by the link status (VIRTIO_NET_F_STATUS). While the
  * link is down no packet passes, whatever the driver does: what it transmits is lost. A device

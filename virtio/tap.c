@@ -246,17 +246,17 @@ static int choose_fd(const struct tap *tap, unsigned int queue, const struct iov
 {
 	const size_t header = (size_t)tap->header_size;
 	uint8_t frame[NET_RSS_HEADER];
-	size_t len = 0, here;
+	size_t frame_len = 0, len;
 
 	for (unsigned int i = 0; i < n && tap->n_queues > 1; i++)
-		len += iov[i].iov_len;
-	if (len <= header)
+		frame_len += iov[i].iov_len;
+	if (frame_len <= header)
 		return tap->fds[queue];
-	len -= header;
-	here = len < sizeof(frame) ? len : sizeof(frame);
-	iov_gather(frame, iov, header, here);
-	return net_rss_is_bare_segment(frame, here, len) ? tap_sender_fd(&tap->backend, queue)
-							 : tap->fds[queue];
+	frame_len -= header;
+	len = frame_len < sizeof(frame) ? frame_len : sizeof(frame);
+	iov_gather(frame, iov, header, len);
+	return net_rss_is_bare_segment(frame, len, frame_len) ? tap_sender_fd(&tap->backend, queue)
+							      : tap->fds[queue];
 }
 
 /*

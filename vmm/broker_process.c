@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/broker_process.h"
 
-#include <cap-ng.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
-#include <limits.h>
+#include <linux/capability.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "vmm/broker_channel.h"
@@ -21,6 +17,7 @@
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
+#include "vmm/helper.h"
 #include "vmm/net_spec.h"
 #include "vmm/sandbox.h"
 
@@ -115,7 +112,8 @@ static int check(const struct process *process, const struct opening *opening, s
 	return 0;
 }
 
-static void serve_opening(struct process *process)
+/* Whether the VM is still there. */
+static bool serve_opening(struct process *process)
 {
 	struct opening opening;
 	char name[OPENING_NAME_SIZE];
@@ -125,7 +123,7 @@ static void serve_opening(struct process *process)
 
 	if (broker_channel_take(process->openings.fd, &opening, name)) {
 		loop_stop(process->loop);
-		return;
+		return false;
 	}
 	if (check(process, &opening, &err) == 0 &&
 	    opener_open(NULL, &opening, &process->log, fds, &err) == 0) {
@@ -135,6 +133,7 @@ static void serve_opening(struct process *process)
 	broker_channel_answer(process->openings.fd, &err, fds, n);
 	while (n--)
 		close(fds[n]);
+	return true;
 }
 
 static void openings_ready(struct loop_watch *watch, uint32_t events)
@@ -183,8 +182,8 @@ static json_t *await_result(struct process *process)
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		/* It may have to open something first. */
-		if (fds[1].revents & POLLIN)
-			serve_opening(process);
+		if (fds[1].revents && !serve_opening(process))
+			return NULL;
 		if (fds[0].revents & POLLIN)
 			result = hear(process);
 		else if (fds[0].revents & POLLHUP)
@@ -229,59 +228,18 @@ static int execute(void *opaque, const struct control_command *command, json_t *
 
 /* --- the process --- */
 
-/* Only that is left of what the VM's process has open; where it writes messages stays. */
-static void keep_descriptors(int openings_fd, int commands_fd)
-{
-	unsigned int low = (unsigned int)(openings_fd < commands_fd ? openings_fd : commands_fd);
-	unsigned int high = (unsigned int)(openings_fd < commands_fd ? commands_fd : openings_fd);
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	if (null >= 0) {
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-	}
-	if (low > STDERR_FILENO + 1)
-		close_range(STDERR_FILENO + 1, low - 1, 0);
-	if (high > low + 1)
-		close_range(low + 1, high - 1, 0);
-	close_range(high + 1, UINT_MAX, 0);
-}
-
-/* Those that a terminal, or whoever ends the VM, sends to both: it ends with the VM. */
-static void ignore_signals(void)
-{
-	static const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
-
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		signal(ignored[i], SIG_IGN);
-}
-
 /*
  * Of its privileges it keeps those that opening may take: taps of any owner, files and sockets of
  * any owner, and the removal of such a socket.
  */
-static void limit_capabilities(void)
-{
-	static const unsigned int kept[] = {CAP_NET_ADMIN, CAP_DAC_OVERRIDE, CAP_FOWNER};
-	const size_t n = sizeof(kept) / sizeof(kept[0]);
-	bool has[sizeof(kept) / sizeof(kept[0])];
-
-	for (size_t i = 0; i < n; i++)
-		has[i] = capng_have_capability(CAPNG_EFFECTIVE, kept[i]);
-	capng_clear(CAPNG_SELECT_CAPS);
-	for (size_t i = 0; i < n; i++) {
-		if (has[i])
-			capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, kept[i]);
-	}
-	capng_apply(CAPNG_SELECT_CAPS);
-}
+static const unsigned int capabilities[] = {CAP_NET_ADMIN, CAP_DAC_OVERRIDE, CAP_FOWNER};
 
 static int confine(struct error *err)
 {
 	struct thread_filters filters;
 	int ret;
 
-	limit_capabilities();
+	helper_limit_capabilities(capabilities, sizeof(capabilities) / sizeof(capabilities[0]));
 	if (!sandbox_possible)
 		return 0;
 	ret = sandbox_filters_create(&filters, err);
@@ -362,9 +320,7 @@ void broker_process(const struct xvmm_config *config, int openings_fd, int comma
 	};
 	struct error err = {0};
 
-	prctl(PR_SET_NAME, "xvmm-broker");
-	ignore_signals();
-	keep_descriptors(openings_fd, commands_fd);
+	helper_begin("xvmm-broker", (const int[]){openings_fd, commands_fd}, 2);
 	if (config->log)
 		process.log = (struct logger){forward_log, (void *)config};
 	if (confine(&err) == 0)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "arch/arch.h"
 #include "vmm/core/error.h"
 #include "vmm/net_spec.h"
 #include "vmm/vm.h"
@@ -37,9 +38,64 @@ static int no_device(const char *id, struct error *err)
 
 static int query_status(void *opaque, json_t *arguments, json_t **result, struct error *err)
 {
-	(void)opaque;
-	*result = json_pack("{s:s,s:b}", "status", "running", "running", 1);
+	const bool paused = vm_paused(opaque);
+
+	*result = json_pack("{s:s,s:b}", "status", paused ? "paused" : "running", "running",
+			    !paused);
 	return no_arguments(arguments, err);
+}
+
+static int query_kvm(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	(void)opaque;
+	*result = json_pack("{s:b,s:b}", "enabled", 1, "present", 1);
+	return no_arguments(arguments, err);
+}
+
+static int query_cpus_fast(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	char path[32];
+	int tid;
+
+	*result = json_array();
+	for (unsigned int i = 0; (tid = vm_cpu_info(opaque, i)) >= 0; i++) {
+		snprintf(path, sizeof(path), "/machine/cpu[%u]", i);
+		if (json_array_append_new(*result, json_pack("{s:i,s:s,s:i,s:s}", "cpu-index",
+							     (int)i, "qom-path", path, "thread-id",
+							     tid, "target", arch_name)))
+			return error_set(err, -ENOMEM, "out of memory");
+	}
+	return no_arguments(arguments, err);
+}
+
+static int stop(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	int ret = no_arguments(arguments, err);
+
+	(void)result;
+	if (!ret)
+		vm_pause(opaque, true);
+	return ret;
+}
+
+static int cont(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	int ret = no_arguments(arguments, err);
+
+	(void)result;
+	if (!ret)
+		vm_pause(opaque, false);
+	return ret;
+}
+
+static int system_reset(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	int ret = no_arguments(arguments, err);
+
+	(void)result;
+	if (!ret)
+		vm_reset(opaque);
+	return ret;
 }
 
 static int quit(void *opaque, json_t *arguments, json_t **result, struct error *err)
@@ -96,14 +152,19 @@ static int net_switch(void *opaque, json_t *arguments, json_t **result, struct e
 {
 	const char *id = NULL, *text = NULL;
 	struct net_spec spec;
-	unsigned int pause_us;
+	unsigned int pause_us = 0;
 	int ret = unpack(arguments, err, "id, spec", "{s:s,s:s!}", "id", &id, "spec", &text);
 
 	if (!ret)
 		ret = net_spec_parse(&spec, "net-switch", text, err);
 	if (ret)
 		return ret;
-	ret = vm_net_switch(opaque, id, &spec.net, &pause_us, err);
+	if (spec.is_user)
+		ret = error_set(err, -EOPNOTSUPP,
+				"user-mode networking has a process of its own, which can't be "
+				"started once the guest runs");
+	else
+		ret = vm_net_switch(opaque, id, &spec.net, &pause_us, err);
 	net_spec_free(&spec);
 	if (!ret)
 		*result = json_pack("{s:i}", "pause-us", (int)pause_us);
@@ -137,10 +198,15 @@ static int query_net(void *opaque, json_t *arguments, json_t **result, struct er
 const struct control_command control_commands[] = {
 	{"query-status", query_status},
 	{"query-net", query_net},
+	{"query-cpus-fast", query_cpus_fast},
+	{"query-kvm", query_kvm},
 	{"net-switch", net_switch},
 	{"net-announce", net_announce},
 	{"set_link", set_link},
+	{"stop", stop},
+	{"cont", cont},
 	{"system_powerdown", system_powerdown},
+	{"system_reset", system_reset},
 	{"quit", quit},
 	{NULL, NULL},
 };
@@ -158,14 +224,14 @@ static const struct {
 };
 
 void control_commands_ended(void (*event)(void *opaque, const char *name, json_t *data),
-			    void *opaque, const struct xvmm_end *end, bool quit)
+			    void *opaque, const struct xvmm_end *end, const char *command)
 {
-	const char *name = causes[end->reason].name;
+	const bool by_command = command &&
+				(end->reason == XVMM_STOPPED || end->reason == XVMM_RESET);
 
-	if (end->reason == XVMM_STOPPED && quit)
-		name = "host-qmp-quit";
 	if (end->reason == XVMM_PANIC)
 		event(opaque, "GUEST_PANICKED", json_pack("{s:s}", "action", "poweroff"));
 	event(opaque, "SHUTDOWN",
-	      json_pack("{s:b,s:s}", "guest", causes[end->reason].guest, "reason", name));
+	      json_pack("{s:b,s:s}", "guest", causes[end->reason].guest && !by_command, "reason",
+			by_command ? command : causes[end->reason].name));
 }

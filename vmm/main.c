@@ -10,13 +10,17 @@
 #include <unistd.h>
 
 #include "vmm/broker.h"
+#include "vmm/check.h"
 #include "vmm/core/error.h"
+#include "vmm/core/log.h"
 #include "vmm/ctl.h"
 #include "vmm/footprint.h"
 #include "vmm/jail.h"
+#include "vmm/net_spec.h"
 #include "vmm/options.h"
 #include "vmm/selftest.h"
 #include "vmm/terminal.h"
+#include "vmm/user_net_process.h"
 #include "vmm/vm.h"
 #include "vmm/xvmm.h"
 
@@ -78,6 +82,11 @@ static void print_log(void *opaque, enum xvmm_log_level level, const char *text)
 	(void)opaque;
 	(void)level;
 	fprintf(stderr, "xvmm: %s\n", text);
+}
+
+static void print_message(void *opaque, enum log_level level, const char *text)
+{
+	print_log(opaque, (enum xvmm_log_level)level, text);
 }
 
 /* With a standard descriptor closed, the next open() would become the guest's console. */
@@ -183,24 +192,78 @@ static int create_and_run(const struct options *options, struct broker *broker)
 	return status;
 }
 
+/* 0, an exit status, or -1: this is not the VM's process any more, and has nothing left to do. */
+static int with_broker(const struct options *options)
+{
+	const struct xvmm_config *config = &options->config;
+	struct broker *broker = NULL;
+	struct error err;
+	int status, ret = 0;
+
+	if (config->sandbox && broker_is_needed(config))
+		ret = broker_start(config, &broker, &err);
+	if (ret > 0)
+		return -1;
+	status = ret ? fail(err.text, err.usage) : create_and_run(options, broker);
+	broker_stop(broker);
+	return status;
+}
+
+/* As user_net_process_start(), for the network device @i. */
+static int start_user_net(struct options *options, size_t i, struct user_net_process *process,
+			  struct error *err)
+{
+	static const struct logger log = {print_message, NULL};
+	const struct net_spec *spec = options->net_specs[i];
+	const struct user_net_config config = {
+		.forwards = spec->forwards,
+		.n_forwards = spec->n_forwards,
+		.restricted = spec->restricted,
+		.mtu = spec->net.mtu,
+		.log = &log,
+	};
+	int ret = user_net_process_start(process, &config, err);
+
+	options->nets[i].fd = process->fd;
+	return ret;
+}
+
+/* The same, with the user-mode networks. */
+static int with_user_nets(struct options *options)
+{
+	struct user_net_process *processes = calloc(options->n_nets + 1, sizeof(*processes));
+	struct error err;
+	size_t n = 0;
+	int status, ret = 0;
+
+	if (!processes)
+		return fail("out of memory", false);
+	for (size_t i = 0; i < options->n_nets && !ret; i++) {
+		if (options->net_specs[i]->is_user)
+			ret = start_user_net(options, i, &processes[n++], &err);
+	}
+	if (ret > 0)
+		status = -1;
+	else
+		status = ret ? fail(err.text, err.usage) : with_broker(options);
+	while (status >= 0 && n--)
+		user_net_process_stop(&processes[n]);
+	free(processes);
+	return status;
+}
+
 static int run_options(struct options *options)
 {
 	struct xvmm_config *config = &options->config;
-	struct broker *broker = NULL;
-	struct error err;
-	int console_file, ret = 0;
+	int console_file;
 	int status = open_console(options, &config->console, &console_file);
 
 	if (status)
 		return status;
 	config->log = print_log;
-	if (config->sandbox && broker_is_needed(config))
-		ret = broker_start(config, &broker, &err);
-	/* This is the broker. */
-	if (ret > 0)
+	status = with_user_nets(options);
+	if (status < 0)
 		return STATUS_OK;
-	status = ret ? fail(err.text, err.usage) : create_and_run(options, broker);
-	broker_stop(broker);
 	if (console_file >= 0)
 		close(console_file);
 	return status;
@@ -243,6 +306,9 @@ int main(int argc, char **argv)
 	case OPTIONS_VERSION:
 		printf("xvmm %s\n", xvmm_version());
 		status = STATUS_OK;
+		break;
+	case OPTIONS_CHECK:
+		status = check_run(&options) ? STATUS_OK : STATUS_FAILED;
 		break;
 	default:
 		status = run_options(&options);

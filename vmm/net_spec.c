@@ -18,6 +18,7 @@ enum backend {
 	BACKEND_TAP,
 	BACKEND_FD,
 	BACKEND_VHOST_USER,
+	BACKEND_USER,
 };
 
 static const char fd_prefix[] = "fd=";
@@ -26,28 +27,33 @@ static const char *const backend_names[] = {
 	[BACKEND_TAP] = "a tap",
 	[BACKEND_FD] = "a descriptor",
 	[BACKEND_VHOST_USER] = "vhost-user",
+	[BACKEND_USER] = "user",
 };
 
 static const char *const own_keys[][6] = {
 	[BACKEND_TAP] = {"vhost", "poll_us", NULL},
 	[BACKEND_FD] = {"vhost", "poll_us", NULL},
 	[BACKEND_VHOST_USER] = {"socket", "server", "fallback", "grace", NULL},
+	[BACKEND_USER] = {"hostfwd...", "restrict", NULL},
 };
 
+/* The last one of any device but a user's, which has one pair. */
 static const char *const common_keys[] = {
-	"mac", "mtu", "id", "transport", "queues", "queue_size", "speed", "duplex", "switch", NULL,
+	"mac", "mtu", "id", "transport", "queue_size", "speed", "duplex", "switch", "queues", NULL,
 };
+
+static bool begins_with(const char *text, const char *word)
+{
+	return strcspn(text, ",") == strlen(word) && strncmp(text, word, strlen(word)) == 0;
+}
 
 static enum backend find_backend(const char *text)
 {
-	static const char vhost_user[] = "vhost-user";
-
 	if (strncmp(text, fd_prefix, strlen(fd_prefix)) == 0)
 		return BACKEND_FD;
-	return strcspn(text, ",") == strlen(vhost_user) &&
-			       strncmp(text, vhost_user, strlen(vhost_user)) == 0
-		       ? BACKEND_VHOST_USER
-		       : BACKEND_TAP;
+	if (begins_with(text, backend_names[BACKEND_VHOST_USER]))
+		return BACKEND_VHOST_USER;
+	return begins_with(text, backend_names[BACKEND_USER]) ? BACKEND_USER : BACKEND_TAP;
 }
 
 /* The backend's own keys, those of any device, then the features. */
@@ -57,8 +63,10 @@ static void list_keys(enum backend backend, const char *keys[SPEC_MAX_KEYS + 1])
 
 	for (size_t i = 0; own_keys[backend][i]; i++)
 		keys[n++] = own_keys[backend][i];
-	for (size_t i = 0; common_keys[i]; i++)
-		keys[n++] = common_keys[i];
+	for (size_t i = 0; common_keys[i]; i++) {
+		if (backend != BACKEND_USER || common_keys[i + 1])
+			keys[n++] = common_keys[i];
+	}
 	for (size_t i = 0; net_features[i].name && n < SPEC_MAX_KEYS; i++)
 		keys[n++] = net_features[i].name;
 	keys[n] = NULL;
@@ -174,14 +182,16 @@ static int parse_vhost(const struct spec *spec, struct xvmm_net *net, struct err
 	return ret;
 }
 
-static int parse_tap(const struct spec *spec, struct xvmm_net *net, struct error *err)
+static int parse_tap(struct net_spec *net_spec, struct error *err)
 {
-	net->tap = spec->first;
-	return parse_vhost(spec, net, err);
+	net_spec->net.tap = net_spec->spec.first;
+	return parse_vhost(&net_spec->spec, &net_spec->net, err);
 }
 
-static int parse_fd(const struct spec *spec, struct xvmm_net *net, struct error *err)
+static int parse_fd(struct net_spec *net_spec, struct error *err)
 {
+	const struct spec *spec = &net_spec->spec;
+	struct xvmm_net *net = &net_spec->net;
 	char option[OPTION_SIZE];
 	uint64_t fd = 0;
 	int ret = spec_number(key_option(spec, "fd", option), spec->first, 0, INT_MAX, &fd, err);
@@ -191,8 +201,29 @@ static int parse_fd(const struct spec *spec, struct xvmm_net *net, struct error 
 	return ret ? ret : parse_vhost(spec, net, err);
 }
 
-static int parse_vhost_user(const struct spec *spec, struct xvmm_net *net, struct error *err)
+static int parse_user(struct net_spec *net_spec, struct error *err)
 {
+	const struct spec *spec = &net_spec->spec;
+	char option[OPTION_SIZE];
+	int ret = spec_flag(spec, "restrict", &net_spec->restricted, err);
+
+	key_option(spec, "hostfwd", option);
+	net_spec->is_user = net_spec->net.has_fd = true;
+	net_spec->net.fd = -1;
+	net_spec->net.fd_name = backend_names[BACKEND_USER];
+	while (net_spec->n_forwards < spec->n_repeated && !ret) {
+		size_t i = net_spec->n_forwards++;
+
+		ret = user_net_parse_forward(option, spec->repeated[i], &net_spec->forwards[i],
+					     err);
+	}
+	return ret;
+}
+
+static int parse_vhost_user(struct net_spec *net_spec, struct error *err)
+{
+	const struct spec *spec = &net_spec->spec;
+	struct xvmm_net *net = &net_spec->net;
 	const char *grace = spec_value(spec, "grace");
 	char option[OPTION_SIZE];
 	int ret;
@@ -211,22 +242,23 @@ static int parse_vhost_user(const struct spec *spec, struct xvmm_net *net, struc
 
 int net_spec_parse(struct net_spec *spec, const char *option, const char *text, struct error *err)
 {
-	static int (*const parse[])(const struct spec *, struct xvmm_net *, struct error *) = {
+	static int (*const parse[])(struct net_spec *, struct error *) = {
 		[BACKEND_TAP] = parse_tap,
 		[BACKEND_FD] = parse_fd,
 		[BACKEND_VHOST_USER] = parse_vhost_user,
+		[BACKEND_USER] = parse_user,
 	};
 	enum backend backend = find_backend(text);
 	int ret;
 
-	spec->net = (struct xvmm_net){0};
+	*spec = (struct net_spec){0};
 	list_keys(backend, spec->keys);
 	if (backend == BACKEND_FD)
 		text += strlen(fd_prefix);
 	ret = spec_parse(&spec->spec, option, text, backend_names[backend], spec->keys, err);
 	if (ret)
 		return ret;
-	ret = parse[backend](&spec->spec, &spec->net, err);
+	ret = parse[backend](spec, err);
 	if (!ret)
 		ret = parse_common(&spec->spec, &spec->net, err);
 	if (ret)
@@ -243,6 +275,8 @@ void net_spec_backend(const struct xvmm_net *net, char text[NET_SPEC_BACKEND_SIZ
 {
 	if (net->socket)
 		snprintf(text, NET_SPEC_BACKEND_SIZE, "vhost-user,socket=%s", net->socket);
+	else if (net->has_fd && net->fd_name)
+		snprintf(text, NET_SPEC_BACKEND_SIZE, "%s", net->fd_name);
 	else if (net->has_fd)
 		snprintf(text, NET_SPEC_BACKEND_SIZE, "fd=%d", net->fd);
 	else

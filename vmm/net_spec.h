@@ -7,11 +7,17 @@
 #define VMM_NET_SPEC_H
 
 #include "vmm/spec.h"
+#include "vmm/user_net.h"
 #include "vmm/xvmm.h"
 
 struct net_spec {
 	struct xvmm_net net; /* its strings are in what follows */
-	struct spec spec;    /* owned */
+	/* User-mode networking, which the caller starts: its socket is the net's descriptor. */
+	bool is_user;
+	bool restricted;
+	struct user_net_forward forwards[SPEC_MAX_REPEATS];
+	size_t n_forwards;
+	struct spec spec; /* owned */
 	const char *keys[SPEC_MAX_KEYS + 1];
 };
 
@@ -27,7 +33,8 @@ enum {
 	NET_SPEC_BACKEND_SIZE = 160,
 };
 
-/* What @net begins with, written as such a text: "tap0", "fd=3", "vhost-user,socket=PATH". */
+/* What @net begins with, written as such a text: "tap0", "fd=3", "vhost-user,socket=PATH"; or as
+ * its descriptor is called, "user". */
 void net_spec_backend(const struct xvmm_net *net, char text[NET_SPEC_BACKEND_SIZE]);
 
 #endif

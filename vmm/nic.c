@@ -76,6 +76,13 @@ const char *nic_id(const struct xvmm_net *config, unsigned int index, char text[
 	return config->id ? config->id : text;
 }
 
+enum xvmm_transport nic_transport(const struct xvmm_config *config, const struct xvmm_net *net)
+{
+	if (net->transport)
+		return net->transport;
+	return config->transport ? config->transport : XVMM_TRANSPORT_PCI;
+}
+
 bool nic_shares_memory(const struct xvmm_net *config)
 {
 	return config->socket || config->switchable;

@@ -35,6 +35,9 @@ struct nic_parts {
 /* The id of the VM's network device @index: its own, or one made up in @text. */
 const char *nic_id(const struct xvmm_net *config, unsigned int index, char text[NIC_ID_SIZE]);
 
+/* How the VM's network device @net is attached. */
+enum xvmm_transport nic_transport(const struct xvmm_config *config, const struct xvmm_net *net);
+
 /* Whether another process must be able to map guest memory, or may have to. */
 bool nic_shares_memory(const struct xvmm_net *config);
 

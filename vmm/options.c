@@ -15,6 +15,7 @@ const char options_help[] =
 	"xvmm " XVMM_VERSION ": boots a Linux guest under KVM, with its network on a tap\n"
 	"\n"
 	"  xvmm --kernel bzImage --initrd initrd.img --net tap0\n"
+	"  xvmm check [--json] OPTION...  says what a run would find, and what it would fail for\n"
 	"  xvmm ctl PATH COMMAND  tells a running VM what to do; see its --help\n"
 	"  xvmm selftest          tests the virtio devices on this machine; see its --help\n"
 	"\n"
@@ -22,8 +23,7 @@ const char options_help[] =
 	"  --kernel FILE      bzImage or ELF (vmlinux); needed\n"
 	"  --initrd FILE      initial RAM disk\n"
 	"  --cmdline STRING   the kernel's command line (default: console=ttyS0)\n"
-	"  --boot auto|linux|pvh\n"
-	"                     how an ELF kernel is entered: auto: PVH if it has the note, else linux\n"
+	"  --boot auto|linux|pvh  how an ELF kernel is entered; auto: by PVH if it has the note\n"
 	"  --cpus N           number of vCPUs (default: 1)\n"
 	"  --memory SIZE[,shared=on|off][,hugepages=on|off][,prealloc=on|off]\n"
 	"                     32M or more (default: 512M); shared: a memfd, not private memory\n"
@@ -31,21 +31,21 @@ const char options_help[] =
 	"                     host's pool; prealloc: all of it now\n"
 	"  --net TAP[,vhost=on|off|auto][,poll_us=N][,KEY=VALUE]...\n"
 	"  --net fd=N[,...]   a network device on an existing tap, or on an inherited descriptor: a\n"
-	"                     tap, or a unix socket with one packet, virtio-net header first, per\n"
-	"                     message; may be repeated; vhost: the kernel serves it; poll_us: it\n"
-	"                     polls so long before it sleeps\n"
+	"                     tap, or a unix socket with a packet, virtio-net header first, a message;\n"
+	"                     vhost: the kernel serves it; poll_us: it polls so long before it sleeps\n"
+	"  --net user[,hostfwd=tcp:[ADDRESS]:PORT-[ADDRESS]:PORT]...[,restrict=on][,KEY=VALUE]...\n"
+	"                     user-mode networking, without tap or privileges (the guest asks DHCP);\n"
+	"                     hostfwd: a port of the host leads to it; restrict: it to nothing else\n"
 	"  --net vhost-user,socket=PATH[,server=on][,fallback=TAP][,grace=SECONDS][,KEY=VALUE]...\n"
 	"                     another process serves it, which may come later, die and come back;\n"
-	"                     fallback: a tap for meanwhile; grace: else the link goes down after\n"
-	"                     so long (default: 3)\n"
+	"                     fallback: a tap for meanwhile; grace: else the link goes down then (3)\n"
 	"         KEY=VALUE   mac=M, mtu=N, id=ID, transport=mmio|pci, queue_size=N, packed=on|off,\n"
 	"                     speed=MBITS, duplex=full|half; queues=N: pairs of them (1 to 16; a tap\n"
 	"                     must be multi_queue); switch=on: can move to any other kind while the\n"
 	"                     guest runs; FEATURE=on|off: csum, mrg_rxbuf, ctrl_vq, ... as virtio\n"
 	"                     names them, off takes along what needs it\n"
 	"  --transport mmio|pci  of virtio devices that don't say (default: pci)\n"
-	"  --console stdio|off|file:PATH\n"
-	"                     where the guest's serial console (ttyS0) goes (default: stdio);\n"
+	"  --console stdio|off|file:PATH  where the serial console (ttyS0) goes (default: stdio);\n"
 	"                     on a terminal C-a h tells the keys, C-a x quits\n"
 	"  --control PATH     make a socket there that takes QMP commands, and those of xvmm ctl\n"
 	"  --sandbox on|off[,user=USER][,group=GROUP][,chroot=DIR][,namespaces=on|off]\n"
@@ -288,7 +288,9 @@ int options_parse(struct options *options, int argc, char *const *argv, struct e
 	unsigned int seen = 0;
 
 	*options = (struct options){.console_stdio = true, .config.sandbox = sandbox_possible};
-	for (int i = 1; i < argc;) {
+	if (argc > 1 && strcmp(argv[1], "check") == 0)
+		options->action = OPTIONS_CHECK;
+	for (int i = options->action == OPTIONS_CHECK ? 2 : 1; i < argc;) {
 		int ret;
 
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
@@ -299,6 +301,11 @@ int options_parse(struct options *options, int argc, char *const *argv, struct e
 			options->action = OPTIONS_VERSION;
 			return 0;
 		}
+		if (options->action == OPTIONS_CHECK && strcmp(argv[i], "--json") == 0) {
+			options->json = true;
+			i++;
+			continue;
+		}
 		ret = parse_option(options, argv, i, &seen, err);
 		if (ret < 0) {
 			options_free(options);
@@ -306,7 +313,7 @@ int options_parse(struct options *options, int argc, char *const *argv, struct e
 		}
 		i += ret;
 	}
-	if (!options->config.kernel) {
+	if (!options->config.kernel && options->action == OPTIONS_RUN) {
 		options_free(options);
 		return error_usage(err, "--kernel is missing; try: xvmm --help");
 	}

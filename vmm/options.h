@@ -14,6 +14,7 @@ enum options_action {
 	OPTIONS_RUN,
 	OPTIONS_HELP,
 	OPTIONS_VERSION,
+	OPTIONS_CHECK, /* xvmm check: no kernel is needed */
 };
 
 struct options {
@@ -21,6 +22,7 @@ struct options {
 	struct xvmm_config config; /* points into the arguments and into what follows */
 	const char *console_file;  /* --console file:PATH, else NULL */
 	bool console_stdio;	   /* --console stdio, the default */
+	bool json;		   /* --json, of xvmm check */
 	struct spec sandbox;	   /* owned; what the jail's string points into */
 	struct jail jail;	   /* of --sandbox on,... */
 

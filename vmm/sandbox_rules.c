@@ -38,7 +38,8 @@ enum {
 	MAIN = 1 << THREAD_MAIN,
 	MOST = MAIN | 1 << THREAD_VCPU,
 	ALL = MOST | 1 << THREAD_RING,
-	BROKER = 1 << THREAD_BROKER, /* nobody's child; see broker_calls */
+	BROKER = 1 << THREAD_BROKER,	 /* nobody's child; see broker_calls */
+	USER_NET = 1 << THREAD_USER_NET, /* nor is this; see user_net_calls */
 };
 
 /* A call with all its arguments. */
@@ -65,7 +66,7 @@ static const struct rule {
 	/* The console, if it is a socket or a pipe without a reader. */
 	{SCMP_SYS(sendto), MOST},
 	{SCMP_SYS(rt_sigpending), MOST},
-	{SCMP_SYS(rt_sigtimedwait), MOST},
+	{SCMP_SYS(rt_sigtimedwait), MOST}, /* and a vCPU that was paused */
 
 	/* A driver starts and stops a device: its rings, their descriptors, and watching those. */
 	{SCMP_SYS(eventfd2), MOST},
@@ -122,8 +123,8 @@ static const struct argument_rule {
 	uint64_t mask;
 	uint64_t value;
 } argument_rules[] = {
-	{SCMP_SYS(mmap), ALL | BROKER, 2, PROT_EXEC, 0},
-	{SCMP_SYS(mprotect), ALL | BROKER, 2, PROT_EXEC, 0},
+	{SCMP_SYS(mmap), ALL | BROKER | USER_NET, 2, PROT_EXEC, 0},
+	{SCMP_SYS(mprotect), ALL | BROKER | USER_NET, 2, PROT_EXEC, 0},
 	{SCMP_SYS(newfstatat), MOST, 3, INT_BITS,
 	 AT_EMPTY_PATH}, /* fstat() of glibc 2.33 to 2.38 */
 
@@ -178,6 +179,13 @@ static const struct argument_rule {
 	/* A tap is opened. */
 	{SCMP_SYS(ioctl), BROKER, 1, INT_BITS, TUNSETIFF},
 	{SCMP_SYS(ioctl), BROKER, 1, INT_BITS, SIOCGIFINDEX},
+
+	/* Connections of a user-mode network; its name servers. */
+	{SCMP_SYS(socket), USER_NET, 0, INT_BITS, AF_INET},
+	{SCMP_SYS(socket), USER_NET, 0, INT_BITS, AF_INET6},
+	{SCMP_SYS(ioctl), USER_NET, 1, INT_BITS, FIONREAD},
+	{SCMP_SYS(open), USER_NET, 1, O_ACCMODE | O_CREAT, O_RDONLY},
+	{SCMP_SYS(openat), USER_NET, 2, O_ACCMODE | O_CREAT, O_RDONLY},
 };
 
 /* What C libraries try, and do without: an error, not the end. */
@@ -256,14 +264,76 @@ static const int broker_calls[] = {
 	SCMP_SYS(exit_group),
 };
 
+/*
+ * The process of a user-mode network runs a library that parses what a guest sends. What it is
+ * refused (EPERM) ends one connection.
+ */
+static const int user_net_calls[] = {
+	/* Packets of the guest; messages. */
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(poll),
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
+	SCMP_SYS(close),
+
+	/* Connections, of the guest's and to it. */
+	SCMP_SYS(connect),
+	SCMP_SYS(bind),
+	SCMP_SYS(listen),
+	SCMP_SYS(accept),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(sendto),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(setsockopt),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(getsockname),
+	SCMP_SYS(getpeername),
+	SCMP_SYS(fcntl),
+
+	/* Its name servers. */
+	SCMP_SYS(stat),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+
+	/* C library and GLib: memory, locks, what the time is, seeds. */
+	SCMP_SYS(brk),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(futex),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+};
+
+static int add_calls(scmp_filter_ctx filter, const int *calls, size_t n)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < n && !ret; i++)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+	return ret;
+}
+
 static int add_rules(scmp_filter_ctx filter, unsigned int kind)
 {
 	int ret = 0;
 
-	for (size_t i = 0; i < sizeof(broker_calls) / sizeof(broker_calls[0]) && !ret; i++) {
-		if (kind == BROKER)
-			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, broker_calls[i], 0);
-	}
+	if (kind == BROKER)
+		ret = add_calls(filter, broker_calls, sizeof(broker_calls) / sizeof(int));
+	if (kind == USER_NET)
+		ret = add_calls(filter, user_net_calls, sizeof(user_net_calls) / sizeof(int));
 	for (size_t i = 0; i < sizeof(plain_rules) / sizeof(plain_rules[0]) && !ret; i++) {
 		if (plain_rules[i].kinds & kind)
 			ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, plain_rules[i].call, 0);
@@ -299,8 +369,8 @@ static int export(scmp_filter_ctx filter, FILE *file)
 
 static int create_filter(unsigned int kind, FILE *file)
 {
-	scmp_filter_ctx filter = seccomp_init(kind == BROKER ? SCMP_ACT_ERRNO(EPERM)
-							     : SCMP_ACT_KILL_PROCESS);
+	scmp_filter_ctx filter = seccomp_init(kind & (BROKER | USER_NET) ? SCMP_ACT_ERRNO(EPERM)
+									 : SCMP_ACT_KILL_PROCESS);
 	int ret;
 
 	if (!filter)

@@ -21,13 +21,29 @@ static const char *list_keys(const struct spec *spec, char *text, size_t size)
 	return text;
 }
 
+static const char repeats[] = "...";
+
 static int key_index(const struct spec *spec, const char *key)
 {
+	size_t len = strlen(key);
+
 	for (int i = 0; spec->keys[i]; i++) {
-		if (strcmp(spec->keys[i], key) == 0)
+		const char *known = spec->keys[i];
+
+		if (strncmp(known, key, len) == 0 &&
+		    (!known[len] || strcmp(known + len, repeats) == 0))
 			return i;
 	}
 	return -1;
+}
+
+static int add_repeated(struct spec *spec, const char *key, const char *value, struct error *err)
+{
+	if (spec->n_repeated == SPEC_MAX_REPEATS)
+		return error_usage(err, "%s: key '%s' is given more than %d times", spec->option,
+				   key, SPEC_MAX_REPEATS);
+	spec->repeated[spec->n_repeated++] = value;
+	return 0;
 }
 
 static int parse_pair(struct spec *spec, char *pair, struct error *err)
@@ -45,6 +61,8 @@ static int parse_pair(struct spec *spec, char *pair, struct error *err)
 	if (!value || !*value)
 		return error_usage(err, "%s: key '%s' needs a value (%s)", spec->option, pair,
 				   list_keys(spec, known, sizeof(known)));
+	if (strstr(spec->keys[i], repeats))
+		return add_repeated(spec, pair, value, err);
 	if (spec->values[i])
 		return error_usage(err, "%s: key '%s' is given twice (%s)", spec->option, pair,
 				   list_keys(spec, known, sizeof(known)));
@@ -85,7 +103,9 @@ void spec_free(struct spec *spec)
 
 const char *spec_value(const struct spec *spec, const char *key)
 {
-	return spec->values[key_index(spec, key)];
+	int i = key_index(spec, key);
+
+	return i < 0 ? NULL : spec->values[i];
 }
 
 int spec_flag(const struct spec *spec, const char *key, bool *value, struct error *err)

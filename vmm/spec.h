@@ -2,7 +2,8 @@
 /*
  * SPECs: the values of options that have options of their own, as in
  * "tap0,mac=02:00:00:00:00:01,mtu=9000": a bare first word, then keys with values. Nothing is
- * ignored: an unknown, repeated or empty key is an error that lists the keys there are.
+ * ignored: an unknown, repeated or empty key is an error that lists the keys there are. One key may
+ * be made to be repeated: it is listed with "..." behind it.
  */
 #ifndef VMM_SPEC_H
 #define VMM_SPEC_H
@@ -15,6 +16,7 @@ struct error;
 
 enum {
 	SPEC_MAX_KEYS = 64,
+	SPEC_MAX_REPEATS = 64,
 };
 
 struct spec {
@@ -22,8 +24,10 @@ struct spec {
 	const char *what;   /* for messages: whose keys they are, "a tap"; or NULL */
 	char *text;	    /* owned: what the next ones point into */
 	const char *first;
-	const char *const *keys;	   /* NULL at the end; at most SPEC_MAX_KEYS */
-	const char *values[SPEC_MAX_KEYS]; /* by the index of the key; NULL: not given */
+	const char *const *keys;		/* NULL at the end; at most SPEC_MAX_KEYS */
+	const char *values[SPEC_MAX_KEYS];	/* by the index of the key; NULL: not given */
+	const char *repeated[SPEC_MAX_REPEATS]; /* of the key that may be */
+	size_t n_repeated;
 };
 
 /*
@@ -34,7 +38,7 @@ int spec_parse(struct spec *spec, const char *option, const char *text, const ch
 	       const char *const *keys, struct error *err);
 void spec_free(struct spec *spec);
 
-/* The value of @key, which is one of the keys; NULL: not given. Valid until spec_free(). */
+/* The value of @key; NULL: not given, or no key of these. Valid until spec_free(). */
 const char *spec_value(const struct spec *spec, const char *key);
 
 /* "on" or "off"; *@value stays where the key wasn't given. */

@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "devices/bus.h"
 #include "vmm/core/kvm.h"
@@ -37,6 +39,60 @@ static void dispatch_coalesced(struct vcpu_shared *shared)
 	pthread_mutex_unlock(&shared->coalesced_lock);
 }
 
+static void pause_changed(struct vcpu_shared *shared)
+{
+	pthread_mutex_lock(&shared->pause_lock);
+	pthread_cond_broadcast(&shared->pause_changed);
+	pthread_mutex_unlock(&shared->pause_lock);
+}
+
+/* Guest code may run, now that @vcpu's in_guest is set; else wait until it may again. */
+static bool may_run(struct vcpu *vcpu)
+{
+	struct vcpu_shared *shared = vcpu->shared;
+
+	if (!atomic_load(&shared->pausing))
+		return true;
+	atomic_store(&vcpu->in_guest, false);
+	pthread_mutex_lock(&shared->pause_lock);
+	pthread_cond_broadcast(&shared->pause_changed);
+	while (atomic_load(&shared->pausing) && !atomic_load(&shared->stopping))
+		pthread_cond_wait(&shared->pause_changed, &shared->pause_lock);
+	pthread_mutex_unlock(&shared->pause_lock);
+	return false;
+}
+
+/*
+ * A kick has done what it was for, or would end each run from now on: whoever kicks has set a flag
+ * before, which is looked at next.
+ */
+static void forget_kick(struct vcpu *vcpu)
+{
+	static const struct timespec now = {0};
+	sigset_t kick;
+
+	__atomic_store_n(&vcpu->kvm.run->immediate_exit, 0, __ATOMIC_SEQ_CST);
+	sigemptyset(&kick);
+	sigaddset(&kick, KICK_SIGNAL);
+	sigtimedwait(&kick, NULL, &now);
+}
+
+/* KVM_RUN, or a wait instead: -EINTR. */
+static int run_once(struct vcpu *vcpu)
+{
+	int ret = -EINTR;
+
+	atomic_store(&vcpu->in_guest, true);
+	if (may_run(vcpu))
+		ret = kvm_vcpu_run(&vcpu->kvm);
+	atomic_store(&vcpu->in_guest, false);
+	if (atomic_load(&vcpu->shared->pausing))
+		pause_changed(vcpu->shared);
+	if (ret == -EINTR)
+		forget_kick(vcpu);
+	return ret;
+}
+
 static void *run(void *arg)
 {
 	struct vcpu *vcpu = arg;
@@ -45,9 +101,10 @@ static void *run(void *arg)
 	struct error err = {0};
 	int ret;
 
+	atomic_store(&vcpu->tid, gettid());
 	ret = kvm_vcpu_unblock_in_run(&vcpu->kvm, KICK_SIGNAL);
 	while (!ret && why == ARCH_EXIT_CONTINUE && !atomic_load(&shared->stopping)) {
-		ret = kvm_vcpu_run(&vcpu->kvm);
+		ret = run_once(vcpu);
 		if (ret == -EINTR || ret == -EAGAIN) {
 			ret = 0;
 		} else if (!ret) {
@@ -78,19 +135,64 @@ int vcpu_start(struct vcpu *vcpu, struct vcpu_shared *shared)
 	return ret;
 }
 
-void vcpu_stop_all(struct vcpu *vcpus, unsigned int n, struct vcpu_shared *shared)
+/*
+ * End what they run. The flag ends a run that is about to begin, the signal one that is under way.
+ * The signal stays pending until then, so once is enough.
+ */
+static void kick_all(struct vcpu *vcpus, unsigned int n)
 {
-	atomic_store(&shared->stopping, true);
 	for (unsigned int i = 0; i < n; i++) {
 		if (!vcpus[i].started)
 			continue;
-		/*
-		 * The flag ends a run that is about to begin, the signal one that is under way. The
-		 * signal stays pending until then, so once is enough.
-		 */
 		__atomic_store_n(&vcpus[i].kvm.run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 		pthread_kill(vcpus[i].thread, KICK_SIGNAL);
 	}
+}
+
+void vcpu_shared_init(struct vcpu_shared *shared)
+{
+	pthread_mutex_init(&shared->coalesced_lock, NULL);
+	pthread_mutex_init(&shared->pause_lock, NULL);
+	pthread_cond_init(&shared->pause_changed, NULL);
+}
+
+void vcpu_shared_destroy(struct vcpu_shared *shared)
+{
+	pthread_mutex_destroy(&shared->coalesced_lock);
+	pthread_mutex_destroy(&shared->pause_lock);
+	pthread_cond_destroy(&shared->pause_changed);
+}
+
+static bool any_in_guest(const struct vcpu *vcpus, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		if (atomic_load(&vcpus[i].in_guest))
+			return true;
+	}
+	return false;
+}
+
+void vcpu_pause_all(struct vcpu *vcpus, unsigned int n, struct vcpu_shared *shared)
+{
+	atomic_store(&shared->pausing, true);
+	kick_all(vcpus, n);
+	pthread_mutex_lock(&shared->pause_lock);
+	while (any_in_guest(vcpus, n))
+		pthread_cond_wait(&shared->pause_changed, &shared->pause_lock);
+	pthread_mutex_unlock(&shared->pause_lock);
+}
+
+void vcpu_resume_all(struct vcpu_shared *shared)
+{
+	atomic_store(&shared->pausing, false);
+	pause_changed(shared);
+}
+
+void vcpu_stop_all(struct vcpu *vcpus, unsigned int n, struct vcpu_shared *shared)
+{
+	atomic_store(&shared->stopping, true);
+	kick_all(vcpus, n);
+	pause_changed(shared);
 	for (unsigned int i = 0; i < n; i++) {
 		if (vcpus[i].started)
 			pthread_join(vcpus[i].thread, NULL);

@@ -17,6 +17,9 @@ struct vcpu_shared {
 	const struct bus *mmio;
 	const struct bus *pio;
 	_Atomic bool stopping;
+	_Atomic bool pausing;
+	pthread_mutex_t pause_lock; /* of who waits for the one or the other to change */
+	pthread_cond_t pause_changed;
 	struct kvm_coalesced coalesced;	      /* the guest's writes that KVM kept */
 	pthread_mutex_t coalesced_lock;	      /* of who dispatches them */
 	const struct thread_filters *filters; /* of the vCPUs' threads, or NULL */
@@ -30,11 +33,24 @@ struct vcpu {
 	struct kvm_vcpu kvm;
 	struct vcpu_shared *shared;
 	pthread_t thread;
-	bool started; /* the thread is there */
+	bool started;	       /* the thread is there */
+	_Atomic int tid;       /* of the thread; 0: not yet */
+	_Atomic bool in_guest; /* it is about to run guest code, or does */
 };
 
 /* Run @vcpu in a thread of its own until vcpu_stop(). 0 or a negative errno. */
 int vcpu_start(struct vcpu *vcpu, struct vcpu_shared *shared);
+
+/* Make @shared's locks; and destroy them, when all vCPUs have stopped. */
+void vcpu_shared_init(struct vcpu_shared *shared);
+void vcpu_shared_destroy(struct vcpu_shared *shared);
+
+/*
+ * Have no vCPU run guest code: when this returns none does, though one may still be at work on what
+ * the guest has done. Those that start later wait. Any thread but a vCPU's.
+ */
+void vcpu_pause_all(struct vcpu *vcpus, unsigned int n, struct vcpu_shared *shared);
+void vcpu_resume_all(struct vcpu_shared *shared);
 
 /*
  * Stop all @n @vcpus and wait until their threads are gone; those that never started, too. Whatever

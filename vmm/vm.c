@@ -89,6 +89,7 @@ struct xvmm {
 
 	struct control *control; /* NULL: none */
 	bool quit;		 /* by its command */
+	bool reset;		 /* likewise */
 
 	uint64_t timeout_ms;
 	int timer_fd; /* owned */
@@ -336,14 +337,6 @@ static int add_to_pci(struct xvmm *vm, struct virtio_device *dev, struct error *
 	return ret;
 }
 
-static enum xvmm_transport net_transport(const struct xvmm_config *config,
-					 const struct xvmm_net *net)
-{
-	if (net->transport)
-		return net->transport;
-	return config->transport ? config->transport : XVMM_TRANSPORT_PCI;
-}
-
 static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
 	const struct nic_parts parts = {
@@ -361,7 +354,7 @@ static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct er
 		return error_set(err, -ENOMEM, "out of memory");
 	for (unsigned int i = 0; i < config->n_nets && !ret; i++) {
 		const struct xvmm_net *net = &config->nets[i];
-		enum xvmm_transport transport = net_transport(config, net);
+		enum xvmm_transport transport = nic_transport(config, net);
 
 		ret = nic_create(&parts, net, i, transport, &vm->nets[i], err);
 		if (ret)
@@ -416,7 +409,7 @@ static void tell(void *opaque, const char *name, json_t *data)
 		control_event(vm->control, name, data);
 }
 
-static int create_memory(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
+int vm_map_memory(const struct xvmm_config *config, struct guest_memory *mem, struct error *err)
 {
 	const struct memory_config memory = {
 		.shared = shares_memory(config),
@@ -425,11 +418,14 @@ static int create_memory(struct xvmm *vm, const struct xvmm_config *config, stru
 	};
 	struct memory_range ranges[MEMORY_MAX_REGIONS];
 	int n = arch_memory_ranges(config->memory ? config->memory : default_memory, ranges, err);
-	int ret;
 
-	if (n < 0)
-		return n;
-	ret = memory_create(&vm->mem, ranges, (size_t)n, &memory, err);
+	return n < 0 ? n : memory_create(mem, ranges, (size_t)n, &memory, err);
+}
+
+static int create_memory(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
+{
+	int ret = vm_map_memory(config, &vm->mem, err);
+
 	return ret ? ret : kvm_vm_set_memory(&vm->kvm, &vm->mem, err);
 }
 
@@ -454,15 +450,12 @@ static int create_vcpus(struct xvmm *vm, unsigned int n, struct error *err)
 		if (ret)
 			return ret;
 	}
-	vm->vcpu_shared = (struct vcpu_shared){
-		.mmio = &vm->mmio,
-		.pio = &vm->pio,
-		.coalesced = kvm_vcpu_coalesced(&vm->kvm, &vm->vcpus[0].kvm),
-		.coalesced_lock = PTHREAD_MUTEX_INITIALIZER,
-		.filters = filters(vm),
-		.ended = vcpu_ended,
-		.opaque = vm,
-	};
+	vm->vcpu_shared.mmio = &vm->mmio;
+	vm->vcpu_shared.pio = &vm->pio;
+	vm->vcpu_shared.coalesced = kvm_vcpu_coalesced(&vm->kvm, &vm->vcpus[0].kvm);
+	vm->vcpu_shared.filters = filters(vm);
+	vm->vcpu_shared.ended = vcpu_ended;
+	vm->vcpu_shared.opaque = vm;
 	return 0;
 }
 
@@ -522,14 +515,19 @@ static int check_config(const struct xvmm_config *config, struct error *err)
 	return ret;
 }
 
-static int create(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
+struct boot_config vm_boot_config(const struct xvmm_config *config)
 {
-	const struct boot_config boot = {
+	return (struct boot_config){
 		.kernel = config->kernel,
 		.initrd = config->initrd,
 		.cmdline = config->cmdline ? config->cmdline : "console=ttyS0",
 		.protocol = (enum boot_protocol)config->boot,
 	};
+}
+
+static int create(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
+{
+	const struct boot_config boot = vm_boot_config(config);
 	struct boot_image *image = NULL;
 	int ret;
 
@@ -603,6 +601,7 @@ int vm_create(const struct xvmm_config *config, struct broker *broker, struct xv
 	vm->broker = broker;
 	vm->opens_later = !broker && broker_is_needed(config);
 	pthread_mutex_init(&vm->end_lock, NULL);
+	vcpu_shared_init(&vm->vcpu_shared);
 	if (config->log) {
 		vm->user_log = config->log;
 		vm->user_log_opaque = config->log_opaque;
@@ -679,9 +678,11 @@ static int start(struct xvmm *vm, struct error *err)
 int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 {
 	struct error err = {0};
-	int ret = start(vm, &err);
+	int ret;
 
+	/* Before a vCPU runs: who finds it closed can do without a call. */
 	loop_caller_open(&vm->caller);
+	ret = start(vm, &err);
 	if (!ret)
 		loop_run(vm->loop);
 	loop_caller_close(&vm->caller);
@@ -693,7 +694,10 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 	/* loop_stop() without a reason: xvmm_stop(). */
 	end_vm(vm, XVMM_STOPPED, 0, NULL);
 	if (vm->control || vm->broker)
-		control_commands_ended(tell, vm, &vm->end, vm->quit);
+		control_commands_ended(tell, vm, &vm->end,
+				       vm->quit	   ? "host-qmp-quit"
+				       : vm->reset ? "host-qmp-system-reset"
+						   : NULL);
 	*end = vm->end;
 	return 0;
 }
@@ -706,6 +710,66 @@ void xvmm_stop(struct xvmm *vm)
 void xvmm_power_button(struct xvmm *vm)
 {
 	acpi_pm_power_button(&vm->acpi_pm);
+}
+
+void vm_pause(struct xvmm *vm, bool pause)
+{
+	if (atomic_load(&vm->vcpu_shared.pausing) == pause)
+		return;
+	if (pause)
+		vcpu_pause_all(vm->vcpus, vm->n_vcpus, &vm->vcpu_shared);
+	else
+		vcpu_resume_all(&vm->vcpu_shared);
+	tell(vm, pause ? "STOP" : "RESUME", NULL);
+}
+
+bool vm_paused(const struct xvmm *vm)
+{
+	return atomic_load(&vm->vcpu_shared.pausing);
+}
+
+static void call_pause(void *vm)
+{
+	vm_pause(vm, true);
+}
+
+/* The flag was set before they began, or too late for some. */
+static void call_pause_again(void *opaque)
+{
+	struct xvmm *vm = opaque;
+
+	vcpu_pause_all(vm->vcpus, vm->n_vcpus, &vm->vcpu_shared);
+}
+
+static void call_resume(void *vm)
+{
+	vm_pause(vm, false);
+}
+
+void xvmm_pause(struct xvmm *vm)
+{
+	if (loop_call(&vm->caller, call_pause, vm))
+		return;
+	/* Then its vCPUs begin so; and if they have begun meanwhile: */
+	atomic_store(&vm->vcpu_shared.pausing, true);
+	loop_call(&vm->caller, call_pause_again, vm);
+}
+
+void xvmm_resume(struct xvmm *vm)
+{
+	if (!loop_call(&vm->caller, call_resume, vm))
+		vcpu_resume_all(&vm->vcpu_shared);
+}
+
+void vm_reset(struct xvmm *vm)
+{
+	vm->reset = true;
+	end_vm(vm, XVMM_RESET, 0, "the guest was reset");
+}
+
+int vm_cpu_info(const struct xvmm *vm, unsigned int index)
+{
+	return index < vm->n_vcpus ? atomic_load(&vm->vcpus[index].tid) : -ENODEV;
 }
 
 void vm_power_button(struct xvmm *vm)
@@ -838,6 +902,7 @@ void xvmm_destroy(struct xvmm *vm)
 	loop_caller_destroy(&vm->caller);
 	loop_destroy(vm->loop);
 	sandbox_filters_destroy(&vm->filters);
+	vcpu_shared_destroy(&vm->vcpu_shared);
 	pthread_mutex_destroy(&vm->end_lock);
 	free(vm);
 }

@@ -9,10 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "boot/boot.h"
 #include "vmm/xvmm.h"
 
 struct broker;
 struct error;
+struct guest_memory;
 
 /*
  * xvmm_create(), with @broker (NULL: none) started for @config, which outlives the VM: then it can
@@ -20,6 +22,10 @@ struct error;
  */
 int vm_create(const struct xvmm_config *config, struct broker *broker, struct xvmm **vm,
 	      struct xvmm_error *error);
+
+/* What the VM's memory and kernel are, of those that have no VM: vmm/check.h. */
+int vm_map_memory(const struct xvmm_config *config, struct guest_memory *mem, struct error *err);
+struct boot_config vm_boot_config(const struct xvmm_config *config);
 
 /* What can be said of a network device; the strings are valid until the loop goes on. */
 struct vm_net_info {
@@ -43,7 +49,15 @@ int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
 /* Press the power button, and tell the clients of the control socket. */
 void vm_power_button(struct xvmm *vm);
 
-/* xvmm_stop(), by a command. */
+/* xvmm_stop(), by a command; and its end as if the guest had rebooted. */
 void vm_quit(struct xvmm *vm);
+void vm_reset(struct xvmm *vm);
+
+/* xvmm_pause() or xvmm_resume(), and tell the clients of the control socket. */
+void vm_pause(struct xvmm *vm, bool pause);
+bool vm_paused(const struct xvmm *vm);
+
+/* The thread of vCPU @index, as gettid(), 0 if it has none yet; -ENODEV after the last one. */
+int vm_cpu_info(const struct xvmm *vm, unsigned int index);
 
 #endif

@@ -13,6 +13,9 @@
  *		xvmm_destroy(vm);
  *	}
  *
+ * Link with -lxvmm (pkg-config libxvmm; in CMake find_package(xvmm) and xvmm::xvmm). Structs may
+ * grow at their end while the version begins with 0: build against the header that you run with.
+ *
  * The library never exits, prints nothing, installs no signal handler, and has no global state:
  * several VMs can live in one process. Errors are negative errno values with a text.
  *
@@ -30,6 +33,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+#pragma GCC visibility push(default)
 
 struct xvmm;
 
@@ -75,6 +80,7 @@ struct xvmm_net {
 	 * virtio-net header of 12 bytes, little-endian. Copied: yours to close after xvmm_create().
 	 */
 	int fd;
+	const char *fd_name;	/* what query-net calls it; NULL: "fd=N" */
 	enum xvmm_vhost vhost;	/* of a tap */
 	uint32_t vhost_poll_us; /* vhost-net polls so long before it sleeps; 0: not at all */
 
@@ -199,6 +205,15 @@ void xvmm_stop(struct xvmm *vm);
 void xvmm_power_button(struct xvmm *vm);
 
 /*
+ * Have the guest's CPUs stand still, and go on. When xvmm_pause() returns none runs guest code,
+ * though packets that it has given to a device, or buffers for such, may still be used. Before
+ * xvmm_run(), the guest begins with the first xvmm_resume(). Time goes on, for the guest's clocks
+ * and for timeout_ms. Any thread.
+ */
+void xvmm_pause(struct xvmm *vm);
+void xvmm_resume(struct xvmm *vm);
+
+/*
  * Plug or unplug the cable of the network device @id; the guest sees its link go up or down.
  * -ENODEV if there is no such device. Any thread.
  */
@@ -232,6 +247,8 @@ uint64_t xvmm_net_feature(const char *name);
 
 /* "0.1.0" */
 const char *xvmm_version(void);
+
+#pragma GCC visibility pop
 
 #ifdef __cplusplus
 }

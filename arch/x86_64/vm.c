@@ -67,6 +67,8 @@ int arch_vm_init(struct kvm_vm *vm, struct error *err)
 	return 0;
 }
 
+const char arch_name[] = "x86_64";
+
 bool arch_can_run_linux(const char **why)
 {
 	unsigned int eax, ebx, ecx, edx;

@@ -30,7 +30,8 @@ static void check_net(const struct xvmm_net *net)
 	struct error err = {0};
 
 	require(!!net->tap + net->has_fd + !!net->socket == 1);
-	require(!net->has_fd || net->fd >= 0);
+	/* That of a user-mode network is opened later. */
+	require(!net->has_fd || net->fd >= 0 || net->fd_name);
 	require(!net->mtu || net->mtu >= 68);
 	require(net->queues <= 16 && !(net->mac[0] & 1) && !(net->features_on & net->features_off));
 	require(!net->queue_size || (net->queue_size >= 32 && net->queue_size <= 32768));

@@ -8,6 +8,7 @@ lab_source=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 lab_cache=${XVMM_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xvmm-lab}
 lab_kernel=$lab_cache/kernel
 dpdk_pmds=/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0
+slirp=/usr/lib/x86_64-linux-gnu/libslirp.so.0
 ovs_dpdk=/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk
 ovs_schema=/usr/share/openvswitch/vswitch.ovsschema
 l1_memory=8192 # MiB; taken from the host only when touched
@@ -215,6 +216,8 @@ place_part() {
 		place_pmds "$2" mempool_ring
 		place "$ovs_schema" "$1/share/vswitch.ovsschema"
 		;;
+	two_guests) place_program "${lab_xvmm%/*}/examples/two_guests" "$1/bin/two_guests" "$2" ;;
+	slirp) place_program "$slirp" "$2$slirp" "$2" ;;
 	*) die "the lab has no part $3" ;;
 	esac
 }

@@ -51,13 +51,16 @@ show_threads() {
 	done
 } 2>/dev/null
 
-# lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh). Its line is read by
-# tests/lab/run, which puts it there.
+# lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh), slirp (the library),
+# two_guests (of examples).
+# Its line is read by tests/lab/run, which puts it there.
 lab_has() {
 	for part in "$@"; do
 		case $part in
 		testpmd) program=dpdk-testpmd ;;
 		ovs) program=ovs-vswitchd ;;
+		two_guests) program=two_guests ;;
+		slirp) continue ;; # xvmm itself says if it isn't there
 		esac
 		[ -x "$LAB_DIR/bin/$program" ] || lab_fail "no $program: lab_has must be at the beginning of a line"
 	done

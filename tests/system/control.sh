@@ -188,6 +188,77 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	finish
 fi
 
+# --- stop and cont ---
+
+# thread_time: what the first CPU of the last query-cpus-fast has taken, in clock ticks.
+thread_time() {
+	local thread
+	thread=$(sed -n 's/.*"thread-id": \([0-9]*\).*/\1/p' "$work/reply" | head -n 1)
+	cut -d ' ' -f 14,15 "/proc/$(pgrep -x xvmm -P "$pid")/task/$thread/stat"
+}
+
+# A guest that sends back what it gets, and waits for interrupts meanwhile.
+mkfifo "$work/in"
+exec 5<>"$work/in"
+start --kernel "$GUESTS/echo.elf" --control "$socket" --cmdline "count=6 echo=on" <"$work/in"
+await '^ready' || verdict 'the guest is ready' 'it is not'
+printf ab >&5
+await '^ab' || verdict 'the guest answers' 'it does not'
+ctl stop
+replied stop
+ctl stop
+replied 'stop once more'
+ctl query-status
+replied 'it is paused' '"paused"' '"running": false'
+printf cd >&5
+sleep 0.3
+problem=
+grep -q '^abc' "$work/out" && problem='it answers'
+verdict 'it stands still' "$problem"
+ctl cont
+replied cont
+await '^abcd' || verdict 'it goes on' 'it does not'
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	ctl stop
+	ctl cont
+done
+printf ef >&5
+exec 5>&-
+finish
+judge 'stopped and gone on' 0 '^abcdef6 bytes'
+
+# One whose CPU is never idle.
+vm spin
+ctl stop
+ctl query-cpus-fast
+replied "its CPU's thread" '"thread-id": [1-9]' '"target": "x86_64"'
+before=$(thread_time)
+sleep 0.3
+problem=
+[ "$(thread_time)" = "$before" ] || problem='it takes time'
+ctl cont
+for ((i = 0; i < 100; i++)); do
+	[ "$(thread_time)" = "$before" ] || break
+	sleep 0.1
+done
+[ "$i" -lt 100 ] || problem=${problem:-'it takes none afterwards'}
+ctl quit
+finish
+verdict 'a busy CPU stands still, and goes on' "$problem"
+
+# What ends it ends it while it stands still.
+vm spin --cpus 4
+ctl stop
+replied 'stop with 4 CPUs'
+ctl quit
+finish
+judge 'quit while it stands still' 0
+vm spin
+ctl system_reset
+replied 'system_reset'
+finish
+judge 'ended by system_reset' 0
+
 # --- QMP ---
 
 # listen N: a client that has negotiated, and stays; what it gets is in $work/client$N.

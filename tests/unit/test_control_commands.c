@@ -77,7 +77,9 @@ static void assert_refused(const char *name, const char *arguments, int code, co
 
 START_TEST(strangers)
 {
-	static const char *const none[] = {"query-status", "query-net", "system_powerdown", "quit"};
+	static const char *const none[] = {"query-status",     "query-net",    "query-kvm",
+					   "query-cpus-fast",  "stop",	       "cont",
+					   "system_powerdown", "system_reset", "quit"};
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		assert_refused(none[i], "{'x':1}", -EINVAL, "it takes no arguments");
@@ -107,6 +109,42 @@ START_TEST(query_status)
 			 0);
 	ck_assert_str_eq(text, "running");
 	ck_assert(running);
+}
+END_TEST
+
+START_TEST(stops_and_goes_on)
+{
+	const char *text;
+	int running;
+
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(execute("stop", "{}"), 0);
+		ck_assert_int_eq(execute("query-status", "{}"), 0);
+		ck_assert_int_eq(
+			json_unpack(result, "{s:s,s:b!}", "status", &text, "running", &running), 0);
+		ck_assert_str_eq(text, "paused");
+		ck_assert(!running);
+	}
+	ck_assert_int_eq(execute("cont", "{}"), 0);
+	ck_assert_int_eq(execute("cont", "{}"), 0);
+	ck_assert_int_eq(execute("query-status", "{}"), 0);
+	ck_assert(json_is_true(json_object_get(result, "running")));
+}
+END_TEST
+
+START_TEST(query_cpus)
+{
+	const char *path, *target;
+	int index, tid;
+
+	ck_assert_int_eq(execute("query-cpus-fast", "{}"), 0);
+	ck_assert_int_eq(json_unpack(result, "[{s:i,s:s,s:i,s:s!}!]", "cpu-index", &index,
+				     "qom-path", &path, "thread-id", &tid, "target", &target),
+			 0);
+	ck_assert_int_eq(index, 0);
+	ck_assert_int_eq(tid, 0); /* it doesn't run */
+	ck_assert_int_eq(execute("query-kvm", "{}"), 0);
+	ck_assert(json_is_true(json_object_get(result, "enabled")));
 }
 END_TEST
 
@@ -170,18 +208,22 @@ START_TEST(ends)
 {
 	static const struct {
 		enum xvmm_reason reason;
+		const char *command;
 		const char *words;
 	} ways[] = {
-		{XVMM_POWER_OFF, "SHUTDOWN guest-shutdown;"},
-		{XVMM_PANIC, "GUEST_PANICKED ;SHUTDOWN guest-panic;"},
-		{XVMM_STOPPED, "SHUTDOWN host-qmp-quit;"},
+		{XVMM_POWER_OFF, NULL, "SHUTDOWN guest-shutdown;"},
+		{XVMM_PANIC, "host-qmp-quit", "GUEST_PANICKED ;SHUTDOWN guest-panic;"},
+		{XVMM_STOPPED, "host-qmp-quit", "SHUTDOWN host-qmp-quit;"},
+		{XVMM_STOPPED, NULL, "SHUTDOWN host-signal;"},
+		{XVMM_RESET, "host-qmp-system-reset", "SHUTDOWN host-qmp-system-reset;"},
+		{XVMM_RESET, NULL, "SHUTDOWN guest-reset;"},
 	};
 
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		char words[WORDS_SIZE] = "";
 
 		control_commands_ended(hear, words, &(struct xvmm_end){.reason = ways[i].reason},
-				       true);
+				       ways[i].command);
 		ck_assert_str_eq(words, ways[i].words);
 	}
 	ck_assert_int_eq(execute("system_powerdown", "{}"), 0);
@@ -205,6 +247,8 @@ int main(void)
 	tcase_add_test(tcase, strangers);
 	tcase_add_test(tcase, no_such_device);
 	tcase_add_test(tcase, query_status);
+	tcase_add_test(tcase, stops_and_goes_on);
+	tcase_add_test(tcase, query_cpus);
 	tcase_add_test(tcase, link_goes_down_and_up);
 	tcase_add_test(tcase, announce_without_a_driver);
 	tcase_add_test(tcase, net_switch);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The command line: what it takes, and how it refuses the rest. */
 #include <check.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,48 @@ START_TEST(net_backends)
 }
 END_TEST
 
+START_TEST(user_networks)
+{
+	const struct net_spec *spec;
+	char text[NET_SPEC_BACKEND_SIZE];
+
+	ck_assert_int_eq(parse("--net user --net user,hostfwd=tcp::1-:2,mtu=9000,restrict=on,"
+			       "hostfwd=udp:127.0.0.1:3-:4 --net users"),
+			 0);
+	ck_assert_uint_eq(options.config.n_nets, 3);
+	spec = options.net_specs[0];
+	ck_assert(spec->is_user && spec->net.has_fd && !spec->restricted);
+	ck_assert_int_eq(spec->net.fd, -1);
+	ck_assert_uint_eq(spec->n_forwards, 0);
+	net_spec_backend(&options.config.nets[0], text);
+	ck_assert_str_eq(text, "user");
+	spec = options.net_specs[1];
+	ck_assert(spec->is_user && spec->restricted);
+	ck_assert_uint_eq(spec->net.mtu, 9000);
+	ck_assert_uint_eq(spec->n_forwards, 2);
+	ck_assert(!spec->forwards[0].udp && spec->forwards[1].udp);
+	ck_assert_uint_eq(spec->forwards[0].host_port, 1);
+	ck_assert_uint_eq(spec->forwards[1].guest_port, 4);
+	ck_assert(!options.net_specs[2]->is_user);
+	ck_assert_str_eq(options.config.nets[2].tap, "users");
+	options_free(&options);
+}
+END_TEST
+
+START_TEST(too_many_forwards)
+{
+	struct net_spec spec;
+	char text[4096] = "user";
+	size_t len = strlen(text);
+
+	for (unsigned int i = 0; i <= SPEC_MAX_REPEATS; i++)
+		len += (size_t)snprintf(text + len, sizeof(text) - len, ",hostfwd=tcp::%u-:1",
+					i + 1);
+	ck_assert_int_eq(net_spec_parse(&spec, "--net", text, &err), -EINVAL);
+	ck_assert_str_eq(err.text, "--net: key 'hostfwd' is given more than 64 times");
+}
+END_TEST
+
 /* "shared" has three states: on, off, and what the devices need. */
 START_TEST(memory_shared)
 {
@@ -300,6 +343,14 @@ static const struct {
 	{"--net fd=x", "--net: fd: 'x' is not a number"},
 	{"--net fd=-1", "'-1'"},
 	{"--net tap0,fd=3", "unknown key 'fd'"},
+	{"--net user,queues=2",
+	 "unknown key 'queues' (known keys of user: hostfwd..., restrict, mac, mtu,"},
+	{"--net user,vhost=on", "unknown key 'vhost'"},
+	{"--net user,hostfwd=", "'hostfwd' needs a value"},
+	{"--net user,hostfw=tcp::1-:2", "unknown key 'hostfw'"},
+	{"--net user,hostfwd=tcp::1-:2,hostfwd=tcp::1", "--net: hostfwd: 'tcp::1' is not tcp:"},
+	{"--net user,restrict=yes", "restrict=yes: must be on or off"},
+	{"--net tap0,hostfwd=tcp::1-:2", "unknown key 'hostfwd'"},
 	{"--console tty", "'tty' is none of stdio, off, file:PATH"},
 	{"--console file:", "'file:'"},
 	{"--sandbox maybe", "'maybe' is none of off, on"},
@@ -362,6 +413,8 @@ int main(void)
 	tcase_add_test(tcase, everything);
 	tcase_add_test(tcase, net);
 	tcase_add_test(tcase, net_backends);
+	tcase_add_test(tcase, user_networks);
+	tcase_add_test(tcase, too_many_forwards);
 	tcase_add_test(tcase, memory_shared);
 	tcase_add_test(tcase, net_spec_of_a_command);
 	tcase_add_test(tcase, net_feature_names);

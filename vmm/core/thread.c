@@ -3,6 +3,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <semaphore.h>
@@ -37,12 +38,29 @@ struct beginning {
 	sem_t begun;
 };
 
+/* Let it read what is below @path. */
+static int allow_reading(int ruleset, const char *path)
+{
+	struct landlock_path_beneath_attr rule = {
+		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR,
+		.parent_fd = open(path, O_PATH | O_CLOEXEC),
+	};
+	int ret = 0;
+
+	if (rule.parent_fd < 0)
+		return 0;
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0))
+		ret = -errno;
+	close(rule.parent_fd);
+	return ret;
+}
+
 /*
  * No file may be opened, made, removed or run, by any system call (Documentation/userspace-api/
  * landlock.rst): a second lock, should the filter have a hole. Without one in the kernel (before
  * 5.13, or not enabled) the filter is all there is.
  */
-static int forbid_files(void)
+int thread_limit_files(const char *const *readable)
 {
 	/* What each version of it learnt to forbid; LANDLOCK_ACCESS_FS_*. */
 	static const uint64_t access[] = {0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff};
@@ -51,14 +69,24 @@ static int forbid_files(void)
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0,
 			       LANDLOCK_CREATE_RULESET_VERSION);
 	FD_CLEANUP int fd = -1;
+	int ret = 0;
 
+	/* Landlock wants it. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -errno;
 	if (version < 1)
 		return 0;
 	all = (struct landlock_ruleset_attr){
 		.handled_access_fs = access[(version > versions ? versions : version) - 1],
 	};
 	fd = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all), 0);
-	return fd < 0 || syscall(SYS_landlock_restrict_self, fd, 0) ? -errno : 0;
+	if (fd < 0)
+		return -errno;
+	for (; readable && *readable && !ret; readable++)
+		ret = allow_reading(fd, *readable);
+	if (!ret && syscall(SYS_landlock_restrict_self, fd, 0))
+		ret = -errno;
+	return ret;
 }
 
 /* What a child has from its parent need not, and by the parent's filter could not, be given up. */
@@ -70,10 +98,7 @@ static int give_up_privileges(void)
 	capng_clear(CAPNG_SELECT_CAPS);
 	if (capng_apply(CAPNG_SELECT_CAPS))
 		return -EPERM;
-	/* Landlock wants it, too. */
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -errno;
-	return forbid_files();
+	return thread_limit_files(NULL);
 }
 
 /*

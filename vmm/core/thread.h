@@ -12,10 +12,11 @@
 
 /* What a thread is for, and so what it may ask of the kernel. */
 enum thread_kind {
-	THREAD_MAIN,   /* runs the loop, and starts the others */
-	THREAD_VCPU,   /* runs a vCPU; starts and stops rings, and so threads of the next kind */
-	THREAD_RING,   /* moves the packets of one ring */
-	THREAD_BROKER, /* the only one of the broker's process (vmm/broker.h) */
+	THREAD_MAIN,	 /* runs the loop, and starts the others */
+	THREAD_VCPU,	 /* runs a vCPU; starts and stops rings, and so threads of the next kind */
+	THREAD_RING,	 /* moves the packets of one ring */
+	THREAD_BROKER,	 /* the only one of the broker's process (vmm/broker.h) */
+	THREAD_USER_NET, /* the only one of its process (vmm/user_net_process.h) */
 	THREAD_KINDS,
 };
 
@@ -29,6 +30,13 @@ struct thread_filters {
  * filter of @kind in force. 0 or a negative errno.
  */
 int thread_filter(const struct thread_filters *filters, enum thread_kind kind);
+
+/*
+ * For good, the calling thread gives up the chance to gain privileges, and all files but to read
+ * what is below the paths in @readable (NULL at the end, or NULL for none; a path that isn't there
+ * is left out). By Landlock: where the kernel has none nothing happens. 0 or a negative errno.
+ */
+int thread_limit_files(const char *const *readable);
 
 /*
  * For good, the calling thread gives up all capabilities and the chance to gain others

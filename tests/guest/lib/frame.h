@@ -42,6 +42,15 @@ struct icmp_packet { /* RFC 792, echo */
 	uint8_t checksum[2];
 };
 
+struct udp_packet { /* RFC 768 */
+	struct ethernet_header ethernet;
+	struct ipv4_header ip;
+	uint8_t from_port[2];
+	uint8_t to_port[2];
+	uint8_t length[2];
+	uint8_t checksum[2];
+};
+
 /*
  * A frame of the tests: an EtherType for experiments (IEEE 802), an operation, a number, and
  * payload[i] = number + i.
@@ -62,6 +71,7 @@ enum {
 	ARP_REPLY = 2,
 	IP_ICMP = 1,
 	IP_TCP = 6,
+	IP_UDP = 17,
 	ICMP_ECHO_REPLY = 0,
 	ICMP_ECHO_REQUEST = 8,
 };
@@ -80,6 +90,7 @@ enum test_operation {
 
 _Static_assert(sizeof(struct arp_packet) == 42, "RFC 826");
 _Static_assert(sizeof(struct icmp_packet) == 38, "RFC 792, without data");
+_Static_assert(sizeof(struct udp_packet) == 42, "RFC 768, without data");
 _Static_assert(sizeof(struct test_frame) == 20, "all bytes, so no padding");
 
 static inline uint16_t read_be16(const uint8_t at[2])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A network device at work. Parameters: those of net_init(), and
- *	mode=reply	answer ARP and ICMP echo requests for "ip"
+ *	mode=reply	answer ARP, ICMP echo requests and UDP for "ip"
  *	mode=bounce	send back what comes from the test's address, and check its contents; with
  *			lossy=on some of it may have been lost on its way
  *	mode=send	send "count" test frames of "size" bytes, "batch" of them at a time

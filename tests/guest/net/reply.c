@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers ARP and ICMP echo requests, in the buffer in which they came. */
+/* Answers ARP, ICMP echo requests, and UDP (RFC 862), in the buffer in which they came. */
 #include "lib/guest.h"
 #include "lib/string.h"
 #include "net/net_guest.h"
@@ -47,6 +47,22 @@ static bool reply_to_icmp(const struct net *net, struct icmp_packet *icmp, const
 	return true;
 }
 
+/* Back to where it came from; its checksum doesn't mind who is who. */
+static bool reply_to_udp(const struct net *net, struct udp_packet *udp, const uint8_t ip[4])
+{
+	uint8_t port[2];
+
+	if (udp->ip.protocol != IP_UDP || memcmp(udp->ip.to, ip, 4) != 0)
+		return false;
+	memcpy(udp->ip.to, udp->ip.from, 4);
+	memcpy(udp->ip.from, ip, 4);
+	memcpy(port, udp->to_port, 2);
+	memcpy(udp->to_port, udp->from_port, 2);
+	memcpy(udp->from_port, port, 2);
+	fill_ethernet(&udp->ethernet, net, udp->ethernet.from, ETHERTYPE_IPV4);
+	return true;
+}
+
 static bool make_reply(const struct net *net, void *frame, uint32_t len)
 {
 	const struct ethernet_header *ethernet = frame;
@@ -55,9 +71,10 @@ static bool make_reply(const struct net *net, void *frame, uint32_t len)
 	parse_ip(arg_string("ip", "10.0.0.2"), ip);
 	if (read_be16(ethernet->type) == ETHERTYPE_ARP && len >= sizeof(struct arp_packet))
 		return reply_to_arp(net, frame, ip);
-	if (read_be16(ethernet->type) == ETHERTYPE_IPV4 && len >= sizeof(struct icmp_packet))
-		return reply_to_icmp(net, frame, ip);
-	return false;
+	if (read_be16(ethernet->type) != ETHERTYPE_IPV4)
+		return false;
+	return (len >= sizeof(struct icmp_packet) && reply_to_icmp(net, frame, ip)) ||
+	       (len >= sizeof(struct udp_packet) && reply_to_udp(net, frame, ip));
 }
 
 bool reply(struct net *net, struct net_packet *packet)

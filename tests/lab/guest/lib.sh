@@ -27,11 +27,31 @@ report() {
 	say "ram=$ram"
 }
 
-# net_up [ADDRESS]: the NIC at 10.0.2.2, or there; the host's end of the tap is 10.0.2.1.
-net_up() {
+load_net() {
 	load virtio_ring virtio virtio_mmio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci \
 		failover net_failover virtio_net
 	ip link set lo up
+}
+
+# net_dhcp: the NIC as DHCP says.
+net_dhcp() {
+	load_net
+	cat >/tmp/dhcp <<-'END'
+		#!/bin/busybox sh
+		[ "$1" = bound ] || exit 0
+		ip addr add "$ip/$subnet" dev "$interface"
+		ip route add default via "$router"
+		echo "nameserver $dns" >/etc/resolv.conf
+	END
+	chmod +x /tmp/dhcp
+	mkdir -p /etc
+	ip link set eth0 up
+	udhcpc -q -n -i eth0 -s /tmp/dhcp
+}
+
+# net_up [ADDRESS]: the NIC at 10.0.2.2, or there; the host's end of the tap is 10.0.2.1.
+net_up() {
+	load_net
 	ip addr add "${1:-10.0.2.2}/24" dev eth0
 	ip link set eth0 up
 }

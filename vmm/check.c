@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/check.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "arch/arch.h"
+#include "boot/boot.h"
+#include "virtio/datapath.h"
+#include "virtio/device.h"
+#include "virtio/net.h"
+#include "virtio/net_features.h"
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+#include "vmm/core/kvm.h"
+#include "vmm/core/log.h"
+#include "vmm/core/loop.h"
+#include "vmm/core/memory.h"
+#include "vmm/net_spec.h"
+#include "vmm/nic.h"
+#include "vmm/options.h"
+#include "vmm/user_net.h"
+#include "vmm/vm.h"
+
+enum status {
+	STATUS_OK,
+	STATUS_WARNING, /* a run could begin */
+	STATUS_PROBLEM, /* it could not */
+};
+
+static const char *const status_names[] = {"ok", "warning", "problem"};
+
+struct check {
+	const struct options *options;
+	const char *subject; /* what is looked at now */
+	unsigned int problems;
+	json_t *findings; /* owned; NULL: they are printed at once */
+	json_t *devices;  /* owned */
+	struct guest_memory mem;
+	bool has_memory;
+};
+
+/* --- findings --- */
+
+/* @text begins with the subject's name at times, and says at its end how to mend what is wrong. */
+static void report(struct check *check, enum status status, const char *text)
+{
+	static const char try[] = "; try: ";
+	const size_t prefix = strlen(check->subject);
+	const char *cure;
+	int len;
+
+	if (strncmp(text, check->subject, prefix) == 0 && strncmp(text + prefix, ": ", 2) == 0)
+		text += prefix + 2;
+	cure = strstr(text, try);
+	len = (int)(cure ? cure - text : (ptrdiff_t)strlen(text));
+	if (cure)
+		cure += strlen(try);
+	check->problems += status == STATUS_PROBLEM;
+	if (check->findings) {
+		json_array_append_new(check->findings,
+				      json_pack("{s:s,s:s,s:s%,s:s*}", "subject", check->subject,
+						"status", status_names[status], "text", text,
+						(size_t)len, "try", cure));
+		return;
+	}
+	printf("%-8s %-8s %.*s\n", status_names[status], check->subject, len, text);
+	if (cure)
+		printf("%-8s %-8s try: %s\n", "", "", cure);
+}
+
+static void report_error(struct check *check, const struct error *err)
+{
+	report(check, STATUS_PROBLEM, err->text);
+}
+
+/* What the parts of a device have to say of themselves. */
+static void hear(void *opaque, enum log_level level, const char *text)
+{
+	report(opaque, level == LOG_LEVEL_INFO ? STATUS_OK : STATUS_WARNING, text);
+}
+
+/* --- the machine --- */
+
+static void check_kvm(struct check *check)
+{
+	const unsigned int cpus = check->options->config.cpus ? check->options->config.cpus : 1;
+	struct kvm_vm vm;
+	struct error err;
+	const char *why;
+	char text[128];
+	int most;
+
+	check->subject = "kvm";
+	if (kvm_vm_create(&vm, &err)) {
+		report_error(check, &err);
+		return;
+	}
+	most = kvm_vm_check(&vm, KVM_CAP_MAX_VCPUS);
+	kvm_vm_destroy(&vm);
+	if (cpus > arch_max_cpus() || (int)cpus > most) {
+		snprintf(text, sizeof(text), "%u CPUs are more than the %d that KVM has", cpus,
+			 most);
+		report(check, STATUS_PROBLEM, text);
+	} else if (arch_can_run_linux(&why)) {
+		report(check, STATUS_OK, "/dev/kvm can be used, and can run Linux");
+	} else {
+		report(check, STATUS_WARNING, why);
+	}
+}
+
+/* In KiB, of /proc/meminfo; 0: not known. */
+static unsigned long long available_memory(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	}
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+static void check_memory(struct check *check)
+{
+	const unsigned long long available = available_memory();
+	struct xvmm_config config = check->options->config;
+	struct error err;
+	char text[128];
+	uint64_t size;
+
+	check->subject = "memory";
+	/* To touch it all would be to take it from others, for nothing. */
+	config.memory_prealloc = false;
+	if (vm_map_memory(&config, &check->mem, &err)) {
+		report_error(check, &err);
+		return;
+	}
+	check->has_memory = true;
+	size = memory_size(&check->mem);
+	if (available && !config.memory_hugepages && size >> 10 > available) {
+		snprintf(text, sizeof(text), "%llu MiB for the guest, and the host has %llu left",
+			 (unsigned long long)size >> 20, available >> 10);
+		report(check, STATUS_WARNING, text);
+		return;
+	}
+	snprintf(text, sizeof(text), "%llu MiB, %s%s", (unsigned long long)size >> 20,
+		 check->mem.fd < 0 ? "private" : "shared",
+		 config.memory_hugepages ? ", in huge pages" : "");
+	report(check, STATUS_OK, text);
+}
+
+/* --- the guest --- */
+
+static void check_kernel(struct check *check)
+{
+	const struct boot_config config = vm_boot_config(&check->options->config);
+	struct boot_image *image;
+	struct arch_entry entry;
+	struct error err;
+	char text[128];
+
+	check->subject = "kernel";
+	if (!config.kernel) {
+		report(check, STATUS_WARNING, "none is given: only the rest is looked at");
+		return;
+	}
+	if (boot_open(&config, &image, &err)) {
+		report_error(check, &err);
+		return;
+	}
+	snprintf(text, sizeof(text), "it can be booted, and takes %llu MiB itself",
+		 (unsigned long long)(boot_kernel_size(image) + (1 << 20) - 1) >> 20);
+	if (check->has_memory && boot_load(image, &check->mem, gpa(0), &entry, &err))
+		report_error(check, &err);
+	else
+		report(check, STATUS_OK, text);
+	boot_close(image);
+}
+
+/* --- network devices --- */
+
+/* Who takes @feature from the guest; NULL: it is offered. */
+static const char *taken_by(const struct nic *nic, const struct net_feature *feature)
+{
+	struct virtio_device *dev = nic_device(nic);
+	const char *why = virtio_net_why_not(dev, feature);
+
+	if (!why || why != virtio_net_datapath(dev)->kind)
+		return why;
+	if (strcmp(feature->name, "mq") == 0)
+		return "queues=1";
+	/* In-process all is served that the backend can. */
+	return strcmp(why, "in-process") == 0 ? nic_backend(nic) : why;
+}
+
+static void report_features(struct check *check, const struct nic *nic)
+{
+	struct virtio_device *dev = nic_device(nic);
+	const char *datapath = virtio_net_datapath(dev)->kind;
+	json_t *offered = json_array(), *missing = json_object();
+
+	for (const struct net_feature *feature = net_features; feature->name; feature++) {
+		const char *why = taken_by(nic, feature);
+
+		if (why)
+			json_object_set_new(missing, feature->name, json_string(why));
+		else
+			json_array_append_new(offered, json_string(feature->name));
+	}
+	if (check->findings) {
+		json_array_append_new(check->devices,
+				      json_pack("{s:s,s:s,s:s,s:O,s:O}", "id", check->subject,
+						"backend", nic_backend(nic), "datapath", datapath,
+						"offered", offered, "missing", missing));
+	} else {
+		const char *name;
+		json_t *why;
+		size_t i;
+
+		printf("%-8s %-8s %s, %s; offers", "ok", check->subject, nic_backend(nic),
+		       datapath);
+		json_array_foreach(offered, i, why)
+		{
+			printf(" %s", json_string_value(why));
+		}
+		printf("\n%-8s %-8s not", "", "");
+		json_object_foreach(missing, name, why)
+		{
+			printf(" %s (%s)", name, json_string_value(why));
+		}
+		printf("\n");
+	}
+	json_decref(offered);
+	json_decref(missing);
+}
+
+/* A user-mode network that nothing is sent to. */
+static int make_user_net(const struct net_spec *spec, struct xvmm_net *net, int fds[2],
+			 struct user_net **user, struct error *err)
+{
+	const struct user_net_config config = {
+		.fd = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) ? -1 : fds[1],
+		.forwards = spec->forwards,
+		.n_forwards = spec->n_forwards,
+		.restricted = spec->restricted,
+		.mtu = net->mtu,
+	};
+
+	net->fd = fds[0];
+	if (config.fd < 0)
+		return error_errno(err, "a socket pair");
+	return user_net_create(&config, user, err);
+}
+
+static void check_net(struct check *check, unsigned int index, struct loop *loop)
+{
+	const struct xvmm_config *config = &check->options->config;
+	const struct net_spec *spec = check->options->net_specs[index];
+	const struct logger log = {hear, check};
+	const struct nic_parts parts = {.mem = &check->mem, .loop = loop, .log = &log};
+	struct xvmm_net net = config->nets[index];
+	struct user_net *user = NULL;
+	int fds[2] = {-1, -1};
+	char text[NIC_ID_SIZE];
+	struct nic *nic = NULL;
+	struct error err;
+	int ret;
+
+	check->subject = nic_id(&net, index, text);
+	ret = nic_check(config, index, &err);
+	if (!ret && spec->is_user)
+		ret = make_user_net(spec, &net, fds, &user, &err);
+	if (!ret)
+		ret = nic_create(&parts, &net, index, nic_transport(config, &net), &nic, &err);
+	if (ret) {
+		report_error(check, &err);
+	} else {
+		report_features(check, nic);
+		virtio_device_destroy(nic_device(nic));
+		nic_destroy(nic);
+	}
+	user_net_destroy(user);
+	fd_close(&fds[0]);
+	fd_close(&fds[1]);
+}
+
+static void check_nets(struct check *check)
+{
+	struct loop *loop;
+	struct error err;
+
+	if (!check->options->n_nets)
+		return;
+	check->subject = "net";
+	if (loop_create(&loop, &err)) {
+		report_error(check, &err);
+		return;
+	}
+	for (unsigned int i = 0; i < check->options->n_nets; i++)
+		check_net(check, i, loop);
+	loop_destroy(loop);
+}
+
+bool check_run(const struct options *options)
+{
+	struct check check = {.options = options, .mem.fd = -1};
+
+	if (options->json) {
+		check.findings = json_array();
+		check.devices = json_array();
+	}
+	check_kvm(&check);
+	check_memory(&check);
+	check_kernel(&check);
+	check_nets(&check);
+	memory_destroy(&check.mem);
+	if (check.findings) {
+		json_t *all = json_pack("{s:b,s:o,s:o}", "ok", !check.problems, "findings",
+					check.findings, "devices", check.devices);
+
+		json_dumpf(all, stdout, JSON_INDENT(2));
+		printf("\n");
+		json_decref(all);
+	}
+	return !check.problems;
+}
