@@ -71,6 +71,7 @@ enum {
 	FRAME_MAX = 65535 + 14, /* an IP packet, and Ethernet before it */
 	BATCH = 64,		/* frames of the guest, between looks at sockets */
 	STALL_MS = 20,		/* how long a guest that takes no packets is waited for */
+	COMPLAINTS = 10,	/* of the guest or the library that are logged */
 	MTU_DEFAULT = 1500,
 	MTU_MAX = 65521, /* of the library's */
 };
@@ -104,6 +105,7 @@ struct user_net {
 	struct pollfd *polls; /* owned; the first one is @fd's */
 	int n_polls, max_polls;
 	bool stalled; /* the guest takes no packets */
+	unsigned int complaints;
 	bool ended;
 	struct {
 		struct virtio_net_hdr_v1 header;
@@ -151,11 +153,37 @@ static int64_t clock_ns(void *opaque)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
+/* A guest could have it say something with each packet. */
 static void guest_error(const char *text, void *opaque)
 {
-	const struct user_net *net = opaque;
+	struct user_net *net = opaque;
 
-	log_warning(net->log, "user-mode networking: the guest: %s", text);
+	if (net->complaints++ < COMPLAINTS)
+		log_warning(net->log, "user-mode networking: %s", text);
+	if (net->complaints == COMPLAINTS)
+		log_warning(net->log, "user-mode networking: no more of these are told");
+}
+
+/* As GLib has it; its type for levels is an int. */
+typedef void glib_handler(const char *domain, int level, const char *text, void *opaque);
+
+static void glib_message(const char *domain, int level, const char *text, void *opaque)
+{
+	(void)domain;
+	(void)level;
+	guest_error(text, opaque);
+}
+
+/* Have what the library says by way of GLib come here, or (false) go to stderr again. */
+static void hear_glib(struct user_net *net, bool here)
+{
+	glib_handler *(*set)(glib_handler *, void *) =
+		(__typeof__(set))dlsym(net->library, "g_log_set_default_handler");
+	glib_handler *handler = here ? glib_message
+				     : (glib_handler *)dlsym(net->library, "g_log_default_handler");
+
+	if (set && handler)
+		set(handler, net);
 }
 
 static void *timer_new(SlirpTimerCb callback, void *callback_opaque, void *opaque)
@@ -273,6 +301,7 @@ static int start(struct user_net *net, const struct user_net_config *config, str
 
 	if (ret)
 		return ret;
+	hear_glib(net, true);
 	inet_pton(AF_INET, "10.0.2.0", &slirp.vnetwork);
 	inet_pton(AF_INET, "255.255.255.0", &slirp.vnetmask);
 	inet_pton(AF_INET, "10.0.2.2", &slirp.vhost);
@@ -312,6 +341,8 @@ void user_net_destroy(struct user_net *net)
 		return;
 	if (net->slirp)
 		net->slirp_functions.cleanup(net->slirp);
+	if (net->library)
+		hear_glib(net, false);
 	while (net->timers)
 		timer_free(net->timers, net);
 	free(net->polls);
