@@ -136,6 +136,7 @@ static const struct argument_rule {
 
 	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_RUN},
 	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_SET_SIGNAL_MASK}, /* before its first run */
+	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_KVMCLOCK_CTRL},   /* it was paused */
 	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, KVM_GET_REGS},	   /* of a guest that can't go on */
 	/* Doorbells and interrupts of a device that starts, whose BARs move, whose vectors change.
 	 */

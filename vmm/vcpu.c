@@ -59,6 +59,7 @@ static bool may_run(struct vcpu *vcpu)
 	while (atomic_load(&shared->pausing) && !atomic_load(&shared->stopping))
 		pthread_cond_wait(&shared->pause_changed, &shared->pause_lock);
 	pthread_mutex_unlock(&shared->pause_lock);
+	kvm_vcpu_tell_pause(&vcpu->kvm);
 	return false;
 }
 

@@ -368,6 +368,11 @@ int kvm_vcpu_run(const struct kvm_vcpu *vcpu)
 	return ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? -errno : 0;
 }
 
+void kvm_vcpu_tell_pause(const struct kvm_vcpu *vcpu)
+{
+	kvm_ioctl(vcpu->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 int kvm_vcpu_unblock_in_run(const struct kvm_vcpu *vcpu, int signal)
 {
 	/* The kernel's sigset_t is 8 bytes on every 64-bit Linux; glibc's is larger. */

@@ -138,6 +138,12 @@ void kvm_vcpu_destroy(struct kvm_vcpu *vcpu);
 int kvm_vcpu_run(const struct kvm_vcpu *vcpu);
 
 /*
+ * Tell the guest, if its clock is KVM's, that this vCPU stood still: its watchdogs take no notice
+ * then. Between two runs; the vCPU's thread.
+ */
+void kvm_vcpu_tell_pause(const struct kvm_vcpu *vcpu);
+
+/*
  * Have kvm_vcpu_run() alone unblock @signal, which the vCPU's thread keeps blocked: sending it to
  * that thread then ends a run with -EINTR, and its handler or default action never comes to pass.
  */
