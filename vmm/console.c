@@ -32,6 +32,8 @@ enum {
 };
 
 static const size_t no_break = SIZE_MAX;
+/* Its first letter isn't in it again: who looks for it never has to go back. */
+static const char panic_words[] = "Kernel panic - not syncing";
 
 struct console {
 	struct console_config config;
@@ -73,6 +75,7 @@ struct console {
 	bool stopped;
 	bool gone;		 /* nobody will ever read the output */
 	bool told_full;		 /* that output is being lost */
+	size_t panic_len;	 /* so much of the panic's words has come last; all: it was told */
 	unsigned long long lost; /* bytes */
 };
 
@@ -221,10 +224,29 @@ static void append(struct console *console, uint8_t byte)
 
 /* --- output: vCPU threads --- */
 
+static void look_for_panic(struct console *console, uint8_t byte)
+{
+	const size_t all = sizeof(panic_words) - 1;
+	bool told;
+
+	pthread_mutex_lock(&console->lock);
+	told = console->panic_len == all;
+	if (!told)
+		console->panic_len = byte == (uint8_t)panic_words[console->panic_len]
+					     ? console->panic_len + 1
+					     : byte == (uint8_t)panic_words[0];
+	told = told || console->panic_len < all;
+	pthread_mutex_unlock(&console->lock);
+	if (!told)
+		console->config.panicked(console->config.opaque);
+}
+
 static void console_output(void *opaque, uint8_t byte)
 {
 	struct console *console = opaque;
 
+	if (console->config.panicked)
+		look_for_panic(console, byte);
 	if (console->out_fd < 0)
 		return;
 	pthread_mutex_lock(&console->lock);

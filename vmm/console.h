@@ -48,6 +48,11 @@ struct console_config {
 	/* What two of the keys do. Main loop; must not destroy the console; only with @escape. */
 	void (*quit)(void *opaque);
 	void (*power_button)(void *opaque);
+	/*
+	 * The output has "Kernel panic - not syncing" in it, Linux's last words: or NULL. A vCPU's
+	 * thread, once; what follows those words is still to come.
+	 */
+	void (*panicked)(void *opaque);
 	void *opaque;
 };
 

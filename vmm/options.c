@@ -51,8 +51,8 @@ const char options_help[] =
 	"  --sandbox on|off[,user=USER][,group=GROUP][,chroot=DIR][,namespaces=on|off]\n"
 	"                     confine what the guest drives (default: on); and, once all is open,\n"
 	"                     be this user, have DIR for a root, and no namespace of the host\n"
-	"  --timeout SECONDS  end the guest after so long (fractions allowed)\n"
-	"  --version, --help\n"
+	"  --panic-line on|off  \"Kernel panic - not syncing\" on the console is a panic, too (off)\n"
+	"  --timeout SECONDS  end the guest after so long (fractions allowed); --version; --help\n"
 	"\n"
 	"Sizes take K, M, G, T. SIGTERM or SIGINT presses the power button, a second one ends the VM.\n"
 	"\n"
@@ -194,6 +194,16 @@ static int parse_timeout(struct options *options, const char *value, struct erro
 	return spec_seconds("--timeout", value, 1, &options->config.timeout_ms, err);
 }
 
+static int parse_panic_line(struct options *options, const char *value, struct error *err)
+{
+	static const char *const choices[] = {"off", "on", NULL};
+	unsigned int on = 0;
+	int ret = spec_choice("--panic-line", value, choices, &on, err);
+
+	options->config.panic_line = on;
+	return ret;
+}
+
 static int parse_jail(struct options *options, struct error *err)
 {
 	const struct spec *spec = &options->sandbox;
@@ -238,12 +248,19 @@ static const struct {
 	int (*parse)(struct options *options, const char *value, struct error *err);
 	bool repeats;
 } table[] = {
-	{"--kernel", parse_kernel, false},   {"--initrd", parse_initrd, false},
-	{"--cmdline", parse_cmdline, false}, {"--boot", parse_boot, false},
-	{"--cpus", parse_cpus, false},	     {"--memory", parse_memory, false},
-	{"--net", parse_net, true},	     {"--transport", parse_transport, false},
-	{"--console", parse_console, false}, {"--control", parse_control, false},
-	{"--sandbox", parse_sandbox, false}, {"--timeout", parse_timeout, false},
+	{"--kernel", parse_kernel, false},
+	{"--initrd", parse_initrd, false},
+	{"--cmdline", parse_cmdline, false},
+	{"--boot", parse_boot, false},
+	{"--cpus", parse_cpus, false},
+	{"--memory", parse_memory, false},
+	{"--net", parse_net, true},
+	{"--transport", parse_transport, false},
+	{"--console", parse_console, false},
+	{"--control", parse_control, false},
+	{"--sandbox", parse_sandbox, false},
+	{"--timeout", parse_timeout, false},
+	{"--panic-line", parse_panic_line, false},
 };
 enum {
 	N_OPTIONS = sizeof(table) / sizeof(table[0]),

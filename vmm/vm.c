@@ -91,6 +91,10 @@ struct xvmm {
 	bool quit;		 /* by its command */
 	bool reset;		 /* likewise */
 
+	bool panic_line;	       /* a panic is looked for on the console */
+	_Atomic bool panicked;	       /* and was seen there */
+	struct loop_watch panic_timer; /* of a timerfd, owned: it had time to say why */
+
 	uint64_t timeout_ms;
 	int timer_fd; /* owned */
 	struct loop_watch timer;
@@ -138,7 +142,25 @@ static void guest_ended(void *opaque, enum guest_exit why, int value)
 		[GUEST_EXIT_DEBUG] = XVMM_DEBUG_EXIT,
 	};
 
-	end_vm(opaque, reasons[why], value, NULL);
+	struct xvmm *vm = opaque;
+	bool restarts = why == GUEST_EXIT_RESET || why == GUEST_EXIT_POWER_OFF;
+
+	end_vm(vm, restarts && atomic_load(&vm->panicked) ? XVMM_PANIC : reasons[why], value, NULL);
+}
+
+static void panic_seen(void *opaque)
+{
+	static const struct itimerspec patience = {.it_value.tv_sec = 1};
+	struct xvmm *vm = opaque;
+
+	atomic_store(&vm->panicked, true);
+	timerfd_settime(vm->panic_timer.fd, 0, &patience, NULL);
+}
+
+static void panic_over(struct loop_watch *watch, uint32_t events)
+{
+	(void)events;
+	end_vm(watch->opaque, XVMM_PANIC, 0, NULL);
 }
 
 static void vcpu_ended(void *opaque, enum arch_exit why, const struct error *err)
@@ -205,6 +227,21 @@ static int add_interrupt(struct xvmm *vm, const struct arch_device *place, int *
 	return error_errno(err, "KVM: creating interrupt %u", place->gsi);
 }
 
+static int watch_panic(struct xvmm *vm, struct error *err)
+{
+	int ret;
+
+	vm->panic_timer = (struct loop_watch){
+		.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK),
+		.ready = panic_over,
+		.opaque = vm,
+	};
+	if (vm->panic_timer.fd < 0)
+		return error_errno(err, "creating a timer");
+	ret = loop_watch_set(vm->loop, &vm->panic_timer, EPOLLIN);
+	return ret ? error_set(err, ret, "a timer: %s", strerror(-ret)) : 0;
+}
+
 static int add_console(struct xvmm *vm, const struct xvmm_console *config, struct error *err)
 {
 	const struct console_config console = {
@@ -215,11 +252,14 @@ static int add_console(struct xvmm *vm, const struct xvmm_console *config, struc
 		.escape = config->escape,
 		.quit = console_quit,
 		.power_button = console_power_button,
+		.panicked = vm->panic_line ? panic_seen : NULL,
 		.opaque = vm,
 	};
 	struct arch_device place;
 	int ret = arch_place_device(ARCH_DEVICE_SERIAL, 0, &place, err);
 
+	if (!ret && vm->panic_line)
+		ret = watch_panic(vm, err);
 	if (!ret)
 		ret = add_interrupt(vm, &place, &vm->serial_irq, -1, err);
 	if (!ret)
@@ -597,6 +637,8 @@ int vm_create(const struct xvmm_config *config, struct broker *broker, struct xv
 	vm->mem.fd = -1;
 	vm->serial_irq = vm->acpi_pm_irq = vm->resample.fd = vm->timer_fd = -1;
 	vm->timeout_ms = config->timeout_ms;
+	vm->panic_line = config->panic_line;
+	vm->panic_timer.fd = -1;
 	vm->sandbox = config->sandbox;
 	vm->broker = broker;
 	vm->opens_later = !broker && broker_is_needed(config);
@@ -898,6 +940,7 @@ void xvmm_destroy(struct xvmm *vm)
 	fd_close(&vm->acpi_pm_irq);
 	fd_close(&vm->resample.fd);
 	fd_close(&vm->timer_fd);
+	fd_close(&vm->panic_timer.fd);
 	memory_destroy(&vm->mem);
 	loop_caller_destroy(&vm->caller);
 	loop_destroy(vm->loop);

@@ -143,6 +143,11 @@ struct xvmm_config {
 		control; /* path of a socket to make, on which the VM takes QMP commands; or NULL */
 	uint64_t timeout_ms; /* end the VM after so long; 0: never */
 	/*
+	 * "Kernel panic - not syncing" on the console is a panic, too: of a guest without pvpanic's
+	 * driver, or not yet. It has a second to say why, or until it reboots.
+	 */
+	bool panic_line;
+	/*
 	 * Confine the VM's own threads, those of vCPUs and of rings: no capabilities, none to be
 	 * gained, and a seccomp filter, which ends the process (SIGSYS) if one of them asks the
 	 * kernel for what xvmm has no reason to. @log is called from them, too: it may write to a
@@ -162,7 +167,7 @@ enum xvmm_reason {
 	XVMM_POWER_OFF,	   /* the guest powered off */
 	XVMM_RESET,	   /* the guest rebooted */
 	XVMM_DEBUG_EXIT,   /* the guest wrote `value` to the debug-exit device */
-	XVMM_PANIC,	   /* the guest's kernel panicked */
+	XVMM_PANIC,	   /* the guest's kernel panicked: pvpanic, or panic_line */
 	XVMM_TRIPLE_FAULT, /* the guest's CPU gave up */
 	XVMM_UNSUPPORTED,  /* the guest did what this KVM can't run */
 	XVMM_TIMEOUT,	   /* timeout_ms ran out */

@@ -29,11 +29,11 @@ _xvmm() {
 	--net) words="$(_xvmm_interfaces) user vhost-user,socket= fd=" ;;
 	--transport) words='mmio pci' ;;
 	--console) words='stdio off file:' ;;
-	--sandbox) words='on off' ;;
+	--sandbox | --panic-line) words='on off' ;;
 	--cmdline | --cpus | --timeout) return ;;
 	*)
 		words='--kernel --initrd --cmdline --boot --cpus --memory --net --transport --console --control
-			--sandbox --timeout --version --help'
+			--sandbox --panic-line --timeout --version --help'
 		((COMP_CWORD > 1)) || words+=' check ctl selftest'
 		[[ ${COMP_WORDS[1]} != check ]] || words+=' --json'
 		;;

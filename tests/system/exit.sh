@@ -24,6 +24,19 @@ for cpus in 1 4; do
 	judge "triple fault with $cpus CPUs" 3
 done
 
+# The kernel's words for a panic, from a guest that sends back what it gets, and waits for more.
+printf '%s\n' 'KKernel panic - not Kernel panic - not syncing: a test' more >"$work/words"
+said=(--kernel "$GUESTS/echo.elf" --cmdline 'count=1000 echo=on')
+start "${said[@]}" --panic-line on <"$work/words"
+finish
+judge 'a panic on the console' 3 'not syncing: a test' '^more'
+start "${said[@]}" --panic-line off --timeout 3 <"$work/words"
+finish
+judge 'a panic on the console, which is not looked at' 124
+start --kernel "$GUESTS/echo.elf" --cmdline 'count=40 echo=on' --panic-line on < <(head -c 40 "$work/words")
+finish
+judge 'almost a panic on the console' 0
+
 # ended NAME STATUS MILLISECONDS MILLISECONDS: and how long it took since $began.
 ended() {
 	local ms=$(($(date +%s%3N) - began))

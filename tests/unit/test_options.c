@@ -361,6 +361,7 @@ static const struct {
 	{"--sandbox on,namespaces=1", "namespaces"},
 	{"--sandbox off,chroot=/", "off, and yet"},
 	{"--boot efi", "'efi' is none of auto, linux, pvh"},
+	{"--panic-line maybe", "--panic-line: 'maybe' is none of off, on"},
 	{"--timeout 0", "'0' is not a number of seconds"},
 	{"--timeout nan", "'nan'"},
 	{"--timeout 5s", "'5s'"},
