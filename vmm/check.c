@@ -31,6 +31,10 @@ enum status {
 	STATUS_PROBLEM, /* it could not */
 };
 
+enum {
+	WORDS_SIZE = sizeof(((struct error *)NULL)->text),
+};
+
 static const char *const status_names[] = {"ok", "warning", "problem"};
 
 struct check {
@@ -45,29 +49,50 @@ struct check {
 
 /* --- findings --- */
 
-/* @text begins with the subject's name at times, and says at its end how to mend what is wrong. */
+/*
+ * Take the cure out of @text, where an error has it at its end ("; try: ...") or, before what the
+ * kernel said, in brackets; NULL: there is none.
+ */
+static const char *take_cure(char *text, char cure[WORDS_SIZE])
+{
+	static const char last[] = "; try: ", bracketed[] = " (try: ";
+	char *begin = strstr(text, last), *end;
+
+	if (begin) {
+		snprintf(cure, WORDS_SIZE, "%s", begin + strlen(last));
+		*begin = '\0';
+		return cure;
+	}
+	begin = strstr(text, bracketed);
+	end = begin ? strchr(begin, ')') : NULL;
+	if (!end)
+		return NULL;
+	*end = '\0';
+	snprintf(cure, WORDS_SIZE, "%s", begin + strlen(bracketed));
+	memmove(begin, end + 1, strlen(end + 1) + 1);
+	return cure;
+}
+
+/* @text may begin with the subject's name. */
 static void report(struct check *check, enum status status, const char *text)
 {
-	static const char try[] = "; try: ";
 	const size_t prefix = strlen(check->subject);
+	char words[WORDS_SIZE], buffer[WORDS_SIZE];
 	const char *cure;
-	int len;
 
 	if (strncmp(text, check->subject, prefix) == 0 && strncmp(text + prefix, ": ", 2) == 0)
 		text += prefix + 2;
-	cure = strstr(text, try);
-	len = (int)(cure ? cure - text : (ptrdiff_t)strlen(text));
-	if (cure)
-		cure += strlen(try);
+	snprintf(words, sizeof(words), "%s", text);
+	cure = take_cure(words, buffer);
 	check->problems += status == STATUS_PROBLEM;
 	if (check->findings) {
 		json_array_append_new(check->findings,
-				      json_pack("{s:s,s:s,s:s%,s:s*}", "subject", check->subject,
-						"status", status_names[status], "text", text,
-						(size_t)len, "try", cure));
+				      json_pack("{s:s,s:s,s:s,s:s*}", "subject", check->subject,
+						"status", status_names[status], "text", words,
+						"try", cure));
 		return;
 	}
-	printf("%-8s %-8s %.*s\n", status_names[status], check->subject, len, text);
+	printf("%-8s %-8s %s\n", status_names[status], check->subject, words);
 	if (cure)
 		printf("%-8s %-8s try: %s\n", "", "", cure);
 }

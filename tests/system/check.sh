@@ -37,6 +37,9 @@ judge 'without a kernel; a tap that is down' 0 '^warning +kernel +none is given'
 
 check --memory 100000G
 judge 'more memory than there is' 1 '^problem +memory '
+check --memory 900G,hugepages=on
+judge 'huge pages that are not there' 1 '^problem +memory +guest memory: 921600 MiB of 2 MiB pages: Cannot allocate memory$' \
+	'^ +try: sysctl vm.nr_hugepages=460800$'
 
 check --net tap4,csum=off,mrg_rxbuf=off --transport mmio
 judge 'who takes a feature away' 0 '^ +not csum \(not asked for\) .*host_tso4 \(csum\)' 'mq \(queues=1\)' \
