@@ -44,6 +44,8 @@ static void *run(void *opaque)
 	struct xvmm *vm;
 	int ret = xvmm_create(&guest->config, &vm, &error);
 
+	/* The VM has a copy: when it is gone, the other one's cable is unplugged. */
+	close(guest->net.fd);
 	if (!ret) {
 		ret = xvmm_run(vm, &end, &error);
 		xvmm_destroy(vm);

@@ -493,6 +493,20 @@ static int unlimit_send_buffer(const struct tap *tap)
 	return ioctl(tap->fds[0], TUNSETSNDBUF, &size) < 0 ? -errno : 0;
 }
 
+/*
+ * The queue by which tap_sender_fd() sends: the kernel's first one. Detached, it keeps the number
+ * 0, which packets are marked with and the device has whatever becomes of others; and the last one
+ * becomes the first.
+ */
+static int make_sender(struct tap *tap)
+{
+	int first = tap->fds[0];
+
+	tap->fds[0] = tap->fds[tap->n_queues];
+	tap->fds[tap->n_queues] = first;
+	return set_attached(tap, tap->n_queues, false);
+}
+
 /* All queues of @tap are attached, or that failed with @ret: a backend, or nothing is left. */
 static int finish(struct tap *tap, const char *name, int ret, struct net_backend **backend,
 		  struct error *err)
@@ -501,7 +515,7 @@ static int finish(struct tap *tap, const char *name, int ret, struct net_backend
 		ret = error_errno(err, "%s: setting the size of the virtio-net header", name);
 	if (!ret && unlimit_send_buffer(tap) < 0)
 		ret = error_errno(err, "%s: setting the size of the send buffer", name);
-	if (!ret && tap->n_queues > 1 && set_attached(tap, tap->n_queues, false))
+	if (!ret && tap->n_queues > 1 && make_sender(tap))
 		ret = error_errno(err, "%s: detaching a queue", name);
 	if (ret) {
 		tap_destroy(&tap->backend);

@@ -12,6 +12,7 @@
 #include "vmm/broker.h"
 #include "vmm/check.h"
 #include "vmm/core/error.h"
+#include "vmm/core/fd.h"
 #include "vmm/core/log.h"
 #include "vmm/ctl.h"
 #include "vmm/footprint.h"
@@ -179,13 +180,23 @@ static int open_console(const struct options *options, struct xvmm_console *cons
 	return 0;
 }
 
-static int create_and_run(const struct options *options, struct broker *broker)
+/* The VM has copies. A network whose last descriptor is closed ends. */
+static void close_user_nets(struct options *options)
+{
+	for (size_t i = 0; i < options->n_nets; i++) {
+		if (options->net_specs[i]->is_user)
+			fd_close(&options->nets[i].fd);
+	}
+}
+
+static int create_and_run(struct options *options, struct broker *broker)
 {
 	struct xvmm_error error;
 	struct xvmm *vm;
-	int status;
+	int status = vm_create(&options->config, broker, &vm, &error);
 
-	if (vm_create(&options->config, broker, &vm, &error))
+	close_user_nets(options);
+	if (status)
 		return fail(error.text, error.usage);
 	status = run(vm, options);
 	xvmm_destroy(vm);
@@ -193,7 +204,7 @@ static int create_and_run(const struct options *options, struct broker *broker)
 }
 
 /* 0, an exit status, or -1: this is not the VM's process any more, and has nothing left to do. */
-static int with_broker(const struct options *options)
+static int with_broker(struct options *options)
 {
 	const struct xvmm_config *config = &options->config;
 	struct broker *broker = NULL;
@@ -222,10 +233,8 @@ static int start_user_net(struct options *options, size_t i, struct user_net_pro
 		.mtu = spec->net.mtu,
 		.log = &log,
 	};
-	int ret = user_net_process_start(process, &config, err);
 
-	options->nets[i].fd = process->fd;
-	return ret;
+	return user_net_process_start(process, &config, &options->nets[i].fd, err);
 }
 
 /* The same, with the user-mode networks. */
@@ -246,6 +255,9 @@ static int with_user_nets(struct options *options)
 		status = -1;
 	else
 		status = ret ? fail(err.text, err.usage) : with_broker(options);
+	/* Of a process that isn't the VM's the descriptors are closed, and the numbers others'. */
+	if (status >= 0)
+		close_user_nets(options);
 	while (status >= 0 && n--)
 		user_net_process_stop(&processes[n]);
 	free(processes);

@@ -185,8 +185,12 @@ static const struct argument_rule {
 	{SCMP_SYS(socket), USER_NET, 0, INT_BITS, AF_INET},
 	{SCMP_SYS(socket), USER_NET, 0, INT_BITS, AF_INET6},
 	{SCMP_SYS(ioctl), USER_NET, 1, INT_BITS, FIONREAD},
-	{SCMP_SYS(open), USER_NET, 1, O_ACCMODE | O_CREAT, O_RDONLY},
-	{SCMP_SYS(openat), USER_NET, 2, O_ACCMODE | O_CREAT, O_RDONLY},
+	{SCMP_SYS(fcntl), USER_NET, 1, INT_BITS, F_GETFL}, /* not F_SETOWN: that signals others */
+	{SCMP_SYS(fcntl), USER_NET, 1, INT_BITS, F_SETFL},
+	{SCMP_SYS(fcntl), USER_NET, 1, INT_BITS, F_GETFD},
+	{SCMP_SYS(fcntl), USER_NET, 1, INT_BITS, F_SETFD},
+	{SCMP_SYS(open), USER_NET, 1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+	{SCMP_SYS(openat), USER_NET, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
 };
 
 /* What C libraries try, and do without: an error, not the end. */
@@ -291,7 +295,6 @@ static const int user_net_calls[] = {
 	SCMP_SYS(getsockopt),
 	SCMP_SYS(getsockname),
 	SCMP_SYS(getpeername),
-	SCMP_SYS(fcntl),
 
 	/* Its name servers. */
 	SCMP_SYS(stat),

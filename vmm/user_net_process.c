@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 enum {
 	NOBODY = 65534,
 	STOP_MS = 5000, /* it has nothing to do that takes long */
+	FDS_MAX = 1024, /* and so of connections, each with a buffer */
 };
 
 /* --- in it --- */
@@ -34,6 +36,16 @@ static void be_nobody(void)
 	}
 }
 
+static void limit_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur <= FDS_MAX)
+		return;
+	limit = (struct rlimit){FDS_MAX, FDS_MAX};
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int confine(struct error *err)
 {
 	/* The resolver's configuration may be replaced, and be somewhere else. */
@@ -41,6 +53,7 @@ static int confine(struct error *err)
 	struct thread_filters filters;
 	int ret;
 
+	limit_descriptors();
 	be_nobody();
 	helper_limit_capabilities(NULL, 0);
 	if (!sandbox_possible)
@@ -90,7 +103,7 @@ static int await(int alive, struct error *err)
 	return result.code;
 }
 
-static int start(struct user_net_process *process, const struct user_net_config *config,
+static int start(struct user_net_process *process, const struct user_net_config *config, int *fd,
 		 struct error *err)
 {
 	int sockets[2] = {-1, -1}, pipes[2] = {-1, -1};
@@ -115,7 +128,7 @@ static int start(struct user_net_process *process, const struct user_net_config 
 	}
 	fd_close(&sockets[1]);
 	fd_close(&pipes[1]);
-	process->fd = sockets[0];
+	*fd = sockets[0];
 	process->alive = pipes[0];
 	if (ret)
 		return error_set(err, ret, "starting a process for user-mode networking: %s",
@@ -124,14 +137,17 @@ static int start(struct user_net_process *process, const struct user_net_config 
 }
 
 int user_net_process_start(struct user_net_process *process, const struct user_net_config *config,
-			   struct error *err)
+			   int *fd, struct error *err)
 {
 	int ret;
 
-	*process = (struct user_net_process){.pid = -1, .fd = -1, .alive = -1};
-	ret = start(process, config, err);
-	if (ret < 0)
+	*fd = -1;
+	*process = (struct user_net_process){.pid = -1, .alive = -1};
+	ret = start(process, config, fd, err);
+	if (ret < 0) {
+		fd_close(fd);
 		user_net_process_stop(process);
+	}
 	return ret;
 }
 
@@ -139,7 +155,6 @@ void user_net_process_stop(struct user_net_process *process)
 {
 	struct pollfd alive = {.fd = process->alive};
 
-	fd_close(&process->fd);
 	if (process->pid > 0 && poll(&alive, 1, STOP_MS) > 0)
 		waitpid(process->pid, NULL, 0);
 	fd_close(&process->alive);

@@ -178,7 +178,8 @@ void vcpu_pause_all(struct vcpu *vcpus, unsigned int n, struct vcpu_shared *shar
 	atomic_store(&shared->pausing, true);
 	kick_all(vcpus, n);
 	pthread_mutex_lock(&shared->pause_lock);
-	while (any_in_guest(vcpus, n))
+	/* Unless somebody resumes them meanwhile. */
+	while (atomic_load(&shared->pausing) && any_in_guest(vcpus, n))
 		pthread_cond_wait(&shared->pause_changed, &shared->pause_lock);
 	pthread_mutex_unlock(&shared->pause_lock);
 }

@@ -756,13 +756,14 @@ void xvmm_power_button(struct xvmm *vm)
 
 void vm_pause(struct xvmm *vm, bool pause)
 {
-	if (atomic_load(&vm->vcpu_shared.pausing) == pause)
-		return;
+	const bool paused = vm_paused(vm);
+
 	if (pause)
 		vcpu_pause_all(vm->vcpus, vm->n_vcpus, &vm->vcpu_shared);
 	else
 		vcpu_resume_all(&vm->vcpu_shared);
-	tell(vm, pause ? "STOP" : "RESUME", NULL);
+	if (paused != pause)
+		tell(vm, pause ? "STOP" : "RESUME", NULL);
 }
 
 bool vm_paused(const struct xvmm *vm)

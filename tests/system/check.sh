@@ -7,12 +7,10 @@
 require_kvm
 require_network_namespace
 
-# check ARGUMENT...: sets $status.
+# check ARGUMENT...: sets $status and $left.
 check() {
-	"$XVMM" check "$@" >"$work/out" 2>"$work/err" </dev/null
-	status=$?
-	left=
-	pgrep -P $$ -x xvmm >/dev/null && left=yes
+	start check "$@" </dev/null
+	finish
 }
 
 ip tuntap add tap0 mode tap

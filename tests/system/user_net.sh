@@ -9,6 +9,7 @@ require_network_namespace
 ip link set lo up
 chmod 755 "$work"
 
+reason=$("$XVMM" check --net user | grep -E 'built without it|libslirp.*cannot open') && skip_all "$reason"
 guest=(--kernel "$GUESTS/net.elf" --cmdline 'mode=reply ip=10.0.2.15')
 
 # ask PORT TEXT: a datagram to the guest; false if it doesn't come back.
@@ -90,6 +91,25 @@ finish
 [ "$status" = 0 ] || problem=${problem:-"exit status is $status"}
 grep -q '^xvmm: net0: user has gone: the link is down' "$work/err" || problem=${problem:-'nothing is said of it'}
 verdict 'its process dies' "$problem"
+
+# Who leaves a network for a tap leaves nothing of it.
+start --kernel "$GUESTS/spin.elf" --net user,hostfwd=udp:127.0.0.1:7003-:7 --control "$work/c" </dev/null
+problem=
+await ready || problem='the guest is not ready'
+child=$(helper)
+"$XVMM" ctl "$work/c" net-switch net0 tap0 >/dev/null 2>"$work/ctl" || problem=${problem:-"no switch: $(cat "$work/ctl")"}
+for ((i = 0; i < 100; i++)); do
+	case $(status_of "$child" State 2>/dev/null) in
+	'' | Z*) break ;;
+	esac
+	sleep 0.05
+done
+[ "$i" -lt 100 ] || problem=${problem:-'its process goes on'}
+"$XVMM" ctl "$work/c" quit >/dev/null
+finish
+[ "$status" = 0 ] || problem=${problem:-"exit status is $status"}
+[ -z "$left" ] || problem=${problem:-'a process is left behind'}
+verdict 'a switch to a tap' "$problem"
 
 # refused NAME STATUS PATTERN ARGUMENT...
 refused() {
