@@ -216,7 +216,11 @@ place_part() {
 		place_pmds "$2" mempool_ring
 		place "$ovs_schema" "$1/share/vswitch.ovsschema"
 		;;
-	two_guests) place_program "${lab_xvmm%/*}/examples/two_guests" "$1/bin/two_guests" "$2" ;;
+	two_guests)
+		place_program "${lab_xvmm%/*}/examples/two_guests" "$1/bin/two_guests" "$2"
+		# Where it was built may be below /tmp, which is another one there.
+		place "${lab_xvmm%/*}/libxvmm.so.0" "$2/usr/lib/x86_64-linux-gnu/libxvmm.so.0"
+		;;
 	slirp) place_program "$slirp" "$2$slirp" "$2" ;;
 	*) die "the lab has no part $3" ;;
 	esac

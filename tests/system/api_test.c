@@ -58,7 +58,11 @@ static long resident(void)
 START_TEST(rounds_leave_nothing)
 {
 	enum {
+#ifdef XVMM_SANITIZED
+		ROUNDS = 100, /* which take it longer */
+#else
 		ROUNDS = 1000,
+#endif
 		SETTLED = 100,	/* rounds after which the C library has what it keeps */
 		SLACK_KIB = 512 /* less than a leak of a page a round */
 	};
