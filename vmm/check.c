@@ -112,29 +112,24 @@ static void hear(void *opaque, enum log_level level, const char *text)
 
 static void check_kvm(struct check *check)
 {
-	const unsigned int cpus = check->options->config.cpus ? check->options->config.cpus : 1;
 	struct kvm_vm vm;
 	struct error err;
 	const char *why;
-	char text[128];
-	int most;
+	int ret;
 
 	check->subject = "kvm";
 	if (kvm_vm_create(&vm, &err)) {
 		report_error(check, &err);
 		return;
 	}
-	most = kvm_vm_check(&vm, KVM_CAP_MAX_VCPUS);
+	ret = vm_check_cpus(&check->options->config, &vm, &err);
 	kvm_vm_destroy(&vm);
-	if (cpus > arch_max_cpus() || (int)cpus > most) {
-		snprintf(text, sizeof(text), "%u CPUs are more than the %d that KVM has", cpus,
-			 most);
-		report(check, STATUS_PROBLEM, text);
-	} else if (arch_can_run_linux(&why)) {
+	if (ret)
+		report_error(check, &err);
+	else if (arch_can_run_linux(&why))
 		report(check, STATUS_OK, "/dev/kvm can be used, and can run Linux");
-	} else {
+	else
 		report(check, STATUS_WARNING, why);
-	}
 }
 
 /* In KiB, of /proc/meminfo; 0: not known. */
@@ -271,17 +266,12 @@ static void report_features(struct check *check, const struct nic *nic)
 static int make_user_net(const struct net_spec *spec, struct xvmm_net *net, int fds[2],
 			 struct user_net **user, struct error *err)
 {
-	const struct user_net_config config = {
-		.fd = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) ? -1 : fds[1],
-		.forwards = spec->forwards,
-		.n_forwards = spec->n_forwards,
-		.restricted = spec->restricted,
-		.mtu = net->mtu,
-	};
+	struct user_net_config config = net_spec_user_net(spec);
 
-	net->fd = fds[0];
-	if (config.fd < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
 		return error_errno(err, "a socket pair");
+	net->fd = fds[0];
+	config.fd = fds[1];
 	return user_net_create(&config, user, err);
 }
 

@@ -225,15 +225,9 @@ static int start_user_net(struct options *options, size_t i, struct user_net_pro
 			  struct error *err)
 {
 	static const struct logger log = {print_message, NULL};
-	const struct net_spec *spec = options->net_specs[i];
-	const struct user_net_config config = {
-		.forwards = spec->forwards,
-		.n_forwards = spec->n_forwards,
-		.restricted = spec->restricted,
-		.mtu = spec->net.mtu,
-		.log = &log,
-	};
+	struct user_net_config config = net_spec_user_net(options->net_specs[i]);
 
+	config.log = &log;
 	return user_net_process_start(process, &config, &options->nets[i].fd, err);
 }
 

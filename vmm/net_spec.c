@@ -271,6 +271,17 @@ void net_spec_free(struct net_spec *spec)
 	spec_free(&spec->spec);
 }
 
+struct user_net_config net_spec_user_net(const struct net_spec *spec)
+{
+	return (struct user_net_config){
+		.fd = -1,
+		.forwards = spec->forwards,
+		.n_forwards = spec->n_forwards,
+		.restricted = spec->restricted,
+		.mtu = spec->net.mtu,
+	};
+}
+
 void net_spec_backend(const struct xvmm_net *net, char text[NET_SPEC_BACKEND_SIZE])
 {
 	if (net->socket)

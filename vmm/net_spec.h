@@ -29,6 +29,9 @@ struct net_spec {
 int net_spec_parse(struct net_spec *spec, const char *option, const char *text, struct error *err);
 void net_spec_free(struct net_spec *spec);
 
+/* The user-mode network of @spec, valid as long as that, without a socket or a logger yet. */
+struct user_net_config net_spec_user_net(const struct net_spec *spec);
+
 enum {
 	NET_SPEC_BACKEND_SIZE = 160,
 };

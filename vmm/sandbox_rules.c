@@ -206,6 +206,16 @@ static const struct refusal {
 	{SCMP_SYS(open), ALL, EACCES},
 };
 
+/* Of both the following: the C library, for memory, locks, what the time is, seeds. */
+static const int helper_calls[] = {
+	SCMP_SYS(brk),		 SCMP_SYS(munmap),	 SCMP_SYS(mremap),
+	SCMP_SYS(madvise),	 SCMP_SYS(futex),	 SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(getrandom),
+	SCMP_SYS(getpid),	 SCMP_SYS(gettid),	 SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigaction),	 SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
+	SCMP_SYS(exit),		 SCMP_SYS(exit_group),
+};
+
 /*
  * The broker runs nothing that isn't trusted, but has privileges. It starts no program and no
  * thread, maps nothing executable, and touches no other process. What isn't here it is refused
@@ -248,25 +258,8 @@ static const int broker_calls[] = {
 	SCMP_SYS(getuid),
 	SCMP_SYS(geteuid),
 
-	/* C library and Jansson: memory, locks, what the time is, seeds. */
-	SCMP_SYS(brk),
-	SCMP_SYS(munmap),
-	SCMP_SYS(mremap),
-	SCMP_SYS(madvise),
-	SCMP_SYS(futex),
-	SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(clock_gettime),
-	SCMP_SYS(gettimeofday),
-	SCMP_SYS(getrandom),
+	/* Jansson: its seed. */
 	SCMP_SYS(lseek),
-	SCMP_SYS(getpid),
-	SCMP_SYS(gettid),
-	SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(restart_syscall),
-	SCMP_SYS(exit),
-	SCMP_SYS(exit_group),
 };
 
 /*
@@ -300,25 +293,6 @@ static const int user_net_calls[] = {
 	SCMP_SYS(stat),
 	SCMP_SYS(fstat),
 	SCMP_SYS(newfstatat),
-
-	/* C library and GLib: memory, locks, what the time is, seeds. */
-	SCMP_SYS(brk),
-	SCMP_SYS(munmap),
-	SCMP_SYS(mremap),
-	SCMP_SYS(madvise),
-	SCMP_SYS(futex),
-	SCMP_SYS(sched_getaffinity),
-	SCMP_SYS(clock_gettime),
-	SCMP_SYS(gettimeofday),
-	SCMP_SYS(getrandom),
-	SCMP_SYS(getpid),
-	SCMP_SYS(gettid),
-	SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigaction),
-	SCMP_SYS(rt_sigreturn),
-	SCMP_SYS(restart_syscall),
-	SCMP_SYS(exit),
-	SCMP_SYS(exit_group),
 };
 
 static int add_calls(scmp_filter_ctx filter, const int *calls, size_t n)
@@ -334,9 +308,11 @@ static int add_rules(scmp_filter_ctx filter, unsigned int kind)
 {
 	int ret = 0;
 
-	if (kind == BROKER)
+	if (kind & (BROKER | USER_NET))
+		ret = add_calls(filter, helper_calls, sizeof(helper_calls) / sizeof(int));
+	if (!ret && kind == BROKER)
 		ret = add_calls(filter, broker_calls, sizeof(broker_calls) / sizeof(int));
-	if (kind == USER_NET)
+	if (!ret && kind == USER_NET)
 		ret = add_calls(filter, user_net_calls, sizeof(user_net_calls) / sizeof(int));
 	for (size_t i = 0; i < sizeof(plain_rules) / sizeof(plain_rules[0]) && !ret; i++) {
 		if (plain_rules[i].kinds & kind)

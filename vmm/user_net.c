@@ -280,9 +280,10 @@ static int listen_on(struct user_net *net, const struct user_net_forward *forwar
 					     forward->host_port, forward->guest,
 					     forward->guest_port) == 0)
 		return 0;
-	return error_errno(err, "user-mode networking: listening on %s:%s:%u",
-			   forward->udp ? "udp" : "tcp", address_text(forward->host, host),
-			   forward->host_port);
+	return error_set(err, -errno,
+			 "user-mode networking: listening on %s:%s:%u: %s; try: another port",
+			 forward->udp ? "udp" : "tcp", address_text(forward->host, host),
+			 forward->host_port, strerror(errno));
 }
 
 static int start(struct user_net *net, const struct user_net_config *config, struct error *err)

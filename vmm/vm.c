@@ -88,8 +88,7 @@ struct xvmm {
 	struct vcpu_shared vcpu_shared;
 
 	struct control *control; /* NULL: none */
-	bool quit;		 /* by its command */
-	bool reset;		 /* likewise */
+	const char *ended_by;	 /* of its commands, as SHUTDOWN names it; NULL: none */
 
 	bool panic_line;	       /* a panic is looked for on the console */
 	_Atomic bool panicked;	       /* and was seen there */
@@ -469,15 +468,25 @@ static int create_memory(struct xvmm *vm, const struct xvmm_config *config, stru
 	return ret ? ret : kvm_vm_set_memory(&vm->kvm, &vm->mem, err);
 }
 
-static int create_vcpus(struct xvmm *vm, unsigned int n, struct error *err)
+int vm_check_cpus(const struct xvmm_config *config, const struct kvm_vm *kvm, struct error *err)
 {
-	int limit = kvm_vm_check(&vm->kvm, KVM_CAP_MAX_VCPUS);
-	int ret;
+	unsigned int n = config->cpus ? config->cpus : DEFAULT_CPUS;
+	int limit = kvm_vm_check(kvm, KVM_CAP_MAX_VCPUS);
 
 	if (n > arch_max_cpus() || (int)n > limit)
 		return error_usage(err, "%u CPUs: at most %u", n,
 				   arch_max_cpus() < (unsigned int)limit ? arch_max_cpus()
 									 : (unsigned int)limit);
+	return 0;
+}
+
+static int create_vcpus(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
+{
+	unsigned int n = config->cpus ? config->cpus : DEFAULT_CPUS;
+	int ret = vm_check_cpus(config, &vm->kvm, err);
+
+	if (ret)
+		return ret;
 	vm->vcpus = calloc(n, sizeof(struct vcpu));
 	if (!vm->vcpus)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -587,7 +596,7 @@ static int create(struct xvmm *vm, const struct xvmm_config *config, struct erro
 	if (!ret)
 		ret = arch_vm_init(&vm->kvm, err);
 	if (!ret)
-		ret = create_vcpus(vm, config->cpus ? config->cpus : DEFAULT_CPUS, err);
+		ret = create_vcpus(vm, config, err);
 	if (!ret)
 		ret = add_console(vm, &config->console, err);
 	if (!ret)
@@ -736,10 +745,7 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 	/* loop_stop() without a reason: xvmm_stop(). */
 	end_vm(vm, XVMM_STOPPED, 0, NULL);
 	if (vm->control || vm->broker)
-		control_commands_ended(tell, vm, &vm->end,
-				       vm->quit	   ? "host-qmp-quit"
-				       : vm->reset ? "host-qmp-system-reset"
-						   : NULL);
+		control_commands_ended(tell, vm, &vm->end, vm->ended_by);
 	*end = vm->end;
 	return 0;
 }
@@ -776,14 +782,6 @@ static void call_pause(void *vm)
 	vm_pause(vm, true);
 }
 
-/* The flag was set before they began, or too late for some. */
-static void call_pause_again(void *opaque)
-{
-	struct xvmm *vm = opaque;
-
-	vcpu_pause_all(vm->vcpus, vm->n_vcpus, &vm->vcpu_shared);
-}
-
 static void call_resume(void *vm)
 {
 	vm_pause(vm, false);
@@ -795,7 +793,7 @@ void xvmm_pause(struct xvmm *vm)
 		return;
 	/* Then its vCPUs begin so; and if they have begun meanwhile: */
 	atomic_store(&vm->vcpu_shared.pausing, true);
-	loop_call(&vm->caller, call_pause_again, vm);
+	loop_call(&vm->caller, call_pause, vm);
 }
 
 void xvmm_resume(struct xvmm *vm)
@@ -806,7 +804,7 @@ void xvmm_resume(struct xvmm *vm)
 
 void vm_reset(struct xvmm *vm)
 {
-	vm->reset = true;
+	vm->ended_by = "host-qmp-system-reset";
 	end_vm(vm, XVMM_RESET, 0, "the guest was reset");
 }
 
@@ -823,7 +821,7 @@ void vm_power_button(struct xvmm *vm)
 
 void vm_quit(struct xvmm *vm)
 {
-	vm->quit = true;
+	vm->ended_by = "host-qmp-quit";
 	xvmm_stop(vm);
 }
 

@@ -15,6 +15,7 @@
 struct broker;
 struct error;
 struct guest_memory;
+struct kvm_vm;
 
 /*
  * xvmm_create(), with @broker (NULL: none) started for @config, which outlives the VM: then it can
@@ -23,7 +24,8 @@ struct guest_memory;
 int vm_create(const struct xvmm_config *config, struct broker *broker, struct xvmm **vm,
 	      struct xvmm_error *error);
 
-/* What the VM's memory and kernel are, of those that have no VM: vmm/check.h. */
+/* What the VM's CPUs, memory and kernel are, for those that have no VM: vmm/check.h. */
+int vm_check_cpus(const struct xvmm_config *config, const struct kvm_vm *kvm, struct error *err);
 int vm_map_memory(const struct xvmm_config *config, struct guest_memory *mem, struct error *err);
 struct boot_config vm_boot_config(const struct xvmm_config *config);
 
