@@ -28,7 +28,10 @@ struct datapath_wires {
 
 /* What a datapath tells the device that it serves. Called from its own threads; returns at once. */
 struct datapath_events {
-	/* The driver broke the rules of ring @index (@why: static): it is not served any more. */
+	/*
+	 * The driver broke the rules of ring @index (@why: static): it is not served any more. Not
+	 * after stop_ring() of it has returned: it would be the next driver's.
+	 */
 	void (*ring_broken)(void *opaque, unsigned int index, const char *why);
 	void *opaque;
 };

@@ -266,10 +266,10 @@ static void hear(struct vhost_net *dp, uint32_t event)
 		why = take_failure(dp, index);
 	else if (dp->rings[index].vhost.started)
 		relay_interrupt(&dp->rings[index]);
-	pthread_mutex_unlock(&dp->lock);
-	/* Its driver may have begun anew meanwhile: then it is told once more what it has done. */
+	/* With the lock: once the device has stopped the ring it hears no more of it. */
 	if (why && dp->datapath.events.ring_broken)
 		dp->datapath.events.ring_broken(dp->datapath.events.opaque, index, why);
+	pthread_mutex_unlock(&dp->lock);
 }
 
 static void events_ready(struct loop_watch *watch, uint32_t events)

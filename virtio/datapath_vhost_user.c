@@ -25,6 +25,7 @@
 #include "vmm/core/loop.h"
 
 enum {
+	AT_ONCE_MS = 1,
 	RETRY_MS = 100,
 	RETRY_DOUBLINGS = 6, /* of RETRY_MS, one each time that the back-end did wrong */
 	GOOD_MS = 10000,     /* one that did nothing wrong for so long begins anew */
@@ -297,6 +298,9 @@ static int vhost_user_set_features(struct datapath *dp, uint64_t features)
 
 	pthread_mutex_lock(&vu->lock);
 	vhost_user_session_set_driver(&vu->session, features);
+	/* What the back-end took amiss may have been the driver's fault; that one begins anew. */
+	if (!connected(vu))
+		try_again(vu, AT_ONCE_MS);
 	fd_eventfd_signal(vu->wake_fd);
 	pthread_mutex_unlock(&vu->lock);
 	return 0;

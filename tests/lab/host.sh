@@ -221,6 +221,10 @@ place_part() {
 		# Where it was built may be below /tmp, which is another one there.
 		place "${lab_xvmm%/*}/libxvmm.so.0" "$2/usr/lib/x86_64-linux-gnu/libxvmm.so.0"
 		;;
+	hostile)
+		place_program "${lab_xvmm%/*}/tests/guest/echo_peer" "$1/bin/echo_peer" "$2"
+		place "${lab_xvmm%/*}/tests/guest/hostile.elf" "$1/bin/hostile.elf"
+		;;
 	slirp) place_program "$slirp" "$2$slirp" "$2" ;;
 	*) die "the lab has no part $3" ;;
 	esac
@@ -242,7 +246,7 @@ build_tree() {
 	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
 	place "$lab_kernel/vmlinux" "$lab/vmlinux"
-	for file in "$lab_source"/{lib.sh,compare.sh,kill.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
+	for file in "$lab_source"/{lib.sh,compare.sh,hostile.sh,kill.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
 		place "$file" "$lab/${file#"$lab_source/"}"
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"
