@@ -17,6 +17,7 @@
 struct datapath;
 struct net_filter;
 struct net_rss;
+struct queue_stats;
 
 /* How a ring and the guest wake each other. The descriptors are borrowed while the ring runs. */
 struct datapath_wires {
@@ -125,6 +126,12 @@ struct datapath_ops {
 	 * goes on with the rings now. While rings run. NULL: there never is one.
 	 */
 	bool (*empty)(struct datapath *dp);
+
+	/*
+	 * What was counted of ring @index (below twice max_queue_pairs()), up to now; it is the
+	 * datapath's. NULL: it can't know.
+	 */
+	const struct queue_stats *(*stats)(struct datapath *dp, unsigned int index);
 
 	/* Whether who serves the rings is there, see carrier_changed(). NULL: always. */
 	bool (*carrier)(struct datapath *dp);

@@ -131,6 +131,27 @@ static void forget_pending(const struct inprocess *dp, unsigned int pair)
 	forget_kept(worker);
 }
 
+/* --- counters --- */
+
+/* The eventfd has counted them; the thread, which may wait for one, has to look for itself then. */
+static void count_kicks(struct ring_worker *worker)
+{
+	unsigned long long n = fd_eventfd_drain(worker->wires.kick_fd);
+
+	queue_count(&worker->stats, QUEUE_KICKS, n);
+	if (n)
+		inprocess_ring_wake(worker);
+}
+
+static const struct queue_stats *inprocess_stats(struct datapath *datapath, unsigned int index)
+{
+	struct ring_worker *worker = &((struct inprocess *)datapath)->workers[index];
+
+	if (worker->running)
+		count_kicks(worker);
+	return &worker->stats;
+}
+
 /* --- rings --- */
 
 static int inprocess_start_ring(struct datapath *datapath, unsigned int index,
@@ -181,6 +202,7 @@ static void inprocess_stop_ring(struct datapath *datapath, unsigned int index,
 	worker->running = false;
 	pthread_mutex_unlock(&worker->lock);
 	inprocess_ring_finish(worker);
+	count_kicks(worker);
 	if (inprocess_receives(worker)) {
 		keep_pending(worker);
 		/* Buffers that no packet came for are the next datapath's. */
@@ -420,6 +442,7 @@ static const struct datapath_ops inprocess_ops = {
 	.set_coalescing = inprocess_set_coalescing,
 	.announce = inprocess_announce,
 	.empty = inprocess_empty,
+	.stats = inprocess_stats,
 	.destroy = inprocess_destroy,
 };
 

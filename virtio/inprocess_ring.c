@@ -23,6 +23,8 @@ enum {
 	BATCH = 64,
 	VLAN_TAG = 4, /* bytes */
 	NS_PER_US = 1000,
+	NS_PER_MS = 1000000,
+	MS_PER_S = 1000,
 	NS_PER_S = 1000000000,
 };
 
@@ -47,6 +49,18 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
 }
 
+static void count(struct ring_worker *worker, enum queue_counter counter)
+{
+	queue_count(&worker->stats, counter, 1);
+}
+
+/* A packet of @len bytes, header included, has passed. */
+static void count_passed(struct ring_worker *worker, size_t len)
+{
+	count(worker, QUEUE_PACKETS);
+	queue_count(&worker->stats, QUEUE_BYTES, len - worker->dp->format.header_size);
+}
+
 /* While the settings are held: keep others off the ring of @worker, if there may be any. */
 static void enter_ring(struct ring_worker *worker)
 {
@@ -64,6 +78,7 @@ static void leave_ring(struct ring_worker *worker)
 
 static void interrupt(struct ring_worker *worker)
 {
+	count(worker, QUEUE_INTERRUPTS);
 	if (worker->wires.interrupt_status)
 		atomic_fetch_or(worker->wires.interrupt_status, VIRTIO_MMIO_INT_VRING);
 	fd_eventfd_signal(worker->wires.call_fd);
@@ -96,12 +111,30 @@ static bool limit_reached(struct coalescing *coalescing)
 	return true;
 }
 
-/* Let the driver see what was pushed, and interrupt it if it wants that and it is time. */
+/* Let the driver see what was pushed: whether it wants an interrupt for that. */
+static bool show(struct ring_worker *worker)
+{
+	struct timespec now;
+	bool wanted;
+
+	if (!worker->ring.pushed)
+		return ring_publish(&worker->ring);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	atomic_store_explicit(&worker->stats.progress_ms,
+			      (uint64_t)now.tv_sec * MS_PER_S + (uint64_t)now.tv_nsec / NS_PER_MS,
+			      memory_order_relaxed);
+	wanted = ring_publish(&worker->ring);
+	if (!wanted)
+		count(worker, QUEUE_SUPPRESSED);
+	return wanted;
+}
+
+/* The same, and interrupt it if it wants that and it is time. */
 static void publish(struct ring_worker *worker)
 {
 	struct coalescing *coalescing = &worker->coalescing;
 
-	coalescing->owed |= ring_publish(&worker->ring);
+	coalescing->owed |= show(worker);
 	if (limit_reached(coalescing) && coalescing->owed) {
 		coalescing->owed = false;
 		interrupt(worker);
@@ -112,7 +145,7 @@ void inprocess_ring_finish(struct ring_worker *worker)
 {
 	struct coalescing *coalescing = &worker->coalescing;
 
-	if (ring_publish(&worker->ring) || coalescing->owed)
+	if (show(worker) || coalescing->owed)
 		interrupt(worker);
 	coalescing->owed = false;
 	coalescing->packets = 0;
@@ -191,18 +224,29 @@ static bool send_packet(struct ring_worker *worker, const struct ring_chain *cha
 	struct net_backend *backend = worker->dp->backend;
 	struct iovec *iovs = worker->iovs;
 	unsigned int n = chain->n_out;
+	ssize_t sent;
 
 	/* Too short for a header, or refused by the backend: the packet is lost, as on a wire. */
-	if (!worker->dp->link_up || chain->out_len < worker->dp->format.header_size)
+	if (!worker->dp->link_up) {
+		count(worker, QUEUE_DROPPED_LINK_DOWN);
 		return true;
+	}
+	if (chain->out_len < worker->dp->format.header_size ||
+	    (n >= IOV_MAX && chain->out_len > NET_PACKET_MAX)) {
+		count(worker, QUEUE_DROPPED_MALFORMED);
+		return true;
+	}
 	if (n >= IOV_MAX) {
-		if (chain->out_len > NET_PACKET_MAX)
-			return true;
 		iov_gather(worker->packet, iovs, 0, chain->out_len);
 		iovs[0] = (struct iovec){worker->packet, chain->out_len};
 		n = 1;
 	}
-	return backend->ops->send(backend, worker->index / 2, iovs, n) != -EAGAIN;
+	sent = backend->ops->send(backend, worker->index / 2, iovs, n);
+	if (sent >= 0)
+		count_passed(worker, chain->out_len);
+	else if (sent != -EAGAIN)
+		count(worker, QUEUE_DROPPED_REFUSED);
+	return sent != -EAGAIN;
 }
 
 /* Send what is available, up to a batch. */
@@ -288,17 +332,38 @@ static bool exceeds_mtu(const struct inprocess *dp, const struct iovec *iovs, si
 	       type[1] != (ETH_P_8021Q & 0xff);
 }
 
+/* A packet of @len bytes was placed when @pushed chains were in the ring's hands. */
+static void count_placed(struct ring_worker *worker, unsigned int pushed, size_t len)
+{
+	if (worker->ring.pushed != pushed)
+		count_passed(worker, len);
+	else if (!worker->window->pending)
+		count(worker, QUEUE_DROPPED_NO_BUFFERS);
+}
+
 /* The filter may have changed while the packet waited. */
 static void place_pending(struct ring_worker *worker)
 {
 	const struct inprocess *dp = worker->dp;
 	struct net_window *window = worker->window;
 	const struct iovec packet = {window->overflow, window->pending};
+	unsigned int pushed = worker->ring.pushed;
 
-	if (dp->filters && !inspect(dp, &packet, window->pending))
+	if (dp->filters && !inspect(dp, &packet, window->pending)) {
 		window->pending = 0;
-	else
-		net_window_place_pending(window, &worker->ring);
+		count(worker, QUEUE_DROPPED_FILTERED);
+		return;
+	}
+	net_window_place_pending(window, &worker->ring);
+	count_placed(worker, pushed, packet.iov_len);
+}
+
+/* Why the driver doesn't get the packet of @len bytes at @iovs; QUEUE_COUNTERS: it does. */
+static enum queue_counter unfit(const struct inprocess *dp, const struct iovec *iovs, size_t len)
+{
+	if (len < dp->format.header_size || len > NET_PACKET_MAX)
+		return QUEUE_DROPPED_MALFORMED;
+	return exceeds_mtu(dp, iovs, len) ? QUEUE_DROPPED_MTU : QUEUE_COUNTERS;
 }
 
 /* Receive straight into the ring's own buffers, up to a batch. */
@@ -308,8 +373,9 @@ static enum progress receive(struct ring_worker *worker)
 	struct net_window *window = worker->window;
 
 	for (int i = 0; i < BATCH && !stopping(worker); i++) {
+		enum queue_counter why;
 		struct iovec *iovs;
-		unsigned int n;
+		unsigned int n, pushed;
 		size_t direct;
 		ssize_t len;
 
@@ -331,13 +397,17 @@ static enum progress receive(struct ring_worker *worker)
 		if (len <= 0)
 			/* No packet, or the link is down or gone. Wait for an event. */
 			return NEEDS_BACKEND;
-		if ((size_t)len < dp->format.header_size || len > NET_PACKET_MAX)
-			continue; /* No packet is like that. */
-		if (exceeds_mtu(dp, iovs, (size_t)len))
-			continue;
-		if ((dp->filters || dp->reports) && !inspect(dp, iovs, (size_t)len))
+		why = unfit(dp, iovs, (size_t)len);
+		if (why == QUEUE_COUNTERS && (dp->filters || dp->reports) &&
+		    !inspect(dp, iovs, (size_t)len))
+			why = QUEUE_DROPPED_FILTERED;
+		if (why != QUEUE_COUNTERS) {
+			count(worker, why);
 			continue; /* The next one goes into the same buffers. */
+		}
+		pushed = worker->ring.pushed;
 		net_window_place(window, &worker->ring, (size_t)len, direct);
+		count_placed(worker, pushed, (size_t)len);
 		if (count_packet(worker))
 			break;
 	}
@@ -345,7 +415,7 @@ static enum progress receive(struct ring_worker *worker)
 }
 
 /* The link is down: what comes is lost, whether there are buffers for it or not. */
-static enum progress discard(const struct ring_worker *worker)
+static enum progress discard(struct ring_worker *worker)
 {
 	struct net_backend *backend = worker->dp->backend;
 	struct virtio_net_hdr_v1_hash header; /* no backend needs more room */
@@ -354,6 +424,7 @@ static enum progress discard(const struct ring_worker *worker)
 	for (int i = 0; i < BATCH && !stopping(worker); i++) {
 		if (backend->ops->receive(backend, worker->index / 2, &iov, 1) <= 0)
 			return NEEDS_BACKEND;
+		count(worker, QUEUE_DROPPED_LINK_DOWN);
 	}
 	return UNFINISHED;
 }
@@ -364,9 +435,11 @@ static void tell_broken(struct ring_worker *worker)
 {
 	const struct datapath_events *events = &worker->dp->datapath.events;
 
-	if (!worker->told)
-		events->ring_broken(events->opaque, worker->index, worker->ring.broken);
+	if (worker->told)
+		return;
 	worker->told = true;
+	count(worker, QUEUE_BROKEN);
+	events->ring_broken(events->opaque, worker->index, worker->ring.broken);
 }
 
 /* Publish to another ring than one's own. */
@@ -384,11 +457,15 @@ static void publish_to(struct ring_worker *to)
 static void steer_packet(struct ring_worker *to, const uint8_t *packet, size_t len)
 {
 	enter_ring(to);
-	if (to->running) {
-		if (net_window_fill(to->window, &to->ring))
-			tell_broken(to);
-		else if (net_window_put(to->window, &to->ring, packet, len) && count_packet(to))
+	if (to->running && net_window_fill(to->window, &to->ring) == 0 &&
+	    net_window_put(to->window, &to->ring, packet, len)) {
+		count_passed(to, len);
+		if (count_packet(to))
 			publish_to(to);
+	} else {
+		count(to, QUEUE_DROPPED_NO_BUFFERS);
+		if (to->running && to->ring.broken)
+			tell_broken(to);
 	}
 	leave_ring(to);
 }
@@ -400,6 +477,7 @@ static void steer_packet(struct ring_worker *to, const uint8_t *packet, size_t l
 static enum progress receive_and_steer(struct ring_worker *worker)
 {
 	const struct inprocess *dp = worker->dp;
+	enum queue_counter why;
 	struct iovec iov = {worker->packet, NET_PACKET_MAX + 1};
 	size_t header = dp->format.header_size;
 	enum progress progress = UNFINISHED;
@@ -417,11 +495,14 @@ static enum progress receive_and_steer(struct ring_worker *worker)
 			progress = NEEDS_BACKEND;
 			break;
 		}
-		if ((size_t)len < header || len > NET_PACKET_MAX ||
-		    exceeds_mtu(dp, &iov, (size_t)len))
+		why = unfit(dp, &iov, (size_t)len);
+		if (why == QUEUE_COUNTERS && dp->filters &&
+		    !net_filter_accepts(&dp->filter, frame, (size_t)len - header))
+			why = QUEUE_DROPPED_FILTERED;
+		if (why != QUEUE_COUNTERS) {
+			count(worker, why);
 			continue;
-		if (dp->filters && !net_filter_accepts(&dp->filter, frame, (size_t)len - header))
-			continue;
+		}
 		hash = net_rss_hash(&dp->rss, frame, (size_t)len - header, &report);
 		if (dp->reports) {
 			fields = hash_fields(hash, report);
@@ -479,6 +560,8 @@ static bool serve_batch(struct ring_worker *worker, uint64_t *until)
 	if (progress == BROKEN)
 		tell_broken(worker);
 	sleep = may_sleep(worker, progress);
+	if (sleep && progress == (inprocess_receives(worker) ? NEEDS_DRIVER : NEEDS_BACKEND))
+		count(worker, QUEUE_STALLS);
 	*until = interrupt_due(&worker->coalescing);
 	leave_ring(worker);
 	return sleep;

@@ -17,6 +17,7 @@
 #include "virtio/net_filter.h"
 #include "virtio/net_rss.h"
 #include "virtio/net_window.h"
+#include "virtio/queue_stats.h"
 #include "virtio/ring.h"
 
 /* How long the interrupts of a ring may wait (5.1.6.5.9); at once if one of the limits is 0. */
@@ -51,6 +52,7 @@ struct ring_worker {
 	bool told;    /* that the ring is broken */
 	bool kicks;   /* the driver was asked for kicks */
 	struct ring ring;
+	struct queue_stats stats; /* outlives the ring */
 	struct coalescing coalescing;
 	struct net_window *window; /* receive */
 	struct iovec *iovs;	   /* transmit: the chain in hand */

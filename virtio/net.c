@@ -138,10 +138,11 @@ static void ask_to_announce(struct net *net)
 int virtio_net_announce(struct virtio_device *dev)
 {
 	struct net *net = (struct net *)dev;
-	struct datapath *dp = net->datapath;
+	struct datapath *dp;
 	int ret = -EOPNOTSUPP;
 
 	pthread_mutex_lock(&dev->lock);
+	dp = net->datapath;
 	if (!(atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK)) {
 		/* There is nobody to be found. */
 	} else if (net_accepted(net, VIRTIO_NET_F_GUEST_ANNOUNCE) &&
@@ -555,6 +556,28 @@ int virtio_net_switch(struct virtio_device *dev, struct datapath **datapath, str
 struct datapath *virtio_net_datapath(struct virtio_device *dev)
 {
 	return ((struct net *)dev)->datapath;
+}
+
+int virtio_net_queue_stats(struct virtio_device *dev, unsigned int index,
+			   uint64_t counters[QUEUE_COUNTERS], uint64_t *progress_ms)
+{
+	const struct net *net = (struct net *)dev;
+	const struct queue_stats *stats;
+	int ret = 0;
+
+	pthread_mutex_lock(&dev->lock);
+	if (index >= 2 * net->max_pairs) {
+		ret = -ERANGE;
+	} else if (!net->datapath->ops->stats) {
+		ret = -EOPNOTSUPP;
+	} else {
+		stats = net->datapath->ops->stats(net->datapath, index);
+		for (unsigned int i = 0; i < QUEUE_COUNTERS; i++)
+			counters[i] = queue_counted(stats, (enum queue_counter)i);
+		*progress_ms = atomic_load(&stats->progress_ms);
+	}
+	pthread_mutex_unlock(&dev->lock);
+	return ret;
 }
 
 const char *virtio_net_why_not(struct virtio_device *dev, const struct net_feature *feature)

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "virtio/queue_stats.h"
+
 struct datapath;
 struct error;
 struct guest_memory;
@@ -88,5 +90,13 @@ void virtio_net_set_carrier(struct virtio_device *dev, bool up);
  * do that in its place. -EOPNOTSUPP if no driver runs, or neither can. Any thread, as above.
  */
 int virtio_net_announce(struct virtio_device *dev);
+
+/*
+ * What passed through ring @index (2n receives, 2n+1 transmits), or didn't, since the device has
+ * its datapath; *@progress_ms as in struct queue_stats. -ERANGE if there is no such ring;
+ * -EOPNOTSUPP if the datapath can't know. Any thread, as above.
+ */
+int virtio_net_queue_stats(struct virtio_device *dev, unsigned int index,
+			   uint64_t counters[QUEUE_COUNTERS], uint64_t *progress_ms);
 
 #endif

@@ -195,9 +195,87 @@ static int query_net(void *opaque, json_t *arguments, json_t **result, struct er
 	return no_arguments(arguments, err);
 }
 
+/* How long a queue was idle is left out if it never was anything else. */
+static json_t *queue_object(unsigned int queue, const struct xvmm_queue_stats *stats)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} drops[] =
+		{
+			{"link-down", stats->dropped_link_down},
+			{"filtered", stats->dropped_filtered},
+			{"mtu", stats->dropped_mtu},
+			{"no-buffers", stats->dropped_no_buffers},
+			{"malformed", stats->dropped_malformed},
+			{"refused", stats->dropped_refused},
+		},
+	  counters[] = {
+		  {"packets", stats->packets},
+		  {"bytes", stats->bytes},
+		  {"kicks", stats->kicks},
+		  {"interrupts", stats->interrupts},
+		  {"interrupts-suppressed", stats->interrupts_suppressed},
+		  {"stalls", stats->stalls},
+		  {"broken", stats->broken},
+	  };
+	json_t *dropped = json_object();
+	json_t *object = json_pack("{s:o}", "dropped", dropped);
+	char name[16];
+	int ret = object ? 0 : -1;
+
+	snprintf(name, sizeof(name), "%s%u", queue % 2 ? "tx" : "rx", queue / 2);
+	ret |= json_object_set_new(object, "queue", json_string(name));
+	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
+		ret |= json_object_set_new(object, counters[i].name,
+					   json_integer((json_int_t)counters[i].value));
+	for (size_t i = 0; i < sizeof(drops) / sizeof(drops[0]); i++)
+		ret |= json_object_set_new(dropped, drops[i].name,
+					   json_integer((json_int_t)drops[i].value));
+	if (stats->idle_ms >= 0)
+		ret |= json_object_set_new(object, "idle-ms", json_integer(stats->idle_ms));
+	if (!ret)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
+/* All queues of a device, none if their counters can't be had; NULL: there is no memory. */
+static json_t *queues_array(struct xvmm *vm, const char *id)
+{
+	struct xvmm_queue_stats stats;
+	json_t *queues = json_array();
+
+	for (unsigned int i = 0; queues && xvmm_net_stats(vm, id, i, &stats) == 0; i++) {
+		if (json_array_append_new(queues, queue_object(i, &stats))) {
+			json_decref(queues);
+			return NULL;
+		}
+	}
+	return queues;
+}
+
+static int net_stats(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	struct vm_net_info info;
+
+	*result = json_array();
+	for (unsigned int i = 0; vm_net_info(opaque, i, &info) == 0; i++) {
+		json_t *device = json_pack("{s:s,s:s,s:b,s:b,s:o}", "id", info.id, "datapath",
+					   info.datapath, "link-up", info.link_up, "needs-reset",
+					   info.needs_reset, "queues",
+					   queues_array(opaque, info.id));
+
+		if (json_array_append_new(*result, device))
+			return error_set(err, -ENOMEM, "out of memory");
+	}
+	return no_arguments(arguments, err);
+}
+
 const struct control_command control_commands[] = {
 	{"query-status", query_status},
 	{"query-net", query_net},
+	{"xvmm-net-stats", net_stats},
 	{"query-cpus-fast", query_cpus_fast},
 	{"query-kvm", query_kvm},
 	{"net-switch", net_switch},

@@ -14,6 +14,7 @@
 #include "vmm/control_stream.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/ctl_metrics.h"
 
 enum {
 	STATUS_OK = 0,
@@ -31,6 +32,8 @@ static const char help[] =
 	"Commands:\n"
 	"  query-status             is it running?\n"
 	"  query-net                its network devices\n"
+	"  xvmm-net-stats           what passed through their queues, or was lost, and why\n"
+	"  metrics                  the same as Prometheus reads it\n"
 	"  net-switch ID SPEC       move a network device to what SPEC says, as --net takes it\n"
 	"  net-announce ID          have the guest announce it to its network\n"
 	"  set_link ID on|off       plug or unplug its cable\n"
@@ -335,7 +338,9 @@ static int print_result(json_t *result, struct error *err)
 
 static int run(struct ctl *ctl, char *const *argv, struct error *err)
 {
-	json_t *request = make_request(argv, err);
+	const bool as_metrics = strcmp(argv[0], "metrics") == 0;
+	char *const for_metrics[] = {"xvmm-net-stats", argv[1], NULL};
+	json_t *request = make_request(as_metrics ? for_metrics : argv, err);
 	json_t *result = NULL;
 	int ret;
 
@@ -347,7 +352,7 @@ static int run(struct ctl *ctl, char *const *argv, struct error *err)
 	if (!ret)
 		ret = execute(ctl, request, &result, err);
 	if (!ret)
-		ret = print_result(result, err);
+		ret = as_metrics ? ctl_print_metrics(result, err) : print_result(result, err);
 	json_decref(result);
 	json_decref(request);
 	return ret;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
+#include <time.h>
 
 #include "arch/arch.h"
 #include "boot/boot.h"
@@ -889,6 +890,45 @@ int xvmm_net_announce(struct xvmm *vm, const char *id)
 	return nic ? virtio_net_announce(nic_device(nic)) : -ENODEV;
 }
 
+static int64_t idle_ms(uint64_t progress_ms)
+{
+	struct timespec now;
+
+	if (!progress_ms)
+		return -1;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)progress_ms;
+}
+
+int xvmm_net_stats(struct xvmm *vm, const char *id, unsigned int queue,
+		   struct xvmm_queue_stats *stats)
+{
+	const struct nic *nic = find_net(vm, id);
+	uint64_t counters[QUEUE_COUNTERS], progress_ms;
+	int ret = nic ? virtio_net_queue_stats(nic_device(nic), queue, counters, &progress_ms)
+		      : -ENODEV;
+
+	if (ret)
+		return ret;
+	*stats = (struct xvmm_queue_stats){
+		.packets = counters[QUEUE_PACKETS],
+		.bytes = counters[QUEUE_BYTES],
+		.dropped_link_down = counters[QUEUE_DROPPED_LINK_DOWN],
+		.dropped_filtered = counters[QUEUE_DROPPED_FILTERED],
+		.dropped_mtu = counters[QUEUE_DROPPED_MTU],
+		.dropped_no_buffers = counters[QUEUE_DROPPED_NO_BUFFERS],
+		.dropped_malformed = counters[QUEUE_DROPPED_MALFORMED],
+		.dropped_refused = counters[QUEUE_DROPPED_REFUSED],
+		.kicks = counters[QUEUE_KICKS],
+		.interrupts = counters[QUEUE_INTERRUPTS],
+		.interrupts_suppressed = counters[QUEUE_SUPPRESSED],
+		.stalls = counters[QUEUE_STALLS],
+		.broken = counters[QUEUE_BROKEN],
+		.idle_ms = idle_ms(progress_ms),
+	};
+	return 0;
+}
+
 int vm_net_info(struct xvmm *vm, unsigned int index, struct vm_net_info *info)
 {
 	const struct nic *nic = index < vm->n_nets ? vm->nets[index] : NULL;
@@ -908,6 +948,7 @@ int vm_net_info(struct xvmm *vm, unsigned int index, struct vm_net_info *info)
 	virtio_device_read_config(dev, offsetof(struct virtio_net_config, status), &status,
 				  sizeof(status));
 	info->link_up = le16toh(status) & VIRTIO_NET_S_LINK_UP;
+	info->needs_reset = atomic_load(&dev->status) & VIRTIO_CONFIG_S_NEEDS_RESET;
 	return 0;
 }
 

@@ -35,7 +35,8 @@ struct vm_net_info {
 	const char *backend;  /* as net_spec_backend() says it */
 	const char *datapath; /* "in-process", "vhost-net", "vhost-user" */
 	uint8_t mac[6];
-	bool link_up; /* as the guest sees it */
+	bool link_up;	  /* as the guest sees it */
+	bool needs_reset; /* it stands still until the guest resets it: DEVICE_NEEDS_RESET */
 };
 
 /* Of the network device @index, in the order given; -ENODEV after the last one. */

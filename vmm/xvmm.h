@@ -241,6 +241,38 @@ int xvmm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
  */
 int xvmm_net_announce(struct xvmm *vm, const char *id);
 
+/*
+ * What passed through a queue of a network device, or didn't, since the device is where it is: it
+ * begins with 0 after xvmm_net_switch().
+ */
+struct xvmm_queue_stats {
+	uint64_t packets;
+	uint64_t bytes; /* of these packets, without virtio-net headers */
+
+	/* Packets that were lost, by cause. */
+	uint64_t dropped_link_down;
+	uint64_t dropped_filtered;   /* receive: not for an address or VLAN of the guest's */
+	uint64_t dropped_mtu;	     /* receive: larger than the guest agreed to */
+	uint64_t dropped_no_buffers; /* receive: the guest had given too few, or too small ones */
+	uint64_t dropped_malformed;  /* no packet is so short or long */
+	uint64_t dropped_refused;    /* transmit: by the tap or socket, but for lack of room */
+
+	uint64_t kicks;			/* the guest's, of which several may have come as one */
+	uint64_t interrupts;		/* to the guest */
+	uint64_t interrupts_suppressed; /* batches after which the guest wanted none */
+	uint64_t stalls; /* receive: there were no buffers; transmit: the host had no room */
+	uint64_t broken; /* the guest broke the queue's rules: it stood still until a reset */
+	int64_t idle_ms; /* since a buffer was last used; -1: none was */
+};
+
+/*
+ * The counters of queue @queue of the network device @id: 2n is its nth receive queue, 2n + 1 the
+ * nth transmit queue. -ENODEV; -ERANGE if it has no such queue; -EOPNOTSUPP while another process
+ * or the kernel serves its queues (vhost-user, vhost-net): nobody here can count. Any thread.
+ */
+int xvmm_net_stats(struct xvmm *vm, const char *id, unsigned int queue,
+		   struct xvmm_queue_stats *stats);
+
 /* Not while it runs. Accepts NULL. */
 void xvmm_destroy(struct xvmm *vm);
 

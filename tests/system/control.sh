@@ -125,6 +125,13 @@ for transport in mmio pci; do
 	ctl query-net
 	replied "query-net, $transport" '"id": "wan"' '"backend": "tap0"' '"link-up": true' \
 		'"mac": "02:00:00:00:00:07"' '"datapath": "in-process"'
+	ctl xvmm-net-stats
+	replied 'xvmm-net-stats' '"queue": "rx0"' '"dropped": ' '"needs-reset": false'
+	ctl metrics
+	replied 'metrics' '^# TYPE xvmm_net_packets_total counter$' \
+		'^xvmm_net_packets_total\{device="wan",queue="tx0"\} [0-9]+$' \
+		'^xvmm_net_dropped_packets_total\{device="wan",queue="rx0",cause="no-buffers"\} [0-9]+$' \
+		'^xvmm_net_up\{device="wan",datapath="in-process"\} 1$'
 	ctl set_link wan off
 	replied 'set_link off'
 	await 'down' || verdict 'the guest sees it' 'it does not'

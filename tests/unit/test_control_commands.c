@@ -77,9 +77,9 @@ static void assert_refused(const char *name, const char *arguments, int code, co
 
 START_TEST(strangers)
 {
-	static const char *const none[] = {"query-status",     "query-net",    "query-kvm",
-					   "query-cpus-fast",  "stop",	       "cont",
-					   "system_powerdown", "system_reset", "quit"};
+	static const char *const none[] = {
+		"query-status", "query-net", "xvmm-net-stats",	 "query-kvm",	 "query-cpus-fast",
+		"stop",		"cont",	     "system_powerdown", "system_reset", "quit"};
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		assert_refused(none[i], "{'x':1}", -EINVAL, "it takes no arguments");
@@ -173,6 +173,47 @@ START_TEST(link_goes_down_and_up)
 }
 END_TEST
 
+START_TEST(net_stats)
+{
+	static const char *const counters[] = {
+		"packets", "bytes",  "kicks", "interrupts", "interrupts-suppressed",
+		"stalls",  "broken",
+	};
+	static const char *const drops[] = {
+		"link-down", "filtered", "mtu", "no-buffers", "malformed", "refused",
+	};
+	json_t *queues, *queue, *value;
+	const char *id, *datapath;
+	int up, needs_reset;
+	size_t i;
+
+	ck_assert_int_eq(execute("xvmm-net-stats", "{}"), 0);
+	ck_assert_int_eq(json_unpack(result, "[{s:s,s:s,s:b,s:b,s:o!}!]", "id", &id, "datapath",
+				     &datapath, "link-up", &up, "needs-reset", &needs_reset,
+				     "queues", &queues),
+			 0);
+	ck_assert_str_eq(id, "wan");
+	ck_assert(up && !needs_reset);
+	ck_assert_uint_eq(json_array_size(queues), 2);
+	json_array_foreach(queues, i, queue)
+	{
+		ck_assert_str_eq(json_string_value(json_object_get(queue, "queue")),
+				 i ? "tx0" : "rx0");
+		for (size_t k = 0; k < sizeof(counters) / sizeof(counters[0]); k++) {
+			value = json_object_get(queue, counters[k]);
+			ck_assert_msg(json_is_integer(value), "%s", counters[k]);
+			ck_assert_int_eq(json_integer_value(value), 0);
+		}
+		for (size_t k = 0; k < sizeof(drops) / sizeof(drops[0]); k++) {
+			value = json_object_get(json_object_get(queue, "dropped"), drops[k]);
+			ck_assert_msg(json_is_integer(value), "%s", drops[k]);
+		}
+		/* It never did anything. */
+		ck_assert_ptr_null(json_object_get(queue, "idle-ms"));
+	}
+}
+END_TEST
+
 START_TEST(announce_without_a_driver)
 {
 	assert_refused("net-announce", "{'id':'wan'}", -EOPNOTSUPP, "wan: its driver does not run");
@@ -250,6 +291,7 @@ int main(void)
 	tcase_add_test(tcase, stops_and_goes_on);
 	tcase_add_test(tcase, query_cpus);
 	tcase_add_test(tcase, link_goes_down_and_up);
+	tcase_add_test(tcase, net_stats);
 	tcase_add_test(tcase, announce_without_a_driver);
 	tcase_add_test(tcase, net_switch);
 	tcase_add_test(tcase, ends);

@@ -24,6 +24,7 @@
 #include "virtio/net_backend.h"
 #include "virtio/net_filter.h"
 #include "virtio/net_rss.h"
+#include "virtio/queue_stats.h"
 #include "vmm/core/fd.h"
 
 #define EVENT_IDX   (1ULL << VIRTIO_RING_F_EVENT_IDX)
@@ -295,6 +296,16 @@ static void *data(int ring, uint64_t offset)
 }
 
 /* Wait for the eventfd or socket @fd; a test that waits too long has failed. */
+static uint64_t counted(unsigned int ring, enum queue_counter counter)
+{
+	return queue_counted(dp->ops->stats(dp, ring), counter);
+}
+
+static void assert_counted(unsigned int ring, enum queue_counter counter, uint64_t n)
+{
+	ck_assert_uint_eq(counted(ring, counter), n);
+}
+
 static void wait_for(int fd, const char *what)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};
@@ -463,6 +474,9 @@ START_TEST(drops_what_has_no_header)
 	}
 	ck_assert(quiet(fake.wire, 20));
 	ring_stop(TX);
+	assert_counted(TX, QUEUE_PACKETS, 1);
+	assert_counted(TX, QUEUE_BYTES, 100 - HEADER);
+	assert_counted(TX, QUEUE_DROPPED_MALFORMED, 3);
 }
 END_TEST
 
@@ -513,6 +527,7 @@ START_TEST(waits_for_room)
 	for (; used < 256; used++)
 		ck_assert_uint_eq(next_used(TX, &len), used);
 	ring_stop(TX);
+	ck_assert_uint_gt(counted(TX, QUEUE_STALLS), 0);
 }
 END_TEST
 
@@ -553,6 +568,8 @@ START_TEST(backend_refuses_packets)
 	ck_assert_uint_eq(wire_number(), 2);
 	next_used(TX, &len);
 	ring_stop(TX);
+	assert_counted(TX, QUEUE_PACKETS, 1);
+	assert_counted(TX, QUEUE_DROPPED_REFUSED, 2);
 }
 END_TEST
 
@@ -749,6 +766,9 @@ START_TEST(waits_for_buffers)
 	wire_write(packet, 8000);
 	assert_in_pages(pages, 8000);
 	ring_stop(RX);
+	assert_counted(RX, QUEUE_PACKETS, 2);
+	assert_counted(RX, QUEUE_BYTES, len + 8000 - 2 * HEADER);
+	ck_assert_uint_gt(counted(RX, QUEUE_STALLS), 0);
 }
 END_TEST
 
@@ -799,6 +819,8 @@ START_TEST(drops_what_never_fits)
 	ck_assert_uint_eq(next_used(RX, &len), 1);
 	ck_assert_uint_eq(len, 90);
 	ring_stop(RX);
+	assert_counted(RX, QUEUE_PACKETS, 2);
+	assert_counted(RX, QUEUE_DROPPED_NO_BUFFERS, 1);
 }
 END_TEST
 
@@ -854,6 +876,8 @@ START_TEST(drops_the_oversized)
 	ck_assert_uint_eq(next_used(RX, &len), 0);
 	ck_assert_uint_eq(len, 100);
 	ring_stop(RX);
+	assert_counted(RX, QUEUE_PACKETS, 1);
+	assert_counted(RX, QUEUE_DROPPED_MALFORMED, 1);
 }
 END_TEST
 
@@ -877,6 +901,8 @@ START_TEST(drops_what_came_without_header)
 	ck_assert_uint_eq(next_used(RX, &len), 1);
 	ck_assert_uint_eq(len, 101);
 	ring_stop(RX);
+	assert_counted(RX, QUEUE_PACKETS, 2);
+	assert_counted(RX, QUEUE_DROPPED_MALFORMED, 2);
 }
 END_TEST
 
@@ -938,6 +964,30 @@ START_TEST(no_needless_kicks)
 }
 END_TEST
 
+/* However often somebody asks meanwhile, who thereby takes what the eventfd has. */
+START_TEST(counts_kicks)
+{
+	uint64_t since;
+	uint32_t len;
+
+	start_tx(0, 8);
+	ck_assert_uint_eq(atomic_load(&dp->ops->stats(dp, TX)->progress_ms), 0);
+	for (uint16_t i = 0; i < 200; i++) {
+		send_numbered(i % 8, i);
+		driver_expose(&rings[TX]);
+		fd_eventfd_signal(kick_fd[TX]);
+		ck_assert_uint_le(counted(TX, QUEUE_KICKS), i + 1U);
+		ck_assert_uint_eq(wire_number(), i);
+		next_used(TX, &len);
+	}
+	assert_counted(TX, QUEUE_KICKS, 200);
+	since = atomic_load(&dp->ops->stats(dp, TX)->progress_ms);
+	ck_assert_uint_gt(since, 0);
+	ring_stop(TX);
+	assert_counted(TX, QUEUE_KICKS, 200);
+}
+END_TEST
+
 START_TEST(no_needless_interrupts)
 {
 	uint32_t len;
@@ -951,6 +1001,9 @@ START_TEST(no_needless_interrupts)
 	for (uint32_t i = 0; i < 64; i++)
 		ck_assert_uint_eq(next_used(RX, &len), i);
 	ring_stop(RX);
+	assert_counted(RX, QUEUE_PACKETS, 64);
+	assert_counted(RX, QUEUE_INTERRUPTS, 0);
+	ck_assert_uint_gt(counted(RX, QUEUE_SUPPRESSED), 0);
 }
 END_TEST
 
@@ -978,6 +1031,7 @@ START_TEST(transmit_ring_breaks)
 	next_used(RX, &len);
 	ck_assert_ptr_null(broken[RX]);
 	state = ring_stop(TX);
+	assert_counted(TX, QUEUE_BROKEN, 1);
 	ck_assert_uint_eq(state.next_used, 65531);
 	ring_stop(RX);
 }
@@ -1338,6 +1392,8 @@ START_TEST(filters)
 		ck_assert_uint_eq(destination(0), 2);
 	}
 	ring_stop(RX);
+	ck_assert_uint_ge(counted(RX, QUEUE_DROPPED_FILTERED), 200);
+	assert_counted(RX, QUEUE_PACKETS, _i ? 5 : 1);
 }
 END_TEST
 
@@ -1522,6 +1578,8 @@ START_TEST(link_down_receives_nothing)
 	ck_assert_uint_eq(((uint8_t *)data(RX, 0))[HEADER + 5], 4);
 	ck_assert_uint_eq(next_used(RX, &len), 1);
 	ring_stop(RX);
+	assert_counted(RX, QUEUE_DROPPED_LINK_DOWN, 201);
+	assert_counted(RX, QUEUE_PACKETS, 1);
 }
 END_TEST
 
@@ -1550,6 +1608,8 @@ START_TEST(link_down_sends_nothing)
 	ck_assert_uint_eq(wire_number(), 1001);
 	next_used(TX, &len);
 	ring_stop(TX);
+	ck_assert_uint_gt(counted(TX, QUEUE_DROPPED_LINK_DOWN), 0);
+	ck_assert_uint_eq(counted(TX, QUEUE_DROPPED_LINK_DOWN) + counted(TX, QUEUE_PACKETS), 258);
 }
 END_TEST
 
@@ -1775,6 +1835,7 @@ START_TEST(keeps_to_the_mtu)
 		ck_assert_uint_eq(len, header + frames[i].len);
 	}
 	stop_four();
+	assert_counted(RX, QUEUE_DROPPED_MTU, _i & 4 ? 0 : 3);
 }
 END_TEST
 
@@ -1835,6 +1896,8 @@ START_TEST(steering_goes_past_a_full_ring)
 	}
 	assert_idle();
 	stop_four();
+	assert_counted(2, QUEUE_PACKETS, 30);
+	ck_assert_uint_ge(counted(0, QUEUE_DROPPED_NO_BUFFERS), 30);
 }
 END_TEST
 
@@ -2429,6 +2492,7 @@ int main(void)
 	tcase_add_loop_test(rx, leaves_packets_where_they_are, 0, 2);
 	tcase_add_loop_test(rx, no_needless_kicks, 0, 2);
 	tcase_add_test(rx, no_needless_interrupts);
+	tcase_add_test(rx, counts_kicks);
 	tcase_add_test(rest, transmit_ring_breaks);
 	tcase_add_loop_test(rest, receive_ring_breaks, 0, 3);
 	tcase_add_loop_test(rest, broken_from_the_start, 0, 2);

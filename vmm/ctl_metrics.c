@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vmm/ctl_metrics.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "vmm/core/error.h"
+
+/* Of each queue, by the name that xvmm-net-stats has for it. */
+static const struct metric {
+	const char *key, *name, *type, *help;
+} metrics[] = {
+	{"packets", "xvmm_net_packets_total", "counter", "Packets that passed."},
+	{"bytes", "xvmm_net_bytes_total", "counter", "Bytes of these packets."},
+	{"kicks", "xvmm_net_kicks_total", "counter", "Notifications by the guest."},
+	{"interrupts", "xvmm_net_interrupts_total", "counter", "Interrupts to the guest."},
+	{"interrupts-suppressed", "xvmm_net_interrupts_suppressed_total", "counter",
+	 "Batches after which the guest wanted no interrupt."},
+	{"stalls", "xvmm_net_stalls_total", "counter",
+	 "Waits for buffers (receive) or for room (transmit)."},
+	{"broken", "xvmm_net_broken_total", "counter",
+	 "How often the guest broke the rules of the queue."},
+	{"idle-ms", "xvmm_net_idle_milliseconds", "gauge", "Since a buffer was last used."},
+};
+
+static void print_head(const char *name, const char *type, const char *help)
+{
+	printf("# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* The member @key of @object as a label, with what must be escaped there. */
+static void print_label(const char *label, json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	printf("%s=\"", label);
+	for (; text && *text; text++) {
+		if (*text == '\n')
+			fputs("\\n", stdout);
+		else if (*text == '"' || *text == '\\')
+			printf("\\%c", *text);
+		else
+			putchar(*text);
+	}
+	putchar('"');
+}
+
+/* Of one device: what tells whether its member @key is true. */
+static void print_device(const char *name, json_t *device, const char *key)
+{
+	printf("%s{", name);
+	print_label("device", device, "id");
+	putchar(',');
+	print_label("datapath", device, "datapath");
+	printf("} %d\n", json_is_true(json_object_get(device, key)));
+}
+
+/* Of one queue; @cause: of lost packets, or NULL. What a datapath can't know is not there. */
+static void print_queue(const char *name, json_t *device, json_t *queue, const char *cause,
+			const json_t *value)
+{
+	if (!json_is_integer(value))
+		return;
+	printf("%s{", name);
+	print_label("device", device, "id");
+	putchar(',');
+	print_label("queue", queue, "queue");
+	if (cause)
+		printf(",cause=\"%s\"", cause);
+	printf("} %" JSON_INTEGER_FORMAT "\n", json_integer_value(value));
+}
+
+static void print_devices(json_t *devices, const char *key, const char *name, const char *help)
+{
+	size_t i;
+	json_t *device;
+
+	print_head(name, "gauge", help);
+	json_array_foreach(devices, i, device)
+	{
+		print_device(name, device, key);
+	}
+}
+
+static void print_metric(json_t *devices, const struct metric *metric)
+{
+	size_t i, k;
+	json_t *device, *queue;
+
+	print_head(metric->name, metric->type, metric->help);
+	json_array_foreach(devices, i, device)
+	{
+		json_array_foreach(json_object_get(device, "queues"), k, queue)
+		{
+			print_queue(metric->name, device, queue, NULL,
+				    json_object_get(queue, metric->key));
+		}
+	}
+}
+
+static void print_drops(json_t *devices)
+{
+	static const char name[] = "xvmm_net_dropped_packets_total";
+	const char *cause;
+	size_t i, k;
+	json_t *device, *queue, *value;
+
+	print_head(name, "counter", "Packets that were lost, by cause.");
+	json_array_foreach(devices, i, device)
+	{
+		json_array_foreach(json_object_get(device, "queues"), k, queue)
+		{
+			json_object_foreach(json_object_get(queue, "dropped"), cause, value)
+			{
+				print_queue(name, device, queue, cause, value);
+			}
+		}
+	}
+}
+
+int ctl_print_metrics(json_t *devices, struct error *err)
+{
+	if (!json_is_array(devices))
+		return error_set(err, -EPROTO, "ctl: metrics: the VM returns no list of devices");
+	print_devices(devices, "link-up", "xvmm_net_up", "Whether the guest sees a link.");
+	print_devices(devices, "needs-reset", "xvmm_net_needs_reset",
+		      "Whether the device stands still until the guest resets it.");
+	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		print_metric(devices, &metrics[i]);
+	print_drops(devices);
+	return 0;
+}
