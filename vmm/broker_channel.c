@@ -159,8 +159,9 @@ int broker_channel_await(int fd, int *fds, unsigned int n, struct error *err)
 	/* Where this process can have no more of them, fewer come. */
 	for (unsigned int i = 0; i < n_passed; i++)
 		close(passed[i]);
-	if (len != sizeof(result) || !result.code)
+	if (len != sizeof(result) || result.code >= 0)
 		return gone(message.msg_flags & MSG_CTRUNC ? -EMFILE : -EPROTO, err);
+	result.text[sizeof(result.text) - 1] = '\0';
 	if (err)
 		*err = result;
 	return result.code;

@@ -20,7 +20,7 @@ if [ -n "${BACKEND-}" ]; then
 	backend=$!
 fi
 
-guest hostile --cpus 2 --memory 64M --net "$attacked,${NET_OPTIONS:?}" --net "fd=11,$NET_OPTIONS" \
+guest hostile --cpus 2 --net "$attacked,${NET_OPTIONS:?}" --net "fd=11,$NET_OPTIONS" \
 	--cmdline "${NET_OPTIONS//,/ } topic=${TOPIC:?} $parameters"
 cat "$work/out"
 sed 's/^/# stderr: /' "$work/err"

@@ -9,7 +9,7 @@
 #include "lib/virtio_net.h"
 
 enum {
-	SILENCE_MS = 5000, /* after which the guest gives up */
+	SILENCE_MS = 15000, /* after which the guest gives up */
 };
 
 struct counts {

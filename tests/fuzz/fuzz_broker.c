@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages between the VM's process and its broker. The input is a list of them, each for one of
+ * the functions that take one: any bytes, with any number of descriptors. What is taken is whole,
+ * and no descriptor is left over.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/fuzz/fuzz.h"
+#include "virtio/opener.h"
+#include "vmm/broker_channel.h"
+#include "vmm/core/error.h"
+#include "vmm/core/fd.h"
+
+enum {
+	STEPS_MAX = 64,
+	FDS_MAX = 8,
+	DESCRIPTORS_MAX = 64, /* that this process has */
+};
+
+static int ends[2]; /* who is to be fooled, and the other one */
+
+static unsigned int count_descriptors(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Send @len bytes with @n descriptors; false if there is nothing to send. */
+static bool send_bytes(const void *data, size_t len, unsigned int n)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} control = {0};
+	struct iovec iov = {(void *)data, len};
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+	int fds[FDS_MAX];
+
+	for (unsigned int i = 0; i < n; i++)
+		fds[i] = ends[1];
+	if (n)
+		fd_pass(&message, &control, fds, n);
+	return len && sendmsg(ends[1], &message, MSG_NOSIGNAL) >= 0;
+}
+
+/* The rest of the input, or as much of it as its next byte says. */
+static size_t take_length(struct input *in)
+{
+	size_t len = take(in, 1) * 8UL;
+
+	return len < in->len ? len : in->len;
+}
+
+/* What the VM asks for, wrong or (@framed) as a whole message. */
+static void ask(struct input *in, bool framed, unsigned int n_fds)
+{
+	struct {
+		uint32_t kind, n_queues;
+		char name[OPENING_NAME_SIZE];
+	} request = {0};
+	const struct error nothing = {0};
+	struct opening opening;
+	char name[OPENING_NAME_SIZE];
+	size_t len = take_length(in);
+	bool sent;
+
+	if (framed) {
+		memcpy(&request, in->data, len < sizeof(request) ? len : sizeof(request));
+		sent = send_bytes(&request, sizeof(request), n_fds);
+	} else {
+		sent = send_bytes(in->data, len, n_fds);
+	}
+	in->data += len;
+	in->len -= len;
+	if (!sent)
+		return;
+	require(broker_channel_take(ends[0], &opening, name) == 0);
+	require(opening.name == name && memchr(name, '\0', sizeof(name)) != NULL);
+	require(opening.kind == OPENING_TAP || opening_n_fds(&opening) <= 1);
+	broker_channel_answer(ends[0], &nothing, NULL, 0);
+	require(recv(ends[1], &request, sizeof(request), MSG_DONTWAIT) > 0);
+}
+
+/* What the broker answers, where the VM waits for @wanted descriptors. */
+static void answer(struct input *in, unsigned int n_fds)
+{
+	struct error result = {0}, err = {0};
+	bool whole = take(in, 1) & 1;
+	unsigned int wanted = take(in, 1) % FDS_MAX;
+	size_t len = take_length(in);
+	int fds[OPENING_FDS_MAX];
+	bool sent;
+	int ret;
+
+	if (whole) {
+		memcpy(&result, in->data, len < sizeof(result) ? len : sizeof(result));
+		sent = send_bytes(&result, sizeof(result), n_fds);
+	} else {
+		sent = send_bytes(in->data, len, n_fds);
+	}
+	in->data += len;
+	in->len -= len;
+	if (!sent)
+		return;
+	ret = broker_channel_await(ends[0], fds, wanted, &err);
+	require(memchr(err.text, '\0', sizeof(err.text)) != NULL);
+	require(ret <= 0 && (ret == 0) == (whole && !result.code && n_fds == wanted));
+	for (unsigned int i = 0; !ret && i < wanted; i++)
+		require(close(fds[i]) == 0);
+}
+
+/* A command, or the result of one. */
+static void tell(struct input *in, unsigned int n_fds)
+{
+	size_t len = take_length(in);
+	json_t *message;
+	int ret;
+
+	if (send_bytes(in->data, len, n_fds)) {
+		ret = broker_channel_receive(ends[0], &message);
+		require(ret == -EBADMSG || (ret == 0 && message));
+		json_decref(message);
+	}
+	in->data += len;
+	in->len -= len;
+}
+
+static void step(struct input *in)
+{
+	uint32_t op = take(in, 1);
+	unsigned int n_fds = (op >> 2) % FDS_MAX;
+
+	switch (op & 3) {
+	case 0:
+	case 1:
+		ask(in, op & 1, n_fds);
+		break;
+	case 2:
+		answer(in, n_fds);
+		break;
+	default:
+		tell(in, n_fds);
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input in = {data, size};
+	unsigned int before = count_descriptors();
+
+	require(broker_channel_create(ends) == 0);
+	for (int i = 0; in.len && i < STEPS_MAX; i++)
+		step(&in);
+	close(ends[0]);
+	close(ends[1]);
+	require(count_descriptors() == before);
+	return 0;
+}
