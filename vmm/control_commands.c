@@ -54,15 +54,28 @@ static int query_kvm(void *opaque, json_t *arguments, json_t **result, struct er
 
 static int query_cpus_fast(void *opaque, json_t *arguments, json_t **result, struct error *err)
 {
+	struct vm_cpu_info info;
 	char path[32];
-	int tid;
 
 	*result = json_array();
-	for (unsigned int i = 0; (tid = vm_cpu_info(opaque, i)) >= 0; i++) {
+	for (unsigned int i = 0; vm_cpu_info(opaque, i, &info) == 0; i++) {
 		snprintf(path, sizeof(path), "/machine/cpu[%u]", i);
 		if (json_array_append_new(*result, json_pack("{s:i,s:s,s:i,s:s}", "cpu-index",
 							     (int)i, "qom-path", path, "thread-id",
-							     tid, "target", arch_name)))
+							     info.tid, "target", arch_name)))
+			return error_set(err, -ENOMEM, "out of memory");
+	}
+	return no_arguments(arguments, err);
+}
+
+static int cpu_stats(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	struct vm_cpu_info info;
+
+	*result = json_array();
+	for (unsigned int i = 0; vm_cpu_info(opaque, i, &info) == 0; i++) {
+		if (json_array_append_new(*result, json_pack("{s:i,s:I}", "cpu-index", (int)i,
+							     "exits", (json_int_t)info.exits)))
 			return error_set(err, -ENOMEM, "out of memory");
 	}
 	return no_arguments(arguments, err);
@@ -275,6 +288,7 @@ static int net_stats(void *opaque, json_t *arguments, json_t **result, struct er
 const struct control_command control_commands[] = {
 	{"query-status", query_status},
 	{"query-net", query_net},
+	{"xvmm-cpu-stats", cpu_stats},
 	{"xvmm-net-stats", net_stats},
 	{"query-cpus-fast", query_cpus_fast},
 	{"query-kvm", query_kvm},

@@ -3,18 +3,22 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/control_stream.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/ctl_metrics.h"
+#include "vmm/ctl_top.h"
+#include "vmm/spec.h"
 
 enum {
 	STATUS_OK = 0,
@@ -22,6 +26,9 @@ enum {
 	STATUS_USAGE = 2,
 	REPLY_MAX = 16 << 20,
 	FIRST_ARGUMENT = 4, /* xvmm ctl PATH COMMAND */
+	TOP_SECONDS_MAX = 3600,
+	MS_PER_S = 1000,
+	NS_PER_S = 1000000000,
 };
 
 static const char help[] =
@@ -33,7 +40,9 @@ static const char help[] =
 	"  query-status             is it running?\n"
 	"  query-net                its network devices\n"
 	"  xvmm-net-stats           what passed through their queues, or was lost, and why\n"
-	"  metrics                  the same as Prometheus reads it\n"
+	"  xvmm-cpu-stats           how often each vCPU came out of the guest\n"
+	"  metrics                  what queues do, as Prometheus reads it\n"
+	"  top [SECONDS]            what vCPUs and queues do, every second or SECONDS, live\n"
 	"  net-switch ID SPEC       move a network device to what SPEC says, as --net takes it\n"
 	"  net-announce ID          have the guest announce it to its network\n"
 	"  set_link ID on|off       plug or unplug its cable\n"
@@ -336,6 +345,73 @@ static int print_result(json_t *result, struct error *err)
 	return 0;
 }
 
+/* --- top --- */
+
+static int execute_by_name(struct ctl *ctl, const char *name, json_t **result, struct error *err)
+{
+	json_t *request = json_pack("{s:s}", "execute", name);
+	int ret = request ? execute(ctl, request, result, err) : out_of_memory(err);
+
+	json_decref(request);
+	return ret;
+}
+
+static int take_sample(struct ctl *ctl, struct ctl_top_sample *sample, struct error *err)
+{
+	struct timespec now;
+	int ret;
+
+	ret = execute_by_name(ctl, "xvmm-cpu-stats", &sample->cpus, err);
+	if (!ret)
+		ret = execute_by_name(ctl, "xvmm-net-stats", &sample->devices, err);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sample->seconds = (double)now.tv_sec + (double)now.tv_nsec / NS_PER_S;
+	return ret;
+}
+
+/* Until the VM ends, which is no error; or this program. */
+static int top(struct ctl *ctl, unsigned int interval, struct error *err)
+{
+	struct ctl_top_sample before = {0}, now = {0};
+	struct pollfd gone = {.fd = ctl->fd};
+	int ret = take_sample(ctl, &before, err);
+
+	while (!ret) {
+		poll(&gone, 1, (int)interval * MS_PER_S);
+		ret = take_sample(ctl, &now, err);
+		if (!ret) {
+			ctl_top_print(&before, &now);
+			ret = fflush(stdout) ? error_errno(err, "ctl: standard output") : 0;
+		} else if (ret == -EPIPE) {
+			ret = 0;
+			break;
+		}
+		ctl_top_free(&before);
+		before = now;
+		now = (struct ctl_top_sample){0};
+	}
+	ctl_top_free(&now);
+	ctl_top_free(&before);
+	return ret;
+}
+
+/* @argv: what follows the command. */
+static int run_top(struct ctl *ctl, char *const *argv, struct error *err)
+{
+	uint64_t interval = 1;
+	int ret = 0;
+
+	if (argv[0])
+		ret = spec_number("ctl: top", argv[0], 1, TOP_SECONDS_MAX, &interval, err);
+	if (!ret && argv[0] && argv[1])
+		ret = error_usage(err, "ctl: top: '%s' is too much; try: xvmm ctl --help", argv[1]);
+	if (!ret)
+		ret = connect_to(ctl, err);
+	if (!ret)
+		ret = negotiate(ctl, err);
+	return ret ? ret : top(ctl, (unsigned int)interval, err);
+}
+
 static int run(struct ctl *ctl, char *const *argv, struct error *err)
 {
 	const bool as_metrics = strcmp(argv[0], "metrics") == 0;
@@ -373,7 +449,8 @@ int ctl_run(int argc, char *const *argv)
 		return STATUS_USAGE;
 	}
 	ctl.path = argv[2];
-	ret = run(&ctl, argv + FIRST_ARGUMENT - 1, &err);
+	argv += FIRST_ARGUMENT - 1;
+	ret = strcmp(argv[0], "top") == 0 ? run_top(&ctl, argv + 1, &err) : run(&ctl, argv, &err);
 	fd_close(&ctl.fd);
 	control_stream_free(&ctl.in);
 	if (!ret && fflush(stdout) == 0)

@@ -109,6 +109,10 @@ static void *run(void *arg)
 		if (ret == -EINTR || ret == -EAGAIN) {
 			ret = 0;
 		} else if (!ret) {
+			atomic_store_explicit(
+				&vcpu->exits,
+				atomic_load_explicit(&vcpu->exits, memory_order_relaxed) + 1,
+				memory_order_relaxed);
 			dispatch_coalesced(shared);
 			why = arch_vcpu_handle_exit(&vcpu->kvm, shared->mmio, shared->pio, &err);
 		}

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "arch/arch.h"
 #include "vmm/core/error.h"
@@ -33,9 +34,10 @@ struct vcpu {
 	struct kvm_vcpu kvm;
 	struct vcpu_shared *shared;
 	pthread_t thread;
-	bool started;	       /* the thread is there */
-	_Atomic int tid;       /* of the thread; 0: not yet */
-	_Atomic bool in_guest; /* it is about to run guest code, or does */
+	bool started;		/* the thread is there */
+	_Atomic int tid;	/* of the thread; 0: not yet */
+	_Atomic bool in_guest;	/* it is about to run guest code, or does */
+	_Atomic uint64_t exits; /* of the guest's that came to this process; its thread counts */
 };
 
 /* Run @vcpu in a thread of its own until vcpu_stop(). 0 or a negative errno. */

@@ -809,9 +809,15 @@ void vm_reset(struct xvmm *vm)
 	end_vm(vm, XVMM_RESET, 0, "the guest was reset");
 }
 
-int vm_cpu_info(const struct xvmm *vm, unsigned int index)
+int vm_cpu_info(const struct xvmm *vm, unsigned int index, struct vm_cpu_info *info)
 {
-	return index < vm->n_vcpus ? atomic_load(&vm->vcpus[index].tid) : -ENODEV;
+	if (index >= vm->n_vcpus)
+		return -ENODEV;
+	*info = (struct vm_cpu_info){
+		.tid = atomic_load(&vm->vcpus[index].tid),
+		.exits = atomic_load(&vm->vcpus[index].exits),
+	};
+	return 0;
 }
 
 void vm_power_button(struct xvmm *vm)

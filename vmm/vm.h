@@ -60,7 +60,11 @@ void vm_reset(struct xvmm *vm);
 void vm_pause(struct xvmm *vm, bool pause);
 bool vm_paused(const struct xvmm *vm);
 
-/* The thread of vCPU @index, as gettid(), 0 if it has none yet; -ENODEV after the last one. */
-int vm_cpu_info(const struct xvmm *vm, unsigned int index);
+/* Of vCPU @index; -ENODEV after the last one. */
+struct vm_cpu_info {
+	int tid;	/* of its thread, as gettid(); 0: it has none yet */
+	uint64_t exits; /* of the guest's, that KVM didn't handle itself */
+};
+int vm_cpu_info(const struct xvmm *vm, unsigned int index, struct vm_cpu_info *info);
 
 #endif

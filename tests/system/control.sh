@@ -146,6 +146,25 @@ for transport in mmio pci; do
 	judge "link and announcement on $transport" 0 'acknowledged$'
 done
 
+# It shows what the guest does until that ends.
+vm spin --net tap0
+"$XVMM" ctl "$socket" top >"$work/top" 2>&1 &
+top=$!
+await_in "$work/top" '^  tx0 ' || verdict 'top shows a queue' "it does not: $(cat "$work/top")"
+ctl top 0
+refused 'top without an interval' 2 "'0' is not a number from 1"
+ctl top 1 now
+refused 'top with too much' 2 "'now' is too much"
+ctl xvmm-cpu-stats
+replied 'xvmm-cpu-stats' '"cpu-index": 0' '"exits": [1-9][0-9]*'
+ctl quit
+wait "$top"
+ctl_status=$?
+mv "$work/top" "$work/reply"
+: >"$work/complaint"
+replied 'top' '^vcpu0 +[0-9]+ exits/s$' '^net0: in-process, link up$' '^  rx0 .* -$'
+finish
+
 vm spin --net tap0 --sandbox off
 ctl net-announce net0
 refused 'no driver runs that could announce' 1 'net0: its driver does not run'

@@ -77,9 +77,10 @@ static void assert_refused(const char *name, const char *arguments, int code, co
 
 START_TEST(strangers)
 {
-	static const char *const none[] = {
-		"query-status", "query-net", "xvmm-net-stats",	 "query-kvm",	 "query-cpus-fast",
-		"stop",		"cont",	     "system_powerdown", "system_reset", "quit"};
+	static const char *const none[] = {"xvmm-cpu-stats", "query-status", "query-net",
+					   "xvmm-net-stats", "query-kvm",    "query-cpus-fast",
+					   "stop",	     "cont",	     "system_powerdown",
+					   "system_reset",   "quit"};
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		assert_refused(none[i], "{'x':1}", -EINVAL, "it takes no arguments");
@@ -135,7 +136,7 @@ END_TEST
 START_TEST(query_cpus)
 {
 	const char *path, *target;
-	int index, tid;
+	int index, tid, exits;
 
 	ck_assert_int_eq(execute("query-cpus-fast", "{}"), 0);
 	ck_assert_int_eq(json_unpack(result, "[{s:i,s:s,s:i,s:s!}!]", "cpu-index", &index,
@@ -143,6 +144,10 @@ START_TEST(query_cpus)
 			 0);
 	ck_assert_int_eq(index, 0);
 	ck_assert_int_eq(tid, 0); /* it doesn't run */
+	ck_assert_int_eq(execute("xvmm-cpu-stats", "{}"), 0);
+	ck_assert_int_eq(json_unpack(result, "[{s:i,s:i!}!]", "cpu-index", &index, "exits", &exits),
+			 0);
+	ck_assert_int_eq(exits, 0);
 	ck_assert_int_eq(execute("query-kvm", "{}"), 0);
 	ck_assert(json_is_true(json_object_get(result, "enabled")));
 }
