@@ -11,6 +11,7 @@
 
 #include "vmm/broker.h"
 #include "vmm/check.h"
+#include "vmm/config_file.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
@@ -312,6 +313,10 @@ int main(int argc, char **argv)
 	case OPTIONS_VERSION:
 		printf("xvmm %s\n", xvmm_version());
 		status = STATUS_OK;
+		break;
+	case OPTIONS_PRINT:
+		status = config_file_print(options.given, &err) ? fail(err.text, err.usage)
+								: STATUS_OK;
 		break;
 	case OPTIONS_CHECK:
 		status = check_run(&options) ? STATUS_OK : STATUS_FAILED;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/config_file.h"
 #include "vmm/core/error.h"
 #include "vmm/net_spec.h"
 #include "vmm/sandbox.h"
@@ -52,10 +53,10 @@ const char options_help[] =
 	"                     confine what the guest drives (default: on); and, once all is open,\n"
 	"                     be this user, have DIR for a root, and no namespace of the host\n"
 	"  --panic-line on|off  \"Kernel panic - not syncing\" on the console is a panic, too (off)\n"
+	"  --config FILE      more of them, in JSON, but for those given here; --print-config: as such\n"
 	"  --timeout SECONDS  end the guest after so long (fractions allowed); --version; --help\n"
 	"\n"
 	"Sizes take K, M, G, T. SIGTERM or SIGINT presses the power button, a second one ends the VM.\n"
-	"\n"
 	"Exit status: 0 the guest powered off or rebooted (or C-a x); 1 xvmm or the host failed;\n"
 	"2 wrong usage; 3 the guest panicked, triple-faulted or hit what KVM can't run;\n"
 	"124 --timeout ran out; or the value that the guest wrote to the debug-exit port 0xf4.\n";
@@ -243,6 +244,13 @@ static int parse_control(struct options *options, const char *value, struct erro
 	return 0;
 }
 
+static int parse_config(struct options *options, const char *value, struct error *err)
+{
+	(void)err;
+	options->config_file = value;
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*parse)(struct options *options, const char *value, struct error *err);
@@ -261,10 +269,22 @@ static const struct {
 	{"--sandbox", parse_sandbox, false},
 	{"--timeout", parse_timeout, false},
 	{"--panic-line", parse_panic_line, false},
+	{"--config", parse_config, false},
 };
 enum {
 	N_OPTIONS = sizeof(table) / sizeof(table[0]),
 };
+
+/* Parse @value for table[@option], and note it down. */
+static int take_value(struct options *options, int option, const char *value, struct error *err)
+{
+	int ret = table[option].parse(options, value, err);
+
+	/* What --config said is in it already. */
+	if (ret || !options->given || table[option].parse == parse_config)
+		return ret;
+	return config_file_add(options->given, table[option].name + 2, value, err);
+}
 
 /* The index in the table of the option that @arg names, as "--name" or "--name=value"; or -1. */
 static int find_option(const char *arg)
@@ -296,43 +316,136 @@ static int parse_option(struct options *options, char *const *argv, int i, unsig
 	if (*seen & 1u << option && !table[option].repeats)
 		return error_usage(err, "%s is given twice", table[option].name);
 	*seen |= 1u << option;
-	ret = table[option].parse(options, value, err);
+	ret = take_value(options, option, value, err);
 	return ret ? ret : taken;
+}
+
+/* One option of the configuration file, @name, with its @values. */
+static int parse_member(struct options *options, const char *name, json_t *values,
+			unsigned int seen, struct error *err)
+{
+	char arg[32];
+	size_t i;
+	json_t *value;
+	int option, ret = 0;
+
+	snprintf(arg, sizeof(arg), "--%s", name);
+	option = find_option(arg);
+	if (option < 0 || table[option].parse == parse_config)
+		return error_usage(err, "there is no option '%s'; try: xvmm --help", name);
+	/* The command line wins. */
+	if (seen & 1u << option)
+		return 0;
+	if (json_array_size(values) > 1 && !table[option].repeats)
+		return error_usage(err, "%s is given twice", name);
+	json_array_foreach(values, i, value)
+	{
+		ret = take_value(options, option, json_string_value(value), err);
+		if (ret)
+			break;
+	}
+	return ret;
+}
+
+static int parse_config_file(struct options *options, unsigned int seen, struct error *err)
+{
+	const char *name;
+	json_t *values;
+	int ret = config_file_load(options->config_file, &options->from_file, err);
+
+	if (ret)
+		return ret;
+	json_object_foreach(options->from_file, name, values)
+	{
+		ret = parse_member(options, name, values, seen, err);
+		if (ret) {
+			error_prefix(err, "--config %s: ", options->config_file);
+			break;
+		}
+	}
+	return ret;
+}
+
+static int begin(struct options *options, enum options_action action, struct error *err)
+{
+	*options = (struct options){
+		.action = action,
+		.console_stdio = true,
+		.config.sandbox = sandbox_possible,
+	};
+	if (action != OPTIONS_PRINT)
+		return 0;
+	options->given = json_object();
+	return options->given ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+/*
+ * An argument that needs no value, or is none of the table's. It may be the last one to look at
+ * (*@i becomes @argc), or one that has all others looked at in another way. False: it is another.
+ */
+static bool take_word(struct options *options, int argc, const char *word, int *i)
+{
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+		options->action = OPTIONS_HELP;
+	else if (strcmp(word, "--version") == 0)
+		options->action = OPTIONS_VERSION;
+	else if (options->action == OPTIONS_CHECK && strcmp(word, "--json") == 0)
+		options->json = true;
+	else if (options->action != OPTIONS_CHECK && strcmp(word, "--print-config") == 0)
+		options->print = true;
+	else
+		return false;
+	*i = options->action == OPTIONS_HELP || options->action == OPTIONS_VERSION ? argc : *i + 1;
+	return true;
+}
+
+/* From @argv[@i] on. */
+static int parse_arguments(struct options *options, int argc, char *const *argv, int i,
+			   struct error *err)
+{
+	unsigned int seen = 0;
+
+	while (i < argc) {
+		int ret;
+
+		if (take_word(options, argc, argv[i], &i))
+			continue;
+		ret = parse_option(options, argv, i, &seen, err);
+		if (ret < 0)
+			return ret;
+		i += ret;
+	}
+	if (options->action == OPTIONS_HELP || options->action == OPTIONS_VERSION ||
+	    !options->config_file)
+		return 0;
+	return parse_config_file(options, seen, err);
+}
+
+static int parse_all(struct options *options, int argc, char *const *argv, struct error *err)
+{
+	const bool check = argc > 1 && strcmp(argv[1], "check") == 0;
+	const int first = check ? 2 : 1;
+	int ret = begin(options, check ? OPTIONS_CHECK : OPTIONS_RUN, err);
+
+	if (!ret)
+		ret = parse_arguments(options, argc, argv, first, err);
+	if (ret || options->action != OPTIONS_RUN || !options->print)
+		return ret;
+	/* Once more, and note everything down. */
+	options_free(options);
+	ret = begin(options, OPTIONS_PRINT, err);
+	return ret ? ret : parse_arguments(options, argc, argv, first, err);
 }
 
 int options_parse(struct options *options, int argc, char *const *argv, struct error *err)
 {
-	unsigned int seen = 0;
+	int ret = parse_all(options, argc, argv, err);
 
-	*options = (struct options){.console_stdio = true, .config.sandbox = sandbox_possible};
-	if (argc > 1 && strcmp(argv[1], "check") == 0)
-		options->action = OPTIONS_CHECK;
-	for (int i = options->action == OPTIONS_CHECK ? 2 : 1; i < argc;) {
-		int ret;
-
-		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-			options->action = OPTIONS_HELP;
-			return 0;
-		}
-		if (strcmp(argv[i], "--version") == 0) {
-			options->action = OPTIONS_VERSION;
-			return 0;
-		}
-		if (options->action == OPTIONS_CHECK && strcmp(argv[i], "--json") == 0) {
-			options->json = true;
-			i++;
-			continue;
-		}
-		ret = parse_option(options, argv, i, &seen, err);
-		if (ret < 0) {
-			options_free(options);
-			return ret;
-		}
-		i += ret;
-	}
-	if (!options->config.kernel && options->action == OPTIONS_RUN) {
+	if (!ret && !options->config.kernel && options->action == OPTIONS_RUN)
+		ret = error_usage(err, "--kernel is missing; try: xvmm --help");
+	if (ret) {
 		options_free(options);
-		return error_usage(err, "--kernel is missing; try: xvmm --help");
+		return ret;
 	}
 	options->config.nets = options->nets;
 	options->config.n_nets = options->n_nets;
@@ -346,5 +459,7 @@ void options_free(struct options *options)
 	free(options->net_specs);
 	free(options->nets);
 	spec_free(&options->sandbox);
+	json_decref(options->from_file);
+	json_decref(options->given);
 	*options = (struct options){0};
 }

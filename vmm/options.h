@@ -3,6 +3,8 @@
 #ifndef VMM_OPTIONS_H
 #define VMM_OPTIONS_H
 
+#include <jansson.h>
+
 #include "vmm/jail.h"
 #include "vmm/spec.h"
 #include "vmm/xvmm.h"
@@ -15,6 +17,7 @@ enum options_action {
 	OPTIONS_HELP,
 	OPTIONS_VERSION,
 	OPTIONS_CHECK, /* xvmm check: no kernel is needed */
+	OPTIONS_PRINT, /* --print-config */
 };
 
 struct options {
@@ -23,6 +26,10 @@ struct options {
 	const char *console_file;  /* --console file:PATH, else NULL */
 	bool console_stdio;	   /* --console stdio, the default */
 	bool json;		   /* --json, of xvmm check */
+	bool print;		   /* --print-config */
+	const char *config_file;   /* --config, or NULL */
+	json_t *from_file;	   /* owned; what it has; the config points into it */
+	json_t *given;		   /* owned; all that counts, as config_file.h has it; to print */
 	struct spec sandbox;	   /* owned; what the jail's string points into */
 	struct jail jail;	   /* of --sandbox on,... */
 

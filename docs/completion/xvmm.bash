@@ -20,7 +20,7 @@ _xvmm() {
 		return
 	fi
 	case $before in
-	--kernel | --initrd | --control)
+	--kernel | --initrd | --control | --config)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
@@ -33,7 +33,7 @@ _xvmm() {
 	--cmdline | --cpus | --timeout) return ;;
 	*)
 		words='--kernel --initrd --cmdline --boot --cpus --memory --net --transport --console --control
-			--sandbox --panic-line --timeout --version --help'
+			--sandbox --panic-line --config --print-config --timeout --version --help'
 		((COMP_CWORD > 1)) || words+=' check ctl selftest'
 		[[ ${COMP_WORDS[1]} != check ]] || words+=' --json'
 		;;

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "virtio/net_features.h"
 #include "vmm/core/error.h"
+#include "vmm/core/fd.h"
 #include "vmm/net_spec.h"
 #include "vmm/options.h"
 #include "vmm/sandbox.h"
@@ -377,6 +379,79 @@ START_TEST(refused)
 }
 END_TEST
 
+/* Parse "xvmm --config FILE" and the words of @line, with @text in the file. */
+static int parse_with_file(const char *text, const char *line)
+{
+	static char path[] = "/tmp/xvmm-options.XXXXXX", words[64];
+	char *argv[MAX_ARGS] = {(char *)"xvmm", (char *)"--config", path};
+	char *next = words;
+	int argc = 3, fd, ret;
+
+	strcpy(strrchr(path, '.'), ".XXXXXX");
+	fd = mkstemp(path);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fd_write_all(fd, text, strlen(text)), 0);
+	close(fd);
+	snprintf(words, sizeof(words), "%s", line);
+	while (next && *next && argc < MAX_ARGS - 1)
+		argv[argc++] = strsep(&next, " ");
+	memset(&err, 0, sizeof(err));
+	ret = options_parse(&options, argc, argv, &err);
+	unlink(path);
+	return ret;
+}
+
+START_TEST(a_file_has_options)
+{
+	static const char text[] = "{\"kernel\": \"k\", \"cpus\": 3, \"timeout\": 1.5,"
+				   " \"panic-line\": true, \"net\": [\"tap0\", \"tap1,mtu=1400\"],"
+				   " \"memory\": \"64M\"}";
+
+	ck_assert_msg(parse_with_file(text, "") == 0, "%s", err.text);
+	ck_assert_str_eq(options.config.kernel, "k");
+	ck_assert_uint_eq(options.config.cpus, 3);
+	ck_assert_uint_eq(options.config.timeout_ms, 1500);
+	ck_assert(options.config.panic_line);
+	ck_assert_uint_eq(options.config.n_nets, 2);
+	ck_assert_uint_eq(options.config.nets[1].mtu, 1400);
+	options_free(&options);
+	/* The command line wins; of what may be repeated, too. */
+	ck_assert_msg(parse_with_file(text, "--cpus 1 --net tap9") == 0, "%s", err.text);
+	ck_assert_uint_eq(options.config.cpus, 1);
+	ck_assert_uint_eq(options.config.n_nets, 1);
+	ck_assert_str_eq(options.config.nets[0].tap, "tap9");
+	ck_assert_uint_eq(options.config.memory, 64 << 20);
+	options_free(&options);
+}
+END_TEST
+
+static const struct {
+	const char *text, *part;
+} wrong_files[] = {
+	{"", "line 1: "},
+	{"{\"kernel\": \"k\",\n\n}", "line 3: "},
+	{"[]", "it is no JSON object"},
+	{"{\"kernel\": \"k\", \"kernel\": \"l\"}", "duplicate"},
+	{"{\"kernel\": [\"k\", \"l\"]}", "kernel is given twice"},
+	{"{\"kernel\": null}", "kernel: a value is a string, a number"},
+	{"{\"net\": [[\"tap0\"]]}", "net: a value is a string"},
+	{"{\"kernel\": \"a\\u0000b\"}", ""},
+	{"{\"cpus\": 256}", "--cpus: '256' is not a number from 1 to 255"},
+	{"{\"cpus\": true}", "--cpus: 'on' is not a number"},
+	{"{\"frobnicate\": 1}", "there is no option 'frobnicate'"},
+	{"{\"config\": \"x\"}", "there is no option 'config'"},
+	{"{\"help\": true}", "there is no option 'help'"},
+	{"{\"cpus\": 1}", "--kernel is missing"},
+};
+
+START_TEST(a_file_is_wrong)
+{
+	ck_assert_int_eq(parse_with_file(wrong_files[_i].text, ""), -EINVAL);
+	ck_assert(err.usage);
+	ck_assert_msg(strstr(err.text, wrong_files[_i].part) != NULL, "%s", err.text);
+}
+END_TEST
+
 START_TEST(kernel_is_needed)
 {
 	char *argv[] = {(char *)"xvmm", (char *)"--cpus", (char *)"1", NULL};
@@ -420,6 +495,9 @@ int main(void)
 	tcase_add_test(tcase, net_spec_of_a_command);
 	tcase_add_test(tcase, net_feature_names);
 	tcase_add_loop_test(tcase, refused, 0, sizeof(wrong) / sizeof(wrong[0]));
+	tcase_add_test(tcase, a_file_has_options);
+	tcase_add_loop_test(tcase, a_file_is_wrong, 0,
+			    sizeof(wrong_files) / sizeof(wrong_files[0]));
 	tcase_add_test(tcase, kernel_is_needed);
 	tcase_add_test(tcase, help_fits_two_screens);
 	suite_add_tcase(suite, tcase);
