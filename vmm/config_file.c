@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "vmm/control_stream.h"
 #include "vmm/core/error.h"
 
 static int out_of_memory(struct error *err)
@@ -106,9 +108,12 @@ int config_file_load(const char *path, json_t **options, struct error *err)
 	errno = 0;
 	file = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
 	if (!file && (json_error_code(&error) == json_error_cannot_open_file || errno == EISDIR))
-		return error_usage(err, "--config %s: %s", path, strerror(errno));
+		return error_usage(err, "--config %s: %s; --print-config writes such a file", path,
+				   strerror(errno));
 	if (!file)
-		return error_usage(err, "--config %s, line %d: %s", path, error.line, error.text);
+		return error_usage(err,
+				   "--config %s, line %d: %s; --print-config writes what is right",
+				   path, error.line, error.text);
 	*options = json_object();
 	ret = *options ? normalize(file, *options, err) : out_of_memory(err);
 	json_decref(file);
@@ -124,7 +129,8 @@ int config_file_print(json_t *options, struct error *err)
 {
 	json_t *file = json_object(), *values;
 	const char *name;
-	int ret = file ? 0 : -1;
+	char *text;
+	int ret = 0;
 
 	json_object_foreach(options, name, values)
 	{
@@ -132,9 +138,11 @@ int config_file_print(json_t *options, struct error *err)
 				       json_array_size(values) == 1 ? json_array_get(values, 0)
 								    : values);
 	}
-	if (!ret)
-		ret = json_dumpf(file, stdout, JSON_INDENT(2));
-	putchar('\n');
+	text = file && !ret ? control_stream_text(file, JSON_INDENT(2)) : NULL;
 	json_decref(file);
-	return ret ? out_of_memory(err) : 0;
+	if (!text)
+		return out_of_memory(err);
+	puts(text);
+	free(text);
+	return fflush(stdout) ? error_errno(err, "--print-config: standard output") : 0;
 }

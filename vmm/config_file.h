@@ -2,7 +2,7 @@
 /*
  * The configuration file: a JSON object whose members are the options of the command line, without
  * dashes, and their values as there: strings, or numbers; true and false for on and off; an array
- *of these for an option that may be given several times.
+ * of these for an option that may be given several times.
  *
  *	{"kernel": "bzImage", "memory": "1G", "cpus": 2, "net": ["tap0,vhost=on", "user"]}
  *

@@ -275,62 +275,62 @@ enum {
 	N_OPTIONS = sizeof(table) / sizeof(table[0]),
 };
 
-/* Parse @value for table[@option], and note it down. */
-static int take_value(struct options *options, int option, const char *value, struct error *err)
+/* The index in the table of the option whose name without dashes is the @len bytes @name; or -1. */
+static int find_option(const char *name, size_t len)
 {
-	int ret = table[option].parse(options, value, err);
-
-	/* What --config said is in it already. */
-	if (ret || !options->given || table[option].parse == parse_config)
-		return ret;
-	return config_file_add(options->given, table[option].name + 2, value, err);
-}
-
-/* The index in the table of the option that @arg names, as "--name" or "--name=value"; or -1. */
-static int find_option(const char *arg)
-{
-	size_t len = strcspn(arg, "=");
-
 	for (int i = 0; i < N_OPTIONS; i++) {
-		if (strlen(table[i].name) == len && strncmp(table[i].name, arg, len) == 0)
+		const char *known = table[i].name + 2;
+
+		if (strlen(known) == len && strncmp(known, name, len) == 0)
 			return i;
 	}
 	return -1;
 }
 
-/* One option with its value at @argv[@i]; returns how many arguments it took. */
-static int parse_option(struct options *options, char *const *argv, int i, unsigned int *seen,
-			struct error *err)
+/* The option at @argv[@i], "--name" or "--name=value"; its index, or a usage error. */
+static int take_option(char *const *argv, int i, const char **value, struct error *err)
 {
-	const char *value = strchr(argv[i], '=');
-	int option = find_option(argv[i]);
-	int taken = value ? 1 : 2;
-	int ret;
+	const bool dashes = strncmp(argv[i], "--", 2) == 0;
+	int option = dashes ? find_option(argv[i] + 2, strcspn(argv[i] + 2, "=")) : -1;
 
 	if (option < 0)
 		return error_usage(err, "unknown %s '%s'; try: xvmm --help",
 				   argv[i][0] == '-' ? "option" : "argument", argv[i]);
-	value = value ? value + 1 : argv[i + 1];
-	if (!value)
+	*value = strchr(argv[i], '=');
+	*value = *value ? *value + 1 : argv[i + 1];
+	if (!*value)
 		return error_usage(err, "%s needs a value; try: xvmm --help", argv[i]);
+	return option;
+}
+
+/* How many arguments an option with its value takes. */
+static int arguments_of(const char *arg)
+{
+	return strchr(arg, '=') ? 1 : 2;
+}
+
+static int parse_option(struct options *options, char *const *argv, int i, unsigned int *seen,
+			struct error *err)
+{
+	const char *value = NULL;
+	int option = take_option(argv, i, &value, err);
+
+	if (option < 0)
+		return option;
 	if (*seen & 1u << option && !table[option].repeats)
 		return error_usage(err, "%s is given twice", table[option].name);
 	*seen |= 1u << option;
-	ret = take_value(options, option, value, err);
-	return ret ? ret : taken;
+	return table[option].parse(options, value, err);
 }
 
 /* One option of the configuration file, @name, with its @values. */
 static int parse_member(struct options *options, const char *name, json_t *values,
 			unsigned int seen, struct error *err)
 {
-	char arg[32];
+	int option = find_option(name, strlen(name)), ret = 0;
 	size_t i;
 	json_t *value;
-	int option, ret = 0;
 
-	snprintf(arg, sizeof(arg), "--%s", name);
-	option = find_option(arg);
 	if (option < 0 || table[option].parse == parse_config)
 		return error_usage(err, "there is no option '%s'; try: xvmm --help", name);
 	/* The command line wins. */
@@ -340,7 +340,7 @@ static int parse_member(struct options *options, const char *name, json_t *value
 		return error_usage(err, "%s is given twice", name);
 	json_array_foreach(values, i, value)
 	{
-		ret = take_value(options, option, json_string_value(value), err);
+		ret = table[option].parse(options, json_string_value(value), err);
 		if (ret)
 			break;
 	}
@@ -366,24 +366,8 @@ static int parse_config_file(struct options *options, unsigned int seen, struct 
 	return ret;
 }
 
-static int begin(struct options *options, enum options_action action, struct error *err)
-{
-	*options = (struct options){
-		.action = action,
-		.console_stdio = true,
-		.config.sandbox = sandbox_possible,
-	};
-	if (action != OPTIONS_PRINT)
-		return 0;
-	options->given = json_object();
-	return options->given ? 0 : error_set(err, -ENOMEM, "out of memory");
-}
-
-/*
- * An argument that needs no value, or is none of the table's. It may be the last one to look at
- * (*@i becomes @argc), or one that has all others looked at in another way. False: it is another.
- */
-static bool take_word(struct options *options, int argc, const char *word, int *i)
+/* An argument that needs no value. False: it is another one. */
+static bool take_word(struct options *options, const char *word)
 {
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
 		options->action = OPTIONS_HELP;
@@ -392,14 +376,13 @@ static bool take_word(struct options *options, int argc, const char *word, int *
 	else if (options->action == OPTIONS_CHECK && strcmp(word, "--json") == 0)
 		options->json = true;
 	else if (options->action != OPTIONS_CHECK && strcmp(word, "--print-config") == 0)
-		options->print = true;
+		options->action = OPTIONS_PRINT;
 	else
 		return false;
-	*i = options->action == OPTIONS_HELP || options->action == OPTIONS_VERSION ? argc : *i + 1;
 	return true;
 }
 
-/* From @argv[@i] on. */
+/* From @argv[@i] on; after --help and --version nothing counts. */
 static int parse_arguments(struct options *options, int argc, char *const *argv, int i,
 			   struct error *err)
 {
@@ -408,39 +391,62 @@ static int parse_arguments(struct options *options, int argc, char *const *argv,
 	while (i < argc) {
 		int ret;
 
-		if (take_word(options, argc, argv[i], &i))
+		if (take_word(options, argv[i])) {
+			if (options->action == OPTIONS_HELP || options->action == OPTIONS_VERSION)
+				return 0;
+			i++;
 			continue;
+		}
 		ret = parse_option(options, argv, i, &seen, err);
-		if (ret < 0)
+		if (ret)
 			return ret;
-		i += ret;
+		i += arguments_of(argv[i]);
 	}
-	if (options->action == OPTIONS_HELP || options->action == OPTIONS_VERSION ||
-	    !options->config_file)
-		return 0;
-	return parse_config_file(options, seen, err);
+	return options->config_file ? parse_config_file(options, seen, err) : 0;
 }
 
-static int parse_all(struct options *options, int argc, char *const *argv, struct error *err)
+/* All that counts, of arguments that were parsed; then of the file what they haven't. */
+static int note_down(struct options *options, int argc, char *const *argv, struct error *err)
 {
-	const bool check = argc > 1 && strcmp(argv[1], "check") == 0;
-	const int first = check ? 2 : 1;
-	int ret = begin(options, check ? OPTIONS_CHECK : OPTIONS_RUN, err);
+	int ret = 0;
 
-	if (!ret)
-		ret = parse_arguments(options, argc, argv, first, err);
-	if (ret || options->action != OPTIONS_RUN || !options->print)
-		return ret;
-	/* Once more, and note everything down. */
-	options_free(options);
-	ret = begin(options, OPTIONS_PRINT, err);
-	return ret ? ret : parse_arguments(options, argc, argv, first, err);
+	options->given = json_object();
+	if (!options->given)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (int i = 1; i < argc && !ret;) {
+		const char *value = NULL;
+		int option;
+
+		if (take_word(options, argv[i])) {
+			i++;
+			continue;
+		}
+		option = take_option(argv, i, &value, err);
+		if (option < 0)
+			return option;
+		if (table[option].parse != parse_config)
+			ret = config_file_add(options->given, table[option].name + 2, value, err);
+		i += arguments_of(argv[i]);
+	}
+	if (!ret && options->from_file &&
+	    json_object_update_missing(options->given, options->from_file))
+		ret = error_set(err, -ENOMEM, "out of memory");
+	return ret;
 }
 
 int options_parse(struct options *options, int argc, char *const *argv, struct error *err)
 {
-	int ret = parse_all(options, argc, argv, err);
+	const bool check = argc > 1 && strcmp(argv[1], "check") == 0;
+	int ret;
 
+	*options = (struct options){
+		.action = check ? OPTIONS_CHECK : OPTIONS_RUN,
+		.console_stdio = true,
+		.config.sandbox = sandbox_possible,
+	};
+	ret = parse_arguments(options, argc, argv, check ? 2 : 1, err);
+	if (!ret && options->action == OPTIONS_PRINT)
+		ret = note_down(options, argc, argv, err);
 	if (!ret && !options->config.kernel && options->action == OPTIONS_RUN)
 		ret = error_usage(err, "--kernel is missing; try: xvmm --help");
 	if (ret) {

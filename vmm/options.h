@@ -26,10 +26,9 @@ struct options {
 	const char *console_file;  /* --console file:PATH, else NULL */
 	bool console_stdio;	   /* --console stdio, the default */
 	bool json;		   /* --json, of xvmm check */
-	bool print;		   /* --print-config */
 	const char *config_file;   /* --config, or NULL */
 	json_t *from_file;	   /* owned; what it has; the config points into it */
-	json_t *given;		   /* owned; all that counts, as config_file.h has it; to print */
+	json_t *given;		   /* owned; OPTIONS_PRINT: all that counts, as in config_file.h */
 	struct spec sandbox;	   /* owned; what the jail's string points into */
 	struct jail jail;	   /* of --sandbox on,... */
 

@@ -295,7 +295,6 @@ static void *data(int ring, uint64_t offset)
 	return memory_translate(&mem, gpa(data_at(ring, offset)), 1);
 }
 
-/* Wait for the eventfd or socket @fd; a test that waits too long has failed. */
 static uint64_t counted(unsigned int ring, enum queue_counter counter)
 {
 	return queue_counted(dp->ops->stats(dp, ring), counter);
@@ -306,6 +305,7 @@ static void assert_counted(unsigned int ring, enum queue_counter counter, uint64
 	ck_assert_uint_eq(counted(ring, counter), n);
 }
 
+/* Wait for the eventfd or socket @fd; a test that waits too long has failed. */
 static void wait_for(int fd, const char *what)
 {
 	struct pollfd pfd = {.fd = fd, .events = POLLIN};

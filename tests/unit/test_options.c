@@ -441,6 +441,8 @@ static const struct {
 	{"{\"frobnicate\": 1}", "there is no option 'frobnicate'"},
 	{"{\"config\": \"x\"}", "there is no option 'config'"},
 	{"{\"help\": true}", "there is no option 'help'"},
+	{"{\"cpus=3\": 2}", "there is no option 'cpus=3'"},
+	{"{\"--cpus\": 2}", "there is no option '--cpus'"},
 	{"{\"cpus\": 1}", "--kernel is missing"},
 };
 
