@@ -13,6 +13,7 @@
 
 #include "virtio/iov.h"
 #include "virtio/net_backend.h"
+#include "vmm/core/counter.h"
 #include "vmm/core/fd.h"
 
 enum {
@@ -23,8 +24,6 @@ enum {
 	BATCH = 64,
 	VLAN_TAG = 4, /* bytes */
 	NS_PER_US = 1000,
-	NS_PER_MS = 1000000,
-	MS_PER_S = 1000,
 	NS_PER_S = 1000000000,
 };
 
@@ -114,15 +113,11 @@ static bool limit_reached(struct coalescing *coalescing)
 /* Let the driver see what was pushed: whether it wants an interrupt for that. */
 static bool show(struct ring_worker *worker)
 {
-	struct timespec now;
 	bool wanted;
 
 	if (!worker->ring.pushed)
 		return ring_publish(&worker->ring);
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	atomic_store_explicit(&worker->stats.progress_ms,
-			      (uint64_t)now.tv_sec * MS_PER_S + (uint64_t)now.tv_nsec / NS_PER_MS,
-			      memory_order_relaxed);
+	atomic_store_explicit(&worker->stats.progress_ms, counter_now_ms(), memory_order_relaxed);
 	wanted = ring_publish(&worker->ring);
 	if (!wanted)
 		count(worker, QUEUE_SUPPRESSED);

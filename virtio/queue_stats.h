@@ -9,6 +9,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "vmm/core/counter.h"
+
 enum queue_counter {
 	QUEUE_PACKETS,
 	QUEUE_BYTES, /* of these packets, without virtio-net headers */
@@ -32,13 +34,9 @@ struct queue_stats {
 	_Atomic uint64_t progress_ms; /* CLOCK_MONOTONIC of the last buffer used; 0: never */
 };
 
-/* Cheaper than an atomic addition; see above. */
 static inline void queue_count(struct queue_stats *stats, enum queue_counter counter, uint64_t n)
 {
-	_Atomic uint64_t *at = &stats->counters[counter];
-
-	atomic_store_explicit(at, atomic_load_explicit(at, memory_order_relaxed) + n,
-			      memory_order_relaxed);
+	counter_add(&stats->counters[counter], n);
 }
 
 static inline uint64_t queue_counted(const struct queue_stats *stats, enum queue_counter counter)

@@ -208,30 +208,42 @@ static int query_net(void *opaque, json_t *arguments, json_t **result, struct er
 	return no_arguments(arguments, err);
 }
 
+struct number {
+	const char *name;
+	uint64_t value;
+};
+
+/* 0, or -1: there is no memory. */
+static int set_numbers(json_t *object, const struct number *numbers, size_t n)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < n; i++)
+		ret |= json_object_set_new(object, numbers[i].name,
+					   json_integer((json_int_t)numbers[i].value));
+	return ret;
+}
+
 /* How long a queue was idle is left out if it never was anything else. */
 static json_t *queue_object(unsigned int queue, const struct xvmm_queue_stats *stats)
 {
-	const struct {
-		const char *name;
-		uint64_t value;
-	} drops[] =
-		{
-			{"link-down", stats->dropped_link_down},
-			{"filtered", stats->dropped_filtered},
-			{"mtu", stats->dropped_mtu},
-			{"no-buffers", stats->dropped_no_buffers},
-			{"malformed", stats->dropped_malformed},
-			{"refused", stats->dropped_refused},
-		},
-	  counters[] = {
-		  {"packets", stats->packets},
-		  {"bytes", stats->bytes},
-		  {"kicks", stats->kicks},
-		  {"interrupts", stats->interrupts},
-		  {"interrupts-suppressed", stats->interrupts_suppressed},
-		  {"stalls", stats->stalls},
-		  {"broken", stats->broken},
-	  };
+	const struct number drops[] = {
+		{"link-down", stats->dropped_link_down},
+		{"filtered", stats->dropped_filtered},
+		{"mtu", stats->dropped_mtu},
+		{"no-buffers", stats->dropped_no_buffers},
+		{"malformed", stats->dropped_malformed},
+		{"refused", stats->dropped_refused},
+	};
+	const struct number counters[] = {
+		{"packets", stats->packets},
+		{"bytes", stats->bytes},
+		{"kicks", stats->kicks},
+		{"interrupts", stats->interrupts},
+		{"interrupts-suppressed", stats->interrupts_suppressed},
+		{"stalls", stats->stalls},
+		{"broken", stats->broken},
+	};
 	json_t *dropped = json_object();
 	json_t *object = json_pack("{s:o}", "dropped", dropped);
 	char name[16];
@@ -239,12 +251,9 @@ static json_t *queue_object(unsigned int queue, const struct xvmm_queue_stats *s
 
 	snprintf(name, sizeof(name), "%s%u", queue % 2 ? "tx" : "rx", queue / 2);
 	ret |= json_object_set_new(object, "queue", json_string(name));
-	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-		ret |= json_object_set_new(object, counters[i].name,
-					   json_integer((json_int_t)counters[i].value));
-	for (size_t i = 0; i < sizeof(drops) / sizeof(drops[0]); i++)
-		ret |= json_object_set_new(dropped, drops[i].name,
-					   json_integer((json_int_t)drops[i].value));
+	ret |= set_numbers(object, counters, sizeof(counters) / sizeof(counters[0]));
+	if (!ret)
+		ret = set_numbers(dropped, drops, sizeof(drops) / sizeof(drops[0]));
 	if (stats->idle_ms >= 0)
 		ret |= json_object_set_new(object, "idle-ms", json_integer(stats->idle_ms));
 	if (!ret)

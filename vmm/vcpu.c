@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "devices/bus.h"
+#include "vmm/core/counter.h"
 #include "vmm/core/kvm.h"
 #include "vmm/core/thread.h"
 
@@ -109,10 +110,7 @@ static void *run(void *arg)
 		if (ret == -EINTR || ret == -EAGAIN) {
 			ret = 0;
 		} else if (!ret) {
-			atomic_store_explicit(
-				&vcpu->exits,
-				atomic_load_explicit(&vcpu->exits, memory_order_relaxed) + 1,
-				memory_order_relaxed);
+			counter_add(&vcpu->exits, 1);
 			dispatch_coalesced(shared);
 			why = arch_vcpu_handle_exit(&vcpu->kvm, shared->mmio, shared->pio, &err);
 		}

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 
 #include "arch/arch.h"
 #include "boot/boot.h"
@@ -29,6 +28,7 @@
 #include "vmm/console.h"
 #include "vmm/control.h"
 #include "vmm/control_commands.h"
+#include "vmm/core/counter.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/loop.h"
@@ -896,16 +896,6 @@ int xvmm_net_announce(struct xvmm *vm, const char *id)
 	return nic ? virtio_net_announce(nic_device(nic)) : -ENODEV;
 }
 
-static int64_t idle_ms(uint64_t progress_ms)
-{
-	struct timespec now;
-
-	if (!progress_ms)
-		return -1;
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 - (int64_t)progress_ms;
-}
-
 int xvmm_net_stats(struct xvmm *vm, const char *id, unsigned int queue,
 		   struct xvmm_queue_stats *stats)
 {
@@ -930,7 +920,7 @@ int xvmm_net_stats(struct xvmm *vm, const char *id, unsigned int queue,
 		.interrupts_suppressed = counters[QUEUE_SUPPRESSED],
 		.stalls = counters[QUEUE_STALLS],
 		.broken = counters[QUEUE_BROKEN],
-		.idle_ms = idle_ms(progress_ms),
+		.idle_ms = progress_ms ? (int64_t)(counter_now_ms() - progress_ms) : -1,
 	};
 	return 0;
 }

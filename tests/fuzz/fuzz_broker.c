@@ -53,12 +53,22 @@ static bool send_bytes(const void *data, size_t len, unsigned int n)
 	return len && sendmsg(ends[1], &message, MSG_NOSIGNAL) >= 0;
 }
 
-/* The rest of the input, or as much of it as its next byte says. */
-static size_t take_length(struct input *in)
+/*
+ * Send what comes next in the input, as it is; or in @whole, a message of @size bytes. False if
+ * there is nothing to send.
+ */
+static bool send_next(struct input *in, void *whole, size_t size, unsigned int n_fds)
 {
 	size_t len = take(in, 1) * 8UL;
+	const uint8_t *data = in->data;
 
-	return len < in->len ? len : in->len;
+	len = len < in->len ? len : in->len;
+	in->data += len;
+	in->len -= len;
+	if (!whole)
+		return send_bytes(data, len, n_fds);
+	memcpy(whole, data, len < size ? len : size);
+	return send_bytes(whole, size, n_fds);
 }
 
 /* What the VM asks for, wrong or (@framed) as a whole message. */
@@ -71,18 +81,8 @@ static void ask(struct input *in, bool framed, unsigned int n_fds)
 	const struct error nothing = {0};
 	struct opening opening;
 	char name[OPENING_NAME_SIZE];
-	size_t len = take_length(in);
-	bool sent;
 
-	if (framed) {
-		memcpy(&request, in->data, len < sizeof(request) ? len : sizeof(request));
-		sent = send_bytes(&request, sizeof(request), n_fds);
-	} else {
-		sent = send_bytes(in->data, len, n_fds);
-	}
-	in->data += len;
-	in->len -= len;
-	if (!sent)
+	if (!send_next(in, framed ? &request : NULL, sizeof(request), n_fds))
 		return;
 	require(broker_channel_take(ends[0], &opening, name) == 0);
 	require(opening.name == name && memchr(name, '\0', sizeof(name)) != NULL);
@@ -97,20 +97,10 @@ static void answer(struct input *in, unsigned int n_fds)
 	struct error result = {0}, err = {0};
 	bool whole = take(in, 1) & 1;
 	unsigned int wanted = take(in, 1) % FDS_MAX;
-	size_t len = take_length(in);
 	int fds[OPENING_FDS_MAX];
-	bool sent;
 	int ret;
 
-	if (whole) {
-		memcpy(&result, in->data, len < sizeof(result) ? len : sizeof(result));
-		sent = send_bytes(&result, sizeof(result), n_fds);
-	} else {
-		sent = send_bytes(in->data, len, n_fds);
-	}
-	in->data += len;
-	in->len -= len;
-	if (!sent)
+	if (!send_next(in, whole ? &result : NULL, sizeof(result), n_fds))
 		return;
 	ret = broker_channel_await(ends[0], fds, wanted, &err);
 	require(memchr(err.text, '\0', sizeof(err.text)) != NULL);
@@ -122,17 +112,14 @@ static void answer(struct input *in, unsigned int n_fds)
 /* A command, or the result of one. */
 static void tell(struct input *in, unsigned int n_fds)
 {
-	size_t len = take_length(in);
 	json_t *message;
 	int ret;
 
-	if (send_bytes(in->data, len, n_fds)) {
-		ret = broker_channel_receive(ends[0], &message);
-		require(ret == -EBADMSG || (ret == 0 && message));
-		json_decref(message);
-	}
-	in->data += len;
-	in->len -= len;
+	if (!send_next(in, NULL, 0, n_fds))
+		return;
+	ret = broker_channel_receive(ends[0], &message);
+	require(ret == -EBADMSG || (ret == 0 && message));
+	json_decref(message);
 }
 
 static void step(struct input *in)
