@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a VM is made of, for those that put it together and run it (vmm/vm*.c). */
+#ifndef VMM_VM_PARTS_H
+#define VMM_VM_PARTS_H
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arch/arch.h"
+#include "devices/acpi_pm.h"
+#include "devices/bus.h"
+#include "devices/debug_exit.h"
+#include "devices/pci.h"
+#include "devices/pvpanic.h"
+#include "vmm/core/kvm.h"
+#include "vmm/core/log.h"
+#include "vmm/core/loop.h"
+#include "vmm/core/loop_call.h"
+#include "vmm/core/memory.h"
+#include "vmm/core/thread.h"
+#include "vmm/vcpu.h"
+#include "vmm/xvmm.h"
+
+struct error;
+
+enum {
+	VM_DEVICES_MAX = BUS_MAX_RANGES,
+};
+
+struct xvmm {
+	struct logger log; /* forwards to the next two */
+	void (*user_log)(void *opaque, enum xvmm_log_level level, const char *text);
+	void *user_log_opaque;
+	struct loop *loop;
+	struct loop_caller caller;
+	bool sandbox;
+	struct broker *broker; /* borrowed; NULL: none */
+	bool opens_later;      /* files or sockets, while the guest runs, and has no broker */
+	bool confined;	       /* the loop's thread is */
+	struct thread_filters filters; /* with a sandbox */
+	struct kvm_vm kvm;
+	struct guest_memory mem;
+
+	/* What the guest finds at which address. */
+	struct arch_device devices[VM_DEVICES_MAX];
+	size_t n_devices;
+	struct bus mmio;
+	struct bus pio;
+
+	struct console *console;
+	struct serial *serial;
+	int serial_irq; /* eventfd, owned */
+	struct acpi_pm acpi_pm;
+	int acpi_pm_irq;	    /* eventfd, owned */
+	struct loop_watch resample; /* its descriptor, an eventfd, is owned */
+	struct pvpanic pvpanic;
+	struct debug_exit debug_exit;
+	struct nic **nets; /* network devices, in the order given; owned */
+	unsigned int n_nets;
+	struct virtio_mmio **mmio_devices; /* on virtio-mmio; owned */
+	unsigned int n_mmio_devices;
+	bool has_pci;
+	struct arch_pci arch_pci;
+	struct pci_host pci;
+	struct virtio_pci *pci_devices[PCI_SLOTS]; /* by slot; owned */
+	unsigned int n_pci_devices;
+
+	struct vcpu *vcpus;
+	unsigned int n_vcpus; /* created */
+	struct vcpu_shared vcpu_shared;
+
+	struct control *control; /* NULL: none */
+	const char *ended_by;	 /* of its commands, as SHUTDOWN names it; NULL: none */
+
+	bool panic_line;	       /* a panic is looked for on the console */
+	_Atomic bool panicked;	       /* and was seen there */
+	struct loop_watch panic_timer; /* of a timerfd, owned: it had time to say why */
+
+	uint64_t timeout_ms;
+	int timer_fd; /* owned */
+	struct loop_watch timer;
+
+	pthread_mutex_t
+		end_lock; /* of the next two: any thread may end the VM, the first one does */
+	bool ended;
+	struct xvmm_end end;
+};
+
+/* Put it together as @config says. On failure it is in part, for vm_disassemble(). */
+int vm_assemble(struct xvmm *vm, const struct xvmm_config *config, struct error *err);
+
+/* Take it apart, while nothing of it runs. */
+void vm_disassemble(struct xvmm *vm);
+
+/* It ends, for the first reason that is told. @text: one line, or NULL for that of @reason. Any
+ * thread. */
+void vm_end(struct xvmm *vm, enum xvmm_reason reason, int value, const char *text);
+
+/* Tell the clients of the control socket: control_event(), of an opaque VM. */
+void vm_tell(void *vm, const char *name, json_t *data);
+
+/* The library's words become the caller's, who may want none; @from's code. */
+int vm_report(struct xvmm_error *to, const struct error *from);
+
+#endif
