@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two guests in one process, joined by a cable: a pair of sockets, on which each message is a
- *packet.
+ * packet. Each runs in the background; this thread prints how they end.
  *
  *	./two_guests KERNEL INITRD COMMAND-LINE-1 COMMAND-LINE-2
  *
@@ -19,8 +19,8 @@ struct guest {
 	struct xvmm_config config;
 	struct xvmm_net net;
 	int console[2]; /* a pipe */
-	int status;
-	pthread_t runs, prints;
+	pthread_t printer;
+	struct xvmm *vm;
 };
 
 static void *print_console(void *opaque)
@@ -36,28 +36,10 @@ static void *print_console(void *opaque)
 	return NULL;
 }
 
-static void *run(void *opaque)
-{
-	struct guest *guest = opaque;
-	struct xvmm_error error;
-	struct xvmm_end end;
-	struct xvmm *vm;
-	int ret = xvmm_create(&guest->config, &vm, &error);
-
-	/* The VM has a copy: when it is gone, the other one's cable is unplugged. */
-	close(guest->net.fd);
-	if (!ret) {
-		ret = xvmm_run(vm, &end, &error);
-		xvmm_destroy(vm);
-	}
-	fprintf(stderr, "%u: %s\n", guest->number, ret ? error.text : end.text);
-	guest->status = ret || end.reason != XVMM_POWER_OFF;
-	close(guest->console[1]);
-	return NULL;
-}
-
 static int start(struct guest *guest, char **argv, int cable)
 {
+	struct xvmm_error error;
+
 	if (pipe(guest->console))
 		return -1;
 	guest->net = (struct xvmm_net){.has_fd = true, .fd = cable};
@@ -70,28 +52,47 @@ static int start(struct guest *guest, char **argv, int cable)
 		.console = {.enabled = true, .in_fd = -1, .out_fd = guest->console[1]},
 		.timeout_ms = 120000,
 	};
-	if (pthread_create(&guest->prints, NULL, print_console, guest))
+	if (pthread_create(&guest->printer, NULL, print_console, guest))
 		return -1;
-	return pthread_create(&guest->runs, NULL, run, guest) ? -1 : 0;
+	if (!xvmm_create(&guest->config, &guest->vm, &error) && !xvmm_start(guest->vm, &error))
+		return 0;
+	fprintf(stderr, "%u: %s\n", guest->number, error.text);
+	return -1;
+}
+
+/* Its exit status. */
+static int finish(struct guest *guest)
+{
+	struct xvmm_error error;
+	struct xvmm_end end;
+	int ret = xvmm_wait(guest->vm, &end, &error);
+
+	fprintf(stderr, "%u: %s\n", guest->number, ret ? error.text : end.text);
+	/* With it goes its end of the cable. */
+	xvmm_destroy(guest->vm);
+	close(guest->console[1]);
+	pthread_join(guest->printer, NULL);
+	return ret || end.reason != XVMM_POWER_OFF;
 }
 
 int main(int argc, char **argv)
 {
 	struct guest guests[2] = {{.number = 1}, {.number = 2}};
-	int cable[2];
+	int cable[2], status;
 
 	if (argc != 5) {
 		fprintf(stderr, "usage: two_guests KERNEL INITRD COMMAND-LINE-1 COMMAND-LINE-2\n");
 		return 2;
 	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, cable) ||
-	    start(&guests[0], argv, cable[0]) || start(&guests[1], argv, cable[1])) {
-		perror("two_guests");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, cable)) {
+		perror("two_guests: a socket pair");
 		return EXIT_FAILURE;
 	}
-	for (int i = 0; i < 2; i++) {
-		pthread_join(guests[i].runs, NULL);
-		pthread_join(guests[i].prints, NULL);
-	}
-	return guests[0].status || guests[1].status;
+	if (start(&guests[0], argv, cable[0]) || start(&guests[1], argv, cable[1]))
+		return EXIT_FAILURE;
+	/* Each VM has a copy of its own. */
+	close(cable[0]);
+	close(cable[1]);
+	status = finish(&guests[0]);
+	return finish(&guests[1]) || status;
 }

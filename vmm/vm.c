@@ -13,6 +13,7 @@
 #include "vmm/control.h"
 #include "vmm/control_commands.h"
 #include "vmm/core/error.h"
+#include "vmm/core/fd.h"
 #include "vmm/sandbox.h"
 #include "vmm/vm.h"
 #include "vmm/vm_parts.h"
@@ -55,6 +56,12 @@ void vm_tell(void *opaque, const char *name, json_t *data)
 {
 	struct xvmm *vm = opaque;
 
+	if (vm->user_event) {
+		char *text = data ? json_dumps(data, JSON_COMPACT) : NULL;
+
+		vm->user_event(vm->user_event_opaque, name, text);
+		free(text);
+	}
 	if (vm->broker)
 		broker_event(vm->broker, name, data);
 	else
@@ -110,7 +117,7 @@ int vm_create(const struct xvmm_config *config, struct broker *broker, struct xv
 	}
 	vm->kvm = (struct kvm_vm){.kvm_fd = -1, .vm_fd = -1};
 	vm->mem.fd = -1;
-	vm->serial_irq = vm->acpi_pm_irq = vm->resample.fd = vm->timer_fd = -1;
+	vm->serial_irq = vm->acpi_pm_irq = vm->resample.fd = vm->timer_fd = vm->ended_fd = -1;
 	vm->timeout_ms = config->timeout_ms;
 	vm->panic_line = config->panic_line;
 	vm->panic_timer.fd = -1;
@@ -124,6 +131,8 @@ int vm_create(const struct xvmm_config *config, struct broker *broker, struct xv
 		vm->user_log_opaque = config->log_opaque;
 		vm->log = (struct logger){forward_log, vm};
 	}
+	vm->user_event = config->event;
+	vm->user_event_opaque = config->event_opaque;
 	if (vm_assemble(vm, config, &err)) {
 		xvmm_destroy(vm);
 		return vm_report(error, &err);
@@ -210,10 +219,70 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 		return vm_report(error, &err);
 	/* loop_stop() without a reason: xvmm_stop(). */
 	vm_end(vm, XVMM_STOPPED, 0, NULL);
-	if (vm->control || vm->broker)
+	if (vm->control || vm->broker || vm->user_event)
 		control_commands_ended(vm_tell, vm, &vm->end, vm->ended_by);
 	*end = vm->end;
 	return 0;
+}
+
+static void *run_in_background(void *opaque)
+{
+	struct xvmm *vm = opaque;
+	struct xvmm_end end; /* a copy of vm->end */
+
+	vm->run_ret = xvmm_run(vm, &end, &vm->run_error);
+	fd_eventfd_signal(vm->ended_fd);
+	return NULL;
+}
+
+int xvmm_start(struct xvmm *vm, struct xvmm_error *error)
+{
+	static const struct thread_config config = {"vm", THREAD_MAIN, NULL};
+	struct error err = {0};
+	int ret;
+
+	ret = vm->ended_fd = fd_eventfd();
+	if (ret >= 0) {
+		/* From now on, not only when the thread comes to it. */
+		loop_caller_open(&vm->caller);
+		ret = thread_create(&vm->runner, &config, run_in_background, vm);
+	}
+	if (ret) {
+		loop_caller_close(&vm->caller);
+		fd_close(&vm->ended_fd);
+		error_set(&err, ret, "starting the VM's thread: %s", strerror(-ret));
+		return vm_report(error, &err);
+	}
+	vm->started = true;
+	return 0;
+}
+
+int xvmm_fd(const struct xvmm *vm)
+{
+	return vm->ended_fd;
+}
+
+static void join_runner(struct xvmm *vm)
+{
+	if (vm->started)
+		pthread_join(vm->runner, NULL);
+	vm->started = false;
+}
+
+int xvmm_wait(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
+{
+	struct error err = {0};
+
+	if (vm->ended_fd < 0) {
+		error_set(&err, -EINVAL, "the VM was not started");
+		return vm_report(error, &err);
+	}
+	join_runner(vm);
+	if (!vm->run_ret)
+		*end = vm->end;
+	else if (error)
+		*error = vm->run_error;
+	return vm->run_ret;
 }
 
 void xvmm_stop(struct xvmm *vm)
@@ -301,6 +370,10 @@ void xvmm_destroy(struct xvmm *vm)
 {
 	if (!vm)
 		return;
+	if (vm->started)
+		xvmm_stop(vm);
+	join_runner(vm);
+	fd_close(&vm->ended_fd);
 	vm_disassemble(vm);
 	vcpu_shared_destroy(&vm->vcpu_shared);
 	pthread_mutex_destroy(&vm->end_lock);

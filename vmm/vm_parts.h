@@ -35,6 +35,8 @@ struct xvmm {
 	struct logger log; /* forwards to the next two */
 	void (*user_log)(void *opaque, enum xvmm_log_level level, const char *text);
 	void *user_log_opaque;
+	void (*user_event)(void *opaque, const char *name, const char *data);
+	void *user_event_opaque;
 	struct loop *loop;
 	struct loop_caller caller;
 	bool sandbox;
@@ -88,6 +90,13 @@ struct xvmm {
 		end_lock; /* of the next two: any thread may end the VM, the first one does */
 	bool ended;
 	struct xvmm_end end;
+
+	/* In the background: xvmm_start(). */
+	bool started; /* and not waited for yet */
+	pthread_t runner;
+	int ended_fd; /* eventfd, owned; -1: it never was */
+	int run_ret;  /* the runner's, until it is waited for; and the next one */
+	struct xvmm_error run_error;
 };
 
 /* Put it together as @config says. On failure it is in part, for vm_disassemble(). */

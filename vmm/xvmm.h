@@ -13,13 +13,16 @@
  *		xvmm_destroy(vm);
  *	}
  *
+ * Or xvmm_start(), poll() on xvmm_fd() among other things, and xvmm_wait().
+ *
  * Link with -lxvmm (pkg-config libxvmm; in CMake find_package(xvmm) and xvmm::xvmm). Structs may
  * grow at their end while the version begins with 0: build against the header that you run with.
  *
  * The library never exits, prints nothing, installs no signal handler, and has no global state:
  * several VMs can live in one process. Errors are negative errno values with a text.
  *
- * Threads: xvmm_create(), xvmm_run() and xvmm_destroy() of one VM are for one thread at a time;
+ * Threads: xvmm_create(), xvmm_run(), xvmm_start() and xvmm_destroy() of one VM are for one thread
+ * at a time;
  * xvmm_stop() and xvmm_power_button() are for any thread and for signal handlers; what says "any
  * thread" is for those.
  */
@@ -161,6 +164,13 @@ struct xvmm_config {
 	 */
 	void (*log)(void *opaque, enum xvmm_log_level level, const char *text);
 	void *log_opaque;
+	/*
+	 * What happens to a running VM: the events of a control socket, whether it has one or not,
+	 * by their names there (docs/control.md), and their data, a JSON object as text; NULL: none
+	 * (or there was no memory). SHUTDOWN is the last one. Called as log() is.
+	 */
+	void (*event)(void *opaque, const char *name, const char *data);
+	void *event_opaque;
 };
 
 enum xvmm_reason {
@@ -202,6 +212,24 @@ int xvmm_confine(struct xvmm *vm, struct xvmm_error *error);
  * filled, however the guest ended; a negative errno if it could not be started.
  */
 int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error);
+
+/*
+ * The same in the background: a thread of the library's runs the guest and serves its console. 0,
+ * or a negative errno: then it was not begun.
+ */
+int xvmm_start(struct xvmm *vm, struct xvmm_error *error);
+
+/*
+ * Of a VM that was started, for poll(): it is readable (POLLIN) once xvmm_wait() would not wait.
+ * Neither read nor close it: it is the VM's. -1 before xvmm_start(). Any thread.
+ */
+int xvmm_fd(const struct xvmm *vm);
+
+/*
+ * Wait until the guest that xvmm_start() began has ended: xvmm_run()'s values, each time. -EINVAL
+ * if it was not started. One thread at a time.
+ */
+int xvmm_wait(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error);
 
 /* End the VM at once. */
 void xvmm_stop(struct xvmm *vm);
@@ -273,7 +301,7 @@ struct xvmm_queue_stats {
 int xvmm_net_stats(struct xvmm *vm, const char *id, unsigned int queue,
 		   struct xvmm_queue_stats *stats);
 
-/* Not while it runs. Accepts NULL. */
+/* Not while xvmm_run() runs; what xvmm_start() began is stopped first. Accepts NULL. */
 void xvmm_destroy(struct xvmm *vm);
 
 /*

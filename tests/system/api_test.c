@@ -2,6 +2,7 @@
 /* libxvmm as an embedding program uses it: over and over, several VMs at once, stopped any time. */
 #include <check.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,6 +219,119 @@ START_TEST(several_at_once)
 }
 END_TEST
 
+struct events {
+	pthread_mutex_t lock;
+	unsigned int n;
+	char names[256]; /* each followed by a space */
+	char last[256];	 /* its data */
+};
+
+static void take_event(void *opaque, const char *name, const char *data)
+{
+	struct events *events = opaque;
+	size_t len;
+
+	pthread_mutex_lock(&events->lock);
+	len = strlen(events->names);
+	snprintf(events->names + len, sizeof(events->names) - len, "%s ", name);
+	snprintf(events->last, sizeof(events->last), "%s", data ? data : "");
+	events->n++;
+	pthread_mutex_unlock(&events->lock);
+}
+
+static void start(struct xvmm *vm)
+{
+	struct xvmm_error error = {0};
+
+	ck_assert_msg(xvmm_start(vm, &error) == 0, "%s", error.text);
+}
+
+static struct xvmm_end wait_for(struct xvmm *vm)
+{
+	struct xvmm_error error = {0};
+	struct xvmm_end end = {0};
+
+	ck_assert_msg(xvmm_wait(vm, &end, &error) == 0, "%s", error.text);
+	return end;
+}
+
+/* One thread, three guests: a program with a loop of its own. */
+START_TEST(in_the_background)
+{
+	struct events events[3] = {{.n = 0}};
+	struct pollfd fds[3];
+	struct xvmm *vms[3];
+
+	for (int i = 0; i < 3; i++) {
+		struct xvmm_config config = config_for(i == 2 ? "spin" : "hello",
+						       i == 0 ? "status=1" : "status=2");
+
+		pthread_mutex_init(&events[i].lock, NULL);
+		config.event = take_event;
+		config.event_opaque = &events[i];
+		vms[i] = create(&config);
+		ck_assert_int_eq(xvmm_fd(vms[i]), -1);
+		start(vms[i]);
+		fds[i] = (struct pollfd){.fd = xvmm_fd(vms[i]), .events = POLLIN};
+	}
+	for (int left = 2; left > 0;) {
+		ck_assert_int_gt(poll(fds, 3, -1), 0);
+		ck_assert_int_eq(fds[2].revents, 0);
+		for (int i = 0; i < 2; i++) {
+			if (!fds[i].revents)
+				continue;
+			for (int again = 0; again < 2; again++)
+				ck_assert_int_eq(wait_for(vms[i]).value, i + 1);
+			fds[i].fd = -1;
+			left--;
+		}
+	}
+	xvmm_pause(vms[2]);
+	xvmm_resume(vms[2]);
+	xvmm_stop(vms[2]);
+	ck_assert_int_eq(poll(&fds[2], 1, -1), 1);
+	ck_assert_int_eq(wait_for(vms[2]).reason, XVMM_STOPPED);
+	for (int i = 0; i < 3; i++) {
+		xvmm_destroy(vms[i]);
+		ck_assert_str_eq(events[i].names, i == 2 ? "STOP RESUME SHUTDOWN " : "SHUTDOWN ");
+		ck_assert_str_eq(events[i].last,
+				 i == 2 ? "{\"guest\":false,\"reason\":\"host-signal\"}"
+					: "{\"guest\":true,\"reason\":\"guest-shutdown\"}");
+		pthread_mutex_destroy(&events[i].lock);
+	}
+}
+END_TEST
+
+/* Switched and destroyed at any moment after xvmm_start(), and never waited for. */
+START_TEST(in_the_background_and_left)
+{
+	struct xvmm_net net = {.has_fd = true};
+	struct xvmm_config config = config_for("spin", NULL);
+	struct xvmm_error error = {0};
+	struct xvmm_end end;
+	int sockets[2], fds = 0;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
+	net.fd = sockets[0];
+	config.nets = &net;
+	config.n_nets = 1;
+	for (int i = 0; i < 20; i++) {
+		struct xvmm *vm = create(&config);
+
+		ck_assert_int_eq(xvmm_wait(vm, &end, &error), -EINVAL);
+		start(vm);
+		ck_assert_msg(xvmm_net_switch(vm, "net0", &net, &error) == 0, "%s", error.text);
+		xvmm_destroy(vm);
+		if (i == 0)
+			fds = count_entries("/proc/self/fd");
+	}
+	ck_assert_int_eq(count_entries("/proc/self/fd"), fds);
+	ck_assert_int_eq(settled_threads(1), 1);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+END_TEST
+
 static void *pause_and_resume(void *arg)
 {
 	for (int i = 0; i < 200; i++) {
@@ -414,6 +528,8 @@ int main(void)
 	tcase_add_test(tcase, stopped_at_any_time);
 	tcase_add_test(tcase, stopped_while_its_console_is_full);
 	tcase_add_test(tcase, several_at_once);
+	tcase_add_test(tcase, in_the_background);
+	tcase_add_test(tcase, in_the_background_and_left);
 	tcase_add_test(tcase, paused_at_any_time);
 	tcase_add_test(tcase, power_button_ends_a_guest_that_listens);
 	tcase_add_loop_test(tcase, link_and_announcement, XVMM_TRANSPORT_MMIO,

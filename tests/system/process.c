@@ -43,11 +43,12 @@ const char *guest_path(const char *name)
 int count_entries(const char *directory)
 {
 	DIR *dir = opendir(directory);
+	const struct dirent *entry;
 	int n = 0;
 
 	ck_assert_ptr_nonnull(dir);
-	while (readdir(dir))
-		n++;
+	while ((entry = readdir(dir)))
+		n += entry->d_name[0] != '.';
 	closedir(dir);
 	return n;
 }
