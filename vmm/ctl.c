@@ -17,6 +17,7 @@
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/ctl_metrics.h"
+#include "vmm/ctl_sample.h"
 #include "vmm/ctl_top.h"
 #include "vmm/spec.h"
 
@@ -41,7 +42,7 @@ static const char help[] =
 	"  query-net                its network devices\n"
 	"  xvmm-net-stats           what passed through their queues, or was lost, and why\n"
 	"  xvmm-cpu-stats           how often each vCPU came out of the guest\n"
-	"  metrics                  what queues do, as Prometheus reads it\n"
+	"  metrics                  what vCPUs and queues do, as Prometheus reads it\n"
 	"  top [SECONDS]            what vCPUs and queues do, every second or SECONDS, live\n"
 	"  net-switch ID SPEC       move a network device to what SPEC says, as --net takes it\n"
 	"  net-announce ID          have the guest announce it to its network\n"
@@ -324,6 +325,13 @@ static int negotiate(struct ctl *ctl, struct error *err)
 	return ret;
 }
 
+static int open_session(struct ctl *ctl, struct error *err)
+{
+	int ret = connect_to(ctl, err);
+
+	return ret ? ret : negotiate(ctl, err);
+}
+
 /* Nothing for an empty object, a string without its quotes, other things as JSON. */
 static int print_result(json_t *result, struct error *err)
 {
@@ -345,7 +353,7 @@ static int print_result(json_t *result, struct error *err)
 	return 0;
 }
 
-/* --- top --- */
+/* --- counters, for people and programs --- */
 
 static int execute_by_name(struct ctl *ctl, const char *name, json_t **result, struct error *err)
 {
@@ -356,7 +364,7 @@ static int execute_by_name(struct ctl *ctl, const char *name, json_t **result, s
 	return ret;
 }
 
-static int take_sample(struct ctl *ctl, struct ctl_top_sample *sample, struct error *err)
+static int take_sample(struct ctl *ctl, struct ctl_sample *sample, struct error *err)
 {
 	struct timespec now;
 	int ret;
@@ -372,7 +380,7 @@ static int take_sample(struct ctl *ctl, struct ctl_top_sample *sample, struct er
 /* Until the VM ends, which is no error; or this program. */
 static int top(struct ctl *ctl, unsigned int interval, struct error *err)
 {
-	struct ctl_top_sample before = {0}, now = {0};
+	struct ctl_sample before = {0}, now = {0};
 	struct pollfd gone = {.fd = ctl->fd};
 	int ret = take_sample(ctl, &before, err);
 
@@ -386,16 +394,34 @@ static int top(struct ctl *ctl, unsigned int interval, struct error *err)
 			ret = 0;
 			break;
 		}
-		ctl_top_free(&before);
+		ctl_sample_free(&before);
 		before = now;
-		now = (struct ctl_top_sample){0};
+		now = (struct ctl_sample){0};
 	}
-	ctl_top_free(&now);
-	ctl_top_free(&before);
+	ctl_sample_free(&now);
+	ctl_sample_free(&before);
 	return ret;
 }
 
-/* @argv: what follows the command. */
+static int too_much(const char *command, const char *argument, struct error *err)
+{
+	return error_usage(err, "ctl: %s: '%s' is too much; try: xvmm ctl --help", command,
+			   argument);
+}
+
+static int run_metrics(struct ctl *ctl, char *const *argv, struct error *err)
+{
+	struct ctl_sample sample = {0};
+	int ret = argv[0] ? too_much("metrics", argv[0], err) : open_session(ctl, err);
+
+	if (!ret)
+		ret = take_sample(ctl, &sample, err);
+	if (!ret)
+		ret = ctl_print_metrics(&sample, err);
+	ctl_sample_free(&sample);
+	return ret;
+}
+
 static int run_top(struct ctl *ctl, char *const *argv, struct error *err)
 {
 	uint64_t interval = 1;
@@ -404,34 +430,46 @@ static int run_top(struct ctl *ctl, char *const *argv, struct error *err)
 	if (argv[0])
 		ret = spec_number("ctl: top", argv[0], 1, TOP_SECONDS_MAX, &interval, err);
 	if (!ret && argv[0] && argv[1])
-		ret = error_usage(err, "ctl: top: '%s' is too much; try: xvmm ctl --help", argv[1]);
+		ret = too_much("top", argv[1], err);
 	if (!ret)
-		ret = connect_to(ctl, err);
-	if (!ret)
-		ret = negotiate(ctl, err);
+		ret = open_session(ctl, err);
 	return ret ? ret : top(ctl, (unsigned int)interval, err);
 }
 
-static int run(struct ctl *ctl, char *const *argv, struct error *err)
+/* Commands of this program's own; all others are the VM's. @argv: what follows them. */
+static const struct {
+	const char *name;
+	int (*run)(struct ctl *ctl, char *const *argv, struct error *err);
+} own_commands[] = {
+	{"metrics", run_metrics},
+	{"top", run_top},
+};
+
+static int run_command(struct ctl *ctl, char *const *argv, struct error *err)
 {
-	const bool as_metrics = strcmp(argv[0], "metrics") == 0;
-	char *const for_metrics[] = {"xvmm-net-stats", argv[1], NULL};
-	json_t *request = make_request(as_metrics ? for_metrics : argv, err);
+	json_t *request = make_request(argv, err);
 	json_t *result = NULL;
 	int ret;
 
 	if (!request)
 		return err->code;
-	ret = connect_to(ctl, err);
-	if (!ret)
-		ret = negotiate(ctl, err);
+	ret = open_session(ctl, err);
 	if (!ret)
 		ret = execute(ctl, request, &result, err);
 	if (!ret)
-		ret = as_metrics ? ctl_print_metrics(result, err) : print_result(result, err);
+		ret = print_result(result, err);
 	json_decref(result);
 	json_decref(request);
 	return ret;
+}
+
+static int run(struct ctl *ctl, char *const *argv, struct error *err)
+{
+	for (size_t i = 0; i < sizeof(own_commands) / sizeof(own_commands[0]); i++) {
+		if (strcmp(argv[0], own_commands[i].name) == 0)
+			return own_commands[i].run(ctl, argv + 1, err);
+	}
+	return run_command(ctl, argv, err);
 }
 
 int ctl_run(int argc, char *const *argv)
@@ -450,7 +488,7 @@ int ctl_run(int argc, char *const *argv)
 	}
 	ctl.path = argv[2];
 	argv += FIRST_ARGUMENT - 1;
-	ret = strcmp(argv[0], "top") == 0 ? run_top(&ctl, argv + 1, &err) : run(&ctl, argv, &err);
+	ret = run(&ctl, argv, &err);
 	fd_close(&ctl.fd);
 	control_stream_free(&ctl.in);
 	if (!ret && fflush(stdout) == 0)

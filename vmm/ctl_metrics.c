@@ -2,9 +2,11 @@
 #include "vmm/ctl_metrics.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 
 #include "vmm/core/error.h"
+#include "vmm/ctl_sample.h"
 
 /* Of each queue, by the name that xvmm-net-stats has for it. */
 static const struct metric {
@@ -118,10 +120,28 @@ static void print_drops(json_t *devices)
 	}
 }
 
-int ctl_print_metrics(json_t *devices, struct error *err)
+static void print_cpus(json_t *cpus)
 {
-	if (!json_is_array(devices))
-		return error_set(err, -EPROTO, "ctl: metrics: the VM returns no list of devices");
+	static const char name[] = "xvmm_vcpu_exits_total";
+	size_t i;
+	json_t *cpu;
+
+	print_head(name, "counter", "Exits of the guest's that KVM did not handle itself.");
+	json_array_foreach(cpus, i, cpu)
+	{
+		printf("%s{vcpu=\"%zu\"} %" JSON_INTEGER_FORMAT "\n", name, i,
+		       json_integer_value(json_object_get(cpu, "exits")));
+	}
+}
+
+int ctl_print_metrics(const struct ctl_sample *sample, struct error *err)
+{
+	json_t *devices = sample->devices;
+
+	if (!json_is_array(devices) || !json_is_array(sample->cpus))
+		return error_set(err, -EPROTO,
+				 "ctl: metrics: the VM returns no list of devices or vCPUs");
+	print_cpus(sample->cpus);
 	print_devices(devices, "link-up", "xvmm_net_up", "Whether the guest sees a link.");
 	print_devices(devices, "needs-reset", "xvmm_net_needs_reset",
 		      "Whether the device stands still until the guest resets it.");

@@ -6,17 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vmm/ctl_sample.h"
+
 enum {
 	BITS = 8, /* in a byte */
 	MEGA = 1000000,
 };
-
-void ctl_top_free(struct ctl_top_sample *sample)
-{
-	json_decref(sample->cpus);
-	json_decref(sample->devices);
-	*sample = (struct ctl_top_sample){0};
-}
 
 static const char *string_of(json_t *object, const char *key)
 {
@@ -99,7 +94,7 @@ static void print_device(json_t *before, json_t *now, double seconds)
 	}
 }
 
-void ctl_top_print(const struct ctl_top_sample *before, const struct ctl_top_sample *now)
+void ctl_top_print(const struct ctl_sample *before, const struct ctl_sample *now)
 {
 	const double seconds = now->seconds - before->seconds;
 	size_t i;

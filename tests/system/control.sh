@@ -131,7 +131,10 @@ for transport in mmio pci; do
 	replied 'metrics' '^# TYPE xvmm_net_packets_total counter$' \
 		'^xvmm_net_packets_total\{device="wan",queue="tx0"\} [0-9]+$' \
 		'^xvmm_net_dropped_packets_total\{device="wan",queue="rx0",cause="no-buffers"\} [0-9]+$' \
-		'^xvmm_net_up\{device="wan",datapath="in-process"\} 1$'
+		'^xvmm_net_up\{device="wan",datapath="in-process"\} 1$' \
+		'^xvmm_vcpu_exits_total\{vcpu="0"\} [1-9][0-9]*$'
+	ctl metrics more
+	refused 'metrics takes nothing' 2 "metrics: 'more' is too much"
 	ctl set_link wan off
 	replied 'set_link off'
 	await 'down' || verdict 'the guest sees it' 'it does not'
