@@ -233,6 +233,9 @@ int boot_open(const struct boot_config *config, struct boot_image **image, struc
 		boot_close(new);
 		return ret;
 	}
+	new->kernel.name = "kernel";
+	new->initrd.name = "initrd";
+	new->kernel.log = new->initrd.log = config->log;
 	*image = new;
 	return 0;
 }

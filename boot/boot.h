@@ -15,12 +15,14 @@
 #include "arch/arch.h"
 
 struct error;
+struct logger;
 
 struct boot_config {
 	const char *kernel;  /* path */
 	const char *initrd;  /* path, or NULL */
 	const char *cmdline; /* or NULL: empty */
 	enum boot_protocol protocol;
+	const struct logger *log; /* tells of files that take long to read; or NULL */
 };
 
 struct boot_image;

@@ -6,8 +6,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "vmm/core/counter.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/progress.h"
+
+static const uint64_t load_step = 64ULL << 20; /* fractions of a second */
 
 static const char *file_kind(mode_t mode)
 {
@@ -113,8 +117,20 @@ int image_read(const struct image *image, uint64_t offset, void *to, size_t len,
 int image_load(const struct image *image, uint64_t offset, const struct guest_memory *mem,
 	       gpa_t addr, uint64_t len, struct error *err)
 {
-	int ret = memory_read_file(mem, addr, image->fd, offset, len);
+	struct progress progress = progress_begin(image->log, image->name, len, counter_now_ms());
+	uint64_t done = 0;
+	int ret = 0;
 
+	/* Before anything is read. */
+	if (!memory_translate(mem, addr, len))
+		ret = -EFAULT;
+	while (!ret && done < len) {
+		uint64_t size = len - done < load_step ? len - done : load_step;
+
+		ret = memory_read_file(mem, gpa(addr.value + done), image->fd, offset + done, size);
+		done += size;
+		progress_tell(&progress, done, counter_now_ms());
+	}
 	if (ret == -EFAULT)
 		return error_set(err, ret, "the guest has no memory at 0x%llx for %llu bytes",
 				 (unsigned long long)addr.value, (unsigned long long)len);

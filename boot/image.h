@@ -14,10 +14,14 @@
 #include "vmm/core/memory.h"
 
 struct error;
+struct logger;
 
 struct image {
 	int fd;	       /* owned; -1: no file */
 	uint64_t size; /* bytes, when it was opened */
+	/* For a word if loading it takes long: zero, or set by the caller once it is open. */
+	const char *name;
+	const struct logger *log;
 };
 
 /*

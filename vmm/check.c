@@ -159,7 +159,7 @@ static void check_memory(struct check *check)
 	check->subject = "memory";
 	/* To touch it all would be to take it from others, for nothing. */
 	config.memory_prealloc = false;
-	if (vm_map_memory(&config, &check->mem, &err)) {
+	if (vm_map_memory(&config, NULL, &check->mem, &err)) {
 		report_error(check, &err);
 		return;
 	}
@@ -181,7 +181,7 @@ static void check_memory(struct check *check)
 
 static void check_kernel(struct check *check)
 {
-	const struct boot_config config = vm_boot_config(&check->options->config);
+	const struct boot_config config = vm_boot_config(&check->options->config, NULL);
 	struct boot_image *image;
 	struct arch_entry entry;
 	struct error err;

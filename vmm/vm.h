@@ -16,6 +16,7 @@ struct broker;
 struct error;
 struct guest_memory;
 struct kvm_vm;
+struct logger;
 
 /*
  * xvmm_create(), with @broker (NULL: none) started for @config, which outlives the VM: then it can
@@ -26,8 +27,9 @@ int vm_create(const struct xvmm_config *config, struct broker *broker, struct xv
 
 /* What the VM's CPUs, memory and kernel are, for those that have no VM: vmm/check.h. */
 int vm_check_cpus(const struct xvmm_config *config, const struct kvm_vm *kvm, struct error *err);
-int vm_map_memory(const struct xvmm_config *config, struct guest_memory *mem, struct error *err);
-struct boot_config vm_boot_config(const struct xvmm_config *config);
+int vm_map_memory(const struct xvmm_config *config, const struct logger *log,
+		  struct guest_memory *mem, struct error *err);
+struct boot_config vm_boot_config(const struct xvmm_config *config, const struct logger *log);
 
 /* What can be said of a network device; the strings are valid until the loop goes on. */
 struct vm_net_info {

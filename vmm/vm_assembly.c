@@ -328,12 +328,14 @@ static int add_control(struct xvmm *vm, const char *path, struct error *err)
 	return path ? control_create(&control, &vm->control, err) : 0;
 }
 
-int vm_map_memory(const struct xvmm_config *config, struct guest_memory *mem, struct error *err)
+int vm_map_memory(const struct xvmm_config *config, const struct logger *log,
+		  struct guest_memory *mem, struct error *err)
 {
 	const struct memory_config memory = {
 		.shared = shares_memory(config),
 		.hugepages = config->memory_hugepages,
 		.prealloc = config->memory_prealloc,
+		.log = log,
 	};
 	struct memory_range ranges[MEMORY_MAX_REGIONS];
 	int n = arch_memory_ranges(config->memory ? config->memory : default_memory, ranges, err);
@@ -343,7 +345,7 @@ int vm_map_memory(const struct xvmm_config *config, struct guest_memory *mem, st
 
 static int create_memory(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
-	int ret = vm_map_memory(config, &vm->mem, err);
+	int ret = vm_map_memory(config, &vm->log, &vm->mem, err);
 
 	return ret ? ret : kvm_vm_set_memory(&vm->kvm, &vm->mem, err);
 }
@@ -414,13 +416,14 @@ static int load(struct xvmm *vm, const struct boot_image *image, struct error *e
 	return ret;
 }
 
-struct boot_config vm_boot_config(const struct xvmm_config *config)
+struct boot_config vm_boot_config(const struct xvmm_config *config, const struct logger *log)
 {
 	return (struct boot_config){
 		.kernel = config->kernel,
 		.initrd = config->initrd,
 		.cmdline = config->cmdline ? config->cmdline : "console=ttyS0",
 		.protocol = (enum boot_protocol)config->boot,
+		.log = log,
 	};
 }
 
@@ -437,7 +440,7 @@ static int check_config(const struct xvmm_config *config, struct error *err)
 
 int vm_assemble(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
-	const struct boot_config boot = vm_boot_config(config);
+	const struct boot_config boot = vm_boot_config(config, &vm->log);
 	struct boot_image *image = NULL;
 	int ret;
 

@@ -8,10 +8,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "vmm/core/counter.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/progress.h"
 
+static const uint64_t page_size = 4096;
 static const uint64_t huge_page_size = 2ULL << 20;
+static const uint64_t populate_step = 128ULL << 20; /* fractions of a second */
 
 static int create_memfd(struct guest_memory *mem, uint64_t size, bool hugepages, struct error *err)
 {
@@ -63,8 +67,6 @@ static int map_region(struct guest_memory *mem, struct memory_region *region,
 	if (config->hugepages)
 		/* Reserved at once, so that a short pool is an error here and no SIGBUS later. */
 		flags = (flags & ~MAP_NORESERVE) | (config->shared ? 0 : MAP_HUGETLB);
-	if (config->prealloc)
-		flags |= MAP_POPULATE;
 	region->host = mmap(host, region->range.size, PROT_READ | PROT_WRITE, flags | MAP_FIXED,
 			    mem->fd, (off_t)region->fd_offset);
 	if (region->host == MAP_FAILED) {
@@ -73,13 +75,39 @@ static int map_region(struct guest_memory *mem, struct memory_region *region,
 		region->host = NULL;
 		return ret;
 	}
-	/* MAP_POPULATE doesn't tell if it fails; this does (EINVAL: not before Linux 5.14). */
-	if (config->prealloc && madvise(host, region->range.size, MADV_POPULATE_WRITE) < 0 &&
-	    errno != EINVAL) {
-		ret = -errno;
-		munmap(host, region->range.size);
-		region->host = NULL;
-		return ret;
+	return 0;
+}
+
+/* Of a kernel before 5.14, which can't be asked to, and says EINVAL. */
+static void touch_pages(char *host, uint64_t size)
+{
+	for (uint64_t i = 0; i < size; i += page_size)
+		((volatile char *)host)[i] = 0;
+}
+
+/* Have all pages present. */
+static int populate(const struct guest_memory *mem, uint64_t total, const struct logger *log)
+{
+	struct progress progress = progress_begin(log, "guest memory", total, counter_now_ms());
+	uint64_t done = 0;
+
+	for (size_t i = 0; i < mem->n_regions; i++) {
+		char *host = mem->regions[i].host;
+		uint64_t left = mem->regions[i].range.size;
+
+		while (left > 0) {
+			uint64_t size = left < populate_step ? left : populate_step;
+
+			if (madvise(host, size, MADV_POPULATE_WRITE) < 0) {
+				if (errno != EINVAL)
+					return -errno;
+				touch_pages(host, size);
+			}
+			host += size;
+			left -= size;
+			done += size;
+			progress_tell(&progress, done, counter_now_ms());
+		}
 	}
 	return 0;
 }
@@ -123,6 +151,11 @@ int memory_create(struct guest_memory *mem, const struct memory_range *ranges, s
 			map_failed(ret, offset, config, err);
 		else
 			mem->n_regions = i + 1;
+	}
+	if (!ret && config->prealloc) {
+		ret = populate(mem, offset, config->log);
+		if (ret)
+			map_failed(ret, offset, config, err);
 	}
 	if (ret) {
 		fd_close(&mem->fd);

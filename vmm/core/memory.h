@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 struct error;
+struct logger;
 
 /* A guest-physical address, in bytes, host byte order. */
 typedef struct gpa {
@@ -57,6 +58,7 @@ struct memory_config {
 	bool shared;	/* a memfd, mapped MAP_SHARED, that other processes can map (vhost-user) */
 	bool hugepages; /* 2 MiB pages from the host's pool */
 	bool prealloc;	/* all pages present before the guest starts */
+	const struct logger *log; /* tells how far that is; or NULL */
 };
 
 struct guest_memory {
