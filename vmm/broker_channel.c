@@ -39,7 +39,10 @@ static int send_message(int fd, const struct msghdr *message, int flags)
 	return n < 0 ? -errno : 0;
 }
 
-/* How many bytes came, or a negative errno: -EPIPE at the end. */
+/*
+ * How many bytes came, with MSG_TRUNC also those that had no room; or a negative errno: -EPIPE at
+ * the end.
+ */
 static ssize_t receive_message(int fd, struct msghdr *message, int flags)
 {
 	ssize_t n;
@@ -82,7 +85,7 @@ int broker_channel_take(int fd, struct opening *opening, char name[OPENING_NAME_
 	struct request request;
 	struct iovec iov = {&request, sizeof(request)};
 	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n = receive_message(fd, &message, 0);
+	ssize_t n = receive_message(fd, &message, MSG_TRUNC);
 
 	if (n < 0)
 		return (int)n;
@@ -144,7 +147,7 @@ int broker_channel_await(int fd, int *fds, unsigned int n, struct error *err)
 		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
-	ssize_t len = receive_message(fd, &message, 0);
+	ssize_t len = receive_message(fd, &message, MSG_TRUNC);
 	const int *passed = NULL;
 	unsigned int n_passed;
 

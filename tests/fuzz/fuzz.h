@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "vmm/core/loop.h"
@@ -17,11 +18,14 @@ struct input {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A crash where it is not so: libFuzzer keeps the input. */
-static inline void require(int condition)
+static inline void require_that(int condition, const char *text, int line)
 {
-	if (!condition)
-		__builtin_trap();
+	if (condition)
+		return;
+	fprintf(stderr, "line %d: not so: %s\n", line, text);
+	__builtin_trap();
 }
+#define require(condition) require_that(!!(condition), #condition, __LINE__)
 
 /* The next 8 bytes of the input, the least significant first; zeroes at its end. */
 static inline uint64_t take64(struct input *in)

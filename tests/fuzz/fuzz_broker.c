@@ -35,8 +35,8 @@ static unsigned int count_descriptors(void)
 	return n;
 }
 
-/* Send @len bytes with @n descriptors; false if there is nothing to send. */
-static bool send_bytes(const void *data, size_t len, unsigned int n)
+/* Send @len bytes with @n descriptors; 0 if there is nothing to send, else @len. */
+static size_t send_bytes(const void *data, size_t len, unsigned int n)
 {
 	union {
 		struct cmsghdr header;
@@ -50,14 +50,15 @@ static bool send_bytes(const void *data, size_t len, unsigned int n)
 		fds[i] = ends[1];
 	if (n)
 		fd_pass(&message, &control, fds, n);
-	return len && sendmsg(ends[1], &message, MSG_NOSIGNAL) >= 0;
+	return len && sendmsg(ends[1], &message, MSG_NOSIGNAL) >= 0 ? len : 0;
 }
 
 /*
- * Send what comes next in the input, as it is; or in @whole, a message of @size bytes. False if
- * there is nothing to send.
+ * Send what comes next in the input, as it is or (@framed) cut or filled up to @size bytes; copied
+ * to @message in any case, as far as that goes. How many bytes were sent; 0: none.
  */
-static bool send_next(struct input *in, void *whole, size_t size, unsigned int n_fds)
+static size_t send_next(struct input *in, void *message, size_t size, bool framed,
+			unsigned int n_fds)
 {
 	size_t len = take(in, 1) * 8UL;
 	const uint8_t *data = in->data;
@@ -65,10 +66,8 @@ static bool send_next(struct input *in, void *whole, size_t size, unsigned int n
 	len = len < in->len ? len : in->len;
 	in->data += len;
 	in->len -= len;
-	if (!whole)
-		return send_bytes(data, len, n_fds);
-	memcpy(whole, data, len < size ? len : size);
-	return send_bytes(whole, size, n_fds);
+	memcpy(message, data, len < size ? len : size);
+	return framed ? send_bytes(message, size, n_fds) : send_bytes(data, len, n_fds);
 }
 
 /* What the VM asks for, wrong or (@framed) as a whole message. */
@@ -82,7 +81,7 @@ static void ask(struct input *in, bool framed, unsigned int n_fds)
 	struct opening opening;
 	char name[OPENING_NAME_SIZE];
 
-	if (!send_next(in, framed ? &request : NULL, sizeof(request), n_fds))
+	if (!send_next(in, &request, sizeof(request), framed, n_fds))
 		return;
 	require(broker_channel_take(ends[0], &opening, name) == 0);
 	require(opening.name == name && memchr(name, '\0', sizeof(name)) != NULL);
@@ -95,16 +94,19 @@ static void ask(struct input *in, bool framed, unsigned int n_fds)
 static void answer(struct input *in, unsigned int n_fds)
 {
 	struct error result = {0}, err = {0};
-	bool whole = take(in, 1) & 1;
+	bool framed = take(in, 1) & 1;
 	unsigned int wanted = take(in, 1) % FDS_MAX;
 	int fds[OPENING_FDS_MAX];
+	size_t len;
 	int ret;
 
-	if (!send_next(in, whole ? &result : NULL, sizeof(result), n_fds))
+	len = send_next(in, &result, sizeof(result), framed, n_fds);
+	if (!len)
 		return;
 	ret = broker_channel_await(ends[0], fds, wanted, &err);
 	require(memchr(err.text, '\0', sizeof(err.text)) != NULL);
-	require(ret <= 0 && (ret == 0) == (whole && !result.code && n_fds == wanted));
+	require(ret <= 0);
+	require((ret == 0) == (len == sizeof(result) && !result.code && n_fds == wanted));
 	for (unsigned int i = 0; !ret && i < wanted; i++)
 		require(close(fds[i]) == 0);
 }
@@ -113,9 +115,10 @@ static void answer(struct input *in, unsigned int n_fds)
 static void tell(struct input *in, unsigned int n_fds)
 {
 	json_t *message;
+	char none[1];
 	int ret;
 
-	if (!send_next(in, NULL, 0, n_fds))
+	if (!send_next(in, none, 0, false, n_fds))
 		return;
 	ret = broker_channel_receive(ends[0], &message);
 	require(ret == -EBADMSG || (ret == 0 && message));
