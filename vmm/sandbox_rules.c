@@ -275,6 +275,7 @@ static const int user_net_calls[] = {
 	SCMP_SYS(write),
 	SCMP_SYS(writev),
 	SCMP_SYS(close),
+	SCMP_SYS(dup), /* whether there are descriptors left */
 
 	/* Connections, of the guest's and to it. */
 	SCMP_SYS(connect),

@@ -64,12 +64,14 @@ int user_net_parse_forward(const char *option, const char *text, struct user_net
 #include <stdint.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "vmm/core/log.h"
 
 enum {
 	FRAME_MAX = 65535 + 14, /* an IP packet, and Ethernet before it */
 	BATCH = 64,		/* frames of the guest, between looks at sockets */
+	EXHAUSTED_MS = 10,	/* between attempts to accept a connection without descriptors */
 	STALL_MS = 20,		/* how long a guest that takes no packets is waited for */
 	COMPLAINTS = 10,	/* of the guest or the library that are logged */
 	MTU_DEFAULT = 1500,
@@ -482,6 +484,20 @@ static void run_timers(struct user_net *net)
 	}
 }
 
+/*
+ * No descriptor is left: libslirp can't accept a connection that waits, and would be told of it
+ * again and again.
+ */
+static bool out_of_descriptors(const struct user_net *net)
+{
+	int fd = dup(net->fd);
+
+	if (fd < 0)
+		return true;
+	close(fd);
+	return false;
+}
+
 void user_net_run(struct user_net *net)
 {
 	const struct slirp_functions *functions = &net->slirp_functions;
@@ -499,6 +515,8 @@ void user_net_run(struct user_net *net)
 		if (n < 0 && errno == EINTR)
 			continue;
 		functions->pollfds_poll(net->slirp, n < 0, get_revents, net);
+		if (n > 0 && out_of_descriptors(net))
+			poll(NULL, 0, EXHAUSTED_MS);
 		run_timers(net);
 		if (net->polls[0].revents)
 			take_packets(net);

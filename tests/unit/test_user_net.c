@@ -19,7 +19,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/core/error.h"
@@ -477,6 +479,46 @@ START_TEST(forwarded_connection)
 }
 END_TEST
 
+static int64_t cpu_ms(void)
+{
+	struct timespec spent;
+	clockid_t clock;
+
+	ck_assert_int_eq(pthread_getcpuclockid(thread, &clock), 0);
+	clock_gettime(clock, &spent);
+	return spent.tv_sec * 1000 + spent.tv_nsec / 1000000;
+}
+
+/* A connection that no descriptor is left for waits until there is one, and costs no CPU. */
+START_TEST(no_descriptors)
+{
+	enum {
+		WATCHED_MS = 500,
+	};
+	struct sockaddr_in address = forward_address();
+	struct rlimit limit, none;
+	int64_t before;
+	char text[64];
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(text, sizeof(text), "tcp:127.0.0.1:%u-:22", free_port);
+	start(text, false);
+	getrlimit(RLIMIT_NOFILE, &limit);
+	none = limit;
+	none.rlim_cur = 3; /* which are open */
+	setrlimit(RLIMIT_NOFILE, &none);
+	ck_assert_int_eq(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+	before = cpu_ms();
+	usleep(WATCHED_MS * 1000);
+	ck_assert_int_lt(cpu_ms() - before, WATCHED_MS / 20);
+	setrlimit(RLIMIT_NOFILE, &limit);
+	receive_ip(IPPROTO_TCP);
+	ck_assert(got.tcp.syn);
+	close(client);
+	stop();
+}
+END_TEST
+
 /* Far more packets for it than the socket holds wait for a guest that takes none; and then it does.
  */
 START_TEST(guest_takes_nothing)
@@ -579,6 +621,7 @@ int main(void)
 	tcase_add_test(networks, name_server);
 	tcase_add_test(networks, restricted_network);
 	tcase_add_loop_test(networks, forwarded_connection, 0, 2);
+	tcase_add_test(networks, no_descriptors);
 	tcase_add_test(networks, guest_takes_nothing);
 	tcase_add_test(networks, hostile_packets);
 	tcase_add_test(networks, port_is_taken);
