@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "virtio/datapath_vhost_net.h"
+#include "virtio/net_capture.h"
 #include "virtio/tap.h"
 #include "virtio/vhost_user_socket.h"
 #include "vmm/core/error.h"
@@ -18,6 +19,7 @@ unsigned int opening_n_fds(const struct opening *opening)
 	case OPENING_VHOST_NET:
 	case OPENING_CONNECTION:
 	case OPENING_LISTENER:
+	case OPENING_CAPTURE:
 		return 1;
 	default:
 		return 0;
@@ -49,6 +51,8 @@ static int open_here(const struct opening *opening, const struct logger *log, in
 		return one(vhost_user_socket_listen(opening->name, err), fds);
 	case OPENING_REMOVAL:
 		return unlink(opening->name) ? error_errno(err, "removing %s", opening->name) : 0;
+	case OPENING_CAPTURE:
+		return one(net_capture_open(opening->name, err), fds);
 	default:
 		return error_set(err, -EINVAL, "there is nothing to open of kind %d",
 				 (int)opening->kind);

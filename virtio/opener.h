@@ -16,12 +16,13 @@ enum opening_kind {
 	OPENING_CONNECTION, /* to the vhost-user socket of that name */
 	OPENING_LISTENER,   /* a vhost-user socket of that name */
 	OPENING_REMOVAL,    /* of the name of such a one; no descriptor */
+	OPENING_CAPTURE,    /* a file of packets to be written (virtio/net_capture.h) */
 	OPENING_KINDS,
 };
 
 enum {
-	OPENING_NAME_SIZE = 108, /* of an interface or of a socket (struct sockaddr_un) */
-	OPENING_FDS_MAX = 253,	 /* that one message can carry (SCM_RIGHTS) */
+	OPENING_NAME_SIZE = 4096, /* of a path (PATH_MAX) */
+	OPENING_FDS_MAX = 253,	  /* that one message can carry (SCM_RIGHTS) */
 };
 
 struct opening {
