@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "virtio/defs.h"
 #include "virtio/net_backend.h"
-#include "virtio/net_features.h"
 #include "virtio/net_window.h"
 #include "virtio/pcg32.h"
 #include "vmm/core/counter.h"
@@ -40,11 +40,16 @@ enum {
 
 #define FEATURE(name) (1ULL << (name))
 
-static const uint64_t host_offloads = FEATURE(VIRTIO_NET_F_CSUM) | FEATURE(VIRTIO_NET_F_HOST_TSO4) |
-				      FEATURE(VIRTIO_NET_F_HOST_TSO6) |
-				      FEATURE(VIRTIO_NET_F_HOST_ECN) |
-				      FEATURE(VIRTIO_NET_F_HOST_UFO) |
-				      FEATURE(VIRTIO_NET_F_HOST_USO);
+#define OFFLOADS                                                               \
+	(FEATURE(VIRTIO_NET_F_CSUM) | FEATURE(VIRTIO_NET_F_HOST_TSO4) |        \
+	 FEATURE(VIRTIO_NET_F_HOST_TSO6) | FEATURE(VIRTIO_NET_F_HOST_ECN) |    \
+	 FEATURE(VIRTIO_NET_F_HOST_UFO) | FEATURE(VIRTIO_NET_F_HOST_USO) |     \
+	 FEATURE(VIRTIO_NET_F_GUEST_CSUM) | FEATURE(VIRTIO_NET_F_GUEST_TSO4) | \
+	 FEATURE(VIRTIO_NET_F_GUEST_TSO6) | FEATURE(VIRTIO_NET_F_GUEST_ECN) |  \
+	 FEATURE(VIRTIO_NET_F_GUEST_UFO) | FEATURE(VIRTIO_NET_F_GUEST_USO4) |  \
+	 FEATURE(VIRTIO_NET_F_GUEST_USO6))
+
+const uint64_t net_faults_without = OFFLOADS;
 
 struct packet {
 	uint64_t due; /* in ns of CLOCK_MONOTONIC */
@@ -434,7 +439,7 @@ static uint64_t faults_features(const struct net_backend *backend)
 {
 	const struct net_backend *inner = ((const struct net_faults *)backend)->inner;
 
-	return inner->ops->features(inner) & ~(host_offloads | net_features_guest_offloads);
+	return inner->ops->features(inner) & ~net_faults_without;
 }
 
 static void empty_wire(struct wire *wire)
@@ -463,7 +468,7 @@ static int faults_set_features(struct net_backend *backend, uint64_t features)
 	struct net_faults *faults = (struct net_faults *)backend;
 	int ret;
 
-	features &= ~(host_offloads | net_features_guest_offloads);
+	features &= ~net_faults_without;
 	pthread_mutex_lock(&faults->lock);
 	stop(faults);
 	ret = faults->inner->ops->set_features(faults->inner, features);

@@ -37,6 +37,9 @@ enum {
 	NET_FAULTS_QUEUE = 1000,  /* packets that can wait */
 };
 
+/* The features that a driver isn't offered because of faults, or does without. */
+extern const uint64_t net_faults_without;
+
 /* Of a token bucket. */
 struct net_faults_rate {
 	uint64_t per_second; /* up to 10^11; 0: no limit */

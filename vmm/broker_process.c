@@ -87,6 +87,8 @@ static int permit_net(struct process *process, const struct xvmm_net *net)
 		ret |= permit(process, OPENING_TAP, net->tap);
 	if (net->vhost != XVMM_VHOST_OFF)
 		ret |= permit(process, OPENING_VHOST_NET, "");
+	if (net->pcap)
+		ret |= permit(process, OPENING_CAPTURE, net->pcap);
 	return ret ? -ENOMEM : 0;
 }
 

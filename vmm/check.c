@@ -212,11 +212,14 @@ static const char *taken_by(const struct nic *nic, const struct net_feature *fea
 {
 	struct virtio_device *dev = nic_device(nic);
 	const char *why = virtio_net_why_not(dev, feature);
+	struct nic_faults faults;
 
 	if (!why || why != virtio_net_datapath(dev)->kind)
 		return why;
 	if (strcmp(feature->name, "mq") == 0)
 		return "queues=1";
+	if (feature->bit & net_faults_without && nic_faults(nic, &faults))
+		return "faults";
 	/* In-process all is served that the backend can. */
 	return strcmp(why, "in-process") == 0 ? nic_backend(nic) : why;
 }
@@ -291,6 +294,10 @@ static void check_net(struct check *check, unsigned int index, struct loop *loop
 
 	check->subject = nic_id(&net, index, text);
 	ret = nic_check(config, index, &err);
+	/* A run would empty that file. */
+	if (net.pcap && net.vhost == XVMM_VHOST_AUTO)
+		net.vhost = XVMM_VHOST_OFF;
+	net.pcap = NULL;
 	if (!ret && spec->is_user)
 		ret = make_user_net(spec, &net, fds, &user, &err);
 	if (!ret)

@@ -277,16 +277,47 @@ static json_t *queues_array(struct xvmm *vm, const char *id)
 	return queues;
 }
 
+/* What was done to packets in one direction. */
+static json_t *fault_counters(const uint64_t counters[NET_FAULTS_COUNTERS])
+{
+	const struct number numbers[] = {
+		{"lost", counters[NET_FAULTS_LOST]},
+		{"duplicated", counters[NET_FAULTS_DUPLICATED]},
+		{"corrupted", counters[NET_FAULTS_CORRUPTED]},
+		{"reordered", counters[NET_FAULTS_REORDERED]},
+		{"dropped", counters[NET_FAULTS_DROPPED]},
+	};
+	json_t *object = json_object();
+
+	_Static_assert(sizeof(numbers) / sizeof(numbers[0]) == NET_FAULTS_COUNTERS, "all");
+	if (set_numbers(object, numbers, NET_FAULTS_COUNTERS) == 0)
+		return object;
+	json_decref(object);
+	return NULL;
+}
+
+/* NULL: there are none, or there is no memory; it is left out then. */
+static json_t *faults_object(const struct vm_net_info *info)
+{
+	const struct nic_faults *faults = &info->faults;
+
+	if (!info->has_faults)
+		return NULL;
+	return json_pack("{s:I,s:o,s:o}", "seed", (json_int_t)faults->seed, "rx",
+			 fault_counters(faults->counters[NET_FAULTS_RECEIVE]), "tx",
+			 fault_counters(faults->counters[NET_FAULTS_TRANSMIT]));
+}
+
 static int net_stats(void *opaque, json_t *arguments, json_t **result, struct error *err)
 {
 	struct vm_net_info info;
 
 	*result = json_array();
 	for (unsigned int i = 0; vm_net_info(opaque, i, &info) == 0; i++) {
-		json_t *device = json_pack("{s:s,s:s,s:b,s:b,s:o}", "id", info.id, "datapath",
-					   info.datapath, "link-up", info.link_up, "needs-reset",
-					   info.needs_reset, "queues",
-					   queues_array(opaque, info.id));
+		json_t *device = json_pack(
+			"{s:s,s:s,s:b,s:b,s:o,s:o*}", "id", info.id, "datapath", info.datapath,
+			"link-up", info.link_up, "needs-reset", info.needs_reset, "queues",
+			queues_array(opaque, info.id), "faults", faults_object(&info));
 
 		if (json_array_append_new(*result, device))
 			return error_set(err, -ENOMEM, "out of memory");

@@ -120,6 +120,31 @@ static void print_drops(json_t *devices)
 	}
 }
 
+static void print_faults(json_t *devices)
+{
+	static const char name[] = "xvmm_net_faults_total";
+	static const char *const directions[] = {"rx", "tx"};
+	const char *fault;
+	size_t i;
+	json_t *device, *value;
+
+	print_head(name, "counter", "Packets that faults of the network befell, by fault.");
+	json_array_foreach(devices, i, device)
+	{
+		json_t *faults = json_object_get(device, "faults");
+
+		for (size_t d = 0; d < sizeof(directions) / sizeof(directions[0]); d++) {
+			json_object_foreach(json_object_get(faults, directions[d]), fault, value)
+			{
+				printf("%s{", name);
+				print_label("device", device, "id");
+				printf(",direction=\"%s\",fault=\"%s\"} %" JSON_INTEGER_FORMAT "\n",
+				       directions[d], fault, json_integer_value(value));
+			}
+		}
+	}
+}
+
 static void print_cpus(json_t *cpus)
 {
 	static const char name[] = "xvmm_vcpu_exits_total";
@@ -148,5 +173,6 @@ int ctl_print_metrics(const struct ctl_sample *sample, struct error *err)
 	for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
 		print_metric(devices, &metrics[i]);
 	print_drops(devices);
+	print_faults(devices);
 	return 0;
 }

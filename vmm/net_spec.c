@@ -7,6 +7,7 @@
 
 #include "virtio/net_features.h"
 #include "vmm/core/error.h"
+#include "vmm/net_faults_spec.h"
 
 enum {
 	POLL_US_MAX = 1000000,
@@ -39,7 +40,8 @@ static const char *const own_keys[][6] = {
 
 /* The last one of any device but a user's, which has one pair. */
 static const char *const common_keys[] = {
-	"mac", "mtu", "id", "transport", "queue_size", "speed", "duplex", "switch", "queues", NULL,
+	"mac",	  "mtu",    "id",   "transport", "queue_size", "speed",
+	"duplex", "switch", "pcap", "queues",	 NULL,
 };
 
 static bool begins_with(const char *text, const char *word)
@@ -56,7 +58,7 @@ static enum backend find_backend(const char *text)
 	return begins_with(text, backend_names[BACKEND_USER]) ? BACKEND_USER : BACKEND_TAP;
 }
 
-/* The backend's own keys, those of any device, then the features. */
+/* The backend's own keys, those of any device, faults, then the features. */
 static void list_keys(enum backend backend, const char *keys[SPEC_MAX_KEYS + 1])
 {
 	size_t n = 0;
@@ -67,6 +69,8 @@ static void list_keys(enum backend backend, const char *keys[SPEC_MAX_KEYS + 1])
 		if (backend != BACKEND_USER || common_keys[i + 1])
 			keys[n++] = common_keys[i];
 	}
+	for (size_t i = 0; net_faults_keys[i]; i++)
+		keys[n++] = net_faults_keys[i];
 	for (size_t i = 0; net_features[i].name && n < SPEC_MAX_KEYS; i++)
 		keys[n++] = net_features[i].name;
 	keys[n] = NULL;
@@ -142,6 +146,7 @@ static int parse_common(const struct spec *spec, struct xvmm_net *net, struct er
 	int ret = 0;
 
 	net->id = spec_value(spec, "id");
+	net->pcap = spec_value(spec, "pcap");
 	if (mac)
 		ret = spec_mac(key_option(spec, "mac", option), mac, net->mac, err);
 	if (spec_value(spec, "transport") && !ret) {
@@ -154,6 +159,8 @@ static int parse_common(const struct spec *spec, struct xvmm_net *net, struct er
 		ret = parse_choice(spec, "duplex", duplexes, &duplex, err);
 	if (!ret)
 		ret = spec_flag(spec, "switch", &net->switchable, err);
+	if (!ret)
+		ret = net_faults_parse(spec, &net->faults, err);
 	if (!ret)
 		ret = parse_features(spec, net, err);
 	net->transport = (enum xvmm_transport)transport;

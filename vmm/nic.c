@@ -14,12 +14,14 @@
 #include "virtio/datapath.h"
 #include "virtio/defs.h"
 #include "virtio/net.h"
+#include "virtio/net_faults.h"
 #include "virtio/net_features.h"
 #include "virtio/ring.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
+#include "vmm/net_faults_spec.h"
 #include "vmm/net_spec.h"
 #include "vmm/nic_attachment.h"
 
@@ -108,11 +110,36 @@ static int check_queues(const struct xvmm_net *net, const char *id, struct error
 	return 0;
 }
 
+/* Whether who moves the packets does what is to be done to them. */
+static int check_wire(const struct xvmm_net *net, const char *id, struct error *err)
+{
+	const char *key = net->pcap ? "pcap" : "faults";
+
+	if (!net->pcap && !net->faults.enabled)
+		return 0;
+	if (net->socket)
+		return error_usage(
+			err,
+			"%s: %s: with vhost-user another process moves the packets; try: "
+			"a tap; or while the guest runs: xvmm ctl PATH net-switch %s "
+			"TAP,%s",
+			id, key, id, net->pcap ? "pcap=FILE" : "loss=1%");
+	if (net->vhost == XVMM_VHOST_ON)
+		return error_usage(
+			err,
+			"%s: %s: with vhost=on the kernel moves the packets; try: "
+			"vhost=off; or while the guest runs: xvmm ctl PATH net-switch %s "
+			"TAP,%s",
+			id, key, id, net->pcap ? "pcap=FILE" : "loss=1%");
+	return net_faults_check(id, &net->faults, err);
+}
+
 int nic_check(const struct xvmm_config *config, unsigned int index, struct error *err)
 {
 	const struct xvmm_net *net = &config->nets[index];
 	char text[NIC_ID_SIZE], other[NIC_ID_SIZE];
 	const char *id = nic_id(net, index, text);
+	int ret;
 
 	if (strlen(id) >= VIRTIO_NET_ID_SIZE)
 		return error_usage(err, "the id '%s' has more than %d characters", id,
@@ -129,7 +156,8 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 				   "%s: %s takes guest memory that can be shared, and shared=off "
 				   "says no; try: --memory without shared=off",
 				   id, net->socket ? "vhost-user" : "switch=on");
-	return check_queues(net, id, err);
+	ret = check_wire(net, id, err);
+	return ret ? ret : check_queues(net, id, err);
 }
 
 /* --- back-ends that come and go --- */
@@ -462,6 +490,15 @@ static bool same_network(const struct nic_attachment *a, const struct nic_attach
 	       strcmp(a->name, b->name) == 0;
 }
 
+static void hold_faults(const struct nic *nic, bool hold)
+{
+	struct net_backend *faults = nic->attachment.faults;
+
+	if (faults && net_faults_hold(faults, hold))
+		log_warning(nic->parts.log, "%s: no packet passes: its thread can't be started",
+			    nic->id);
+}
+
 static uint64_t now_us(void)
 {
 	struct timespec ts;
@@ -490,17 +527,23 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pau
 				 "%s: guest memory is private, and vhost-user takes shared memory; "
 				 "try: --memory SIZE,shared=on, or switch=on, from the start",
 				 nic->id);
-	ret = nic_attach(&nic->parts, &self, config, &nic->attachment, SWITCH_WAIT_MS, &next, err);
+	ret = check_wire(config, nic->id, err);
+	if (!ret)
+		ret = nic_attach(&nic->parts, &self, config, &nic->attachment, SWITCH_WAIT_MS,
+				 &next, err);
 	if (ret)
 		return ret;
 	ret = check_back_end(nic, config, &next, err);
 	datapath = next.primary;
 	before = now_us();
+	/* Two may have the tap now; from here on one takes packets from it. */
+	hold_faults(nic, true);
 	if (!ret)
 		ret = virtio_net_switch(nic->dev, &datapath, err);
 	*pause_us = (unsigned int)(now_us() - before);
 	if (ret) {
 		nic_detach(&next, NULL);
+		hold_faults(nic, false);
 		return ret;
 	}
 	net_spec_backend(config, nic->backend);
@@ -516,4 +559,17 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pau
 const char *nic_backend(const struct nic *nic)
 {
 	return nic->backend;
+}
+
+bool nic_faults(const struct nic *nic, struct nic_faults *faults)
+{
+	const struct nic_attachment *attachment = &nic->attachment;
+
+	if (!attachment->faults)
+		return false;
+	faults->seed = attachment->seed;
+	for (unsigned int i = 0; i < NET_FAULTS_DIRECTIONS; i++)
+		net_faults_count(attachment->faults, (enum net_faults_direction)i,
+				 faults->counters[i]);
+	return true;
 }

@@ -8,6 +8,7 @@
 #ifndef VMM_NIC_H
 #define VMM_NIC_H
 
+#include "virtio/net_faults.h"
 #include "vmm/xvmm.h"
 
 struct error;
@@ -60,6 +61,15 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pau
 
 /* What it is on now, as net_spec_backend() says it; valid until the next switch. */
 const char *nic_backend(const struct nic *nic);
+
+/* The faults of the network that it is on now, and what they have done. */
+struct nic_faults {
+	uint32_t seed;
+	uint64_t counters[NET_FAULTS_DIRECTIONS][NET_FAULTS_COUNTERS];
+};
+
+/* False: there are none. */
+bool nic_faults(const struct nic *nic, struct nic_faults *faults);
 
 /* After the virtio device was destroyed. Accepts NULL. */
 void nic_destroy(struct nic *nic);

@@ -4,18 +4,23 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "virtio/datapath_inprocess.h"
 #include "virtio/datapath_vhost_net.h"
 #include "virtio/datapath_vhost_user.h"
 #include "virtio/fd.h"
 #include "virtio/net_backend.h"
+#include "virtio/net_capture.h"
+#include "virtio/net_faults.h"
 #include "virtio/tap.h"
 #include "vmm/core/error.h"
 #include "vmm/core/log.h"
 
 enum {
 	GRACE_MS = 3000, /* a back-end that is restarted is back by then */
+	NS_PER_US = 1000,
+	BITS_PER_BYTE = 8,
 };
 
 struct making {
@@ -56,19 +61,97 @@ static int open_fd(const struct making *making, struct net_backend **backend, st
 	return tap_adopt(fd, making->parts->opener, backend, err);
 }
 
+/* Another one each time; and it takes no system call that a confined process may not make. */
+static uint32_t any_seed(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint32_t)now.tv_sec * 1000003U ^ (uint32_t)now.tv_nsec;
+}
+
+/* Faults before *@backend, which is taken over, also on failure. */
+static int add_faults(const struct making *making, struct net_backend **backend, struct error *err)
+{
+	const struct xvmm_net_faults *faults = &making->config->faults;
+	struct nic_attachment *attachment = making->attachment;
+	const uint32_t seed = faults->has_seed ? faults->seed : any_seed();
+	const struct net_faults_config config = {
+		.name = making->identity->id,
+		.queue_pairs = making->identity->queue_pairs,
+		.loss = faults->loss,
+		.duplicate = faults->duplicate,
+		.corrupt = faults->corrupt,
+		.reorder = faults->reorder,
+		.delay_ns = faults->delay_us * NS_PER_US,
+		.jitter_ns = faults->jitter_us * NS_PER_US,
+		.bits = {faults->bits.per_second, faults->bits.burst * BITS_PER_BYTE},
+		.packets = {faults->packets.per_second, faults->packets.burst},
+		.seed = seed,
+		.thread_filters = making->parts->thread_filters,
+	};
+	int ret = net_faults_create(&config, *backend, backend, err);
+
+	if (ret)
+		return ret;
+	attachment->faults = net_backend_share(*backend);
+	attachment->seed = seed;
+	log_info(making->parts->log, "%s: its network has faults; seed=%u gives the same ones",
+		 making->identity->id, seed);
+	return 0;
+}
+
+static int open_capture(const struct making *making, struct error *err)
+{
+	const struct nic_attachment *current = making->current;
+	const char *path = making->config->pcap;
+	struct net_capture_file **capture = &making->attachment->capture;
+
+	if (current && current->capture &&
+	    strcmp(net_capture_file_path(current->capture), path) == 0) {
+		*capture = net_capture_file_share(current->capture);
+		return 0;
+	}
+	return net_capture_file_create(path, making->parts->opener, making->parts->log, capture,
+				       err);
+}
+
+/* What is between the datapath and the attachment's backend: a capture as the guest sees it. */
+static int add_wire(const struct making *making, struct net_backend **backend, struct error *err)
+{
+	int ret = 0;
+
+	*backend = net_backend_share(making->attachment->backend);
+	if (making->config->faults.enabled)
+		ret = add_faults(making, backend, err);
+	if (ret || !making->config->pcap)
+		return ret;
+	ret = open_capture(making, err);
+	if (ret) {
+		net_backend_release(*backend);
+		return ret;
+	}
+	*backend = net_capture_create(net_capture_file_share(making->attachment->capture),
+				      *backend);
+	return *backend ? 0 : out_of_memory(making, err);
+}
+
 static int make_inprocess(const struct making *making, struct datapath **dp, struct error *err)
 {
-	const struct inprocess_config config = {
+	struct inprocess_config config = {
 		.name = making->identity->id,
 		.queue_pairs = making->identity->queue_pairs,
 		.mem = making->parts->mem,
-		.backend = net_backend_share(making->attachment->backend),
 		.mtu = making->identity->mtu,
 		.thread_filters = making->parts->thread_filters,
 		.backend_gone = making->identity->backend_gone,
 		.opaque = making->identity->opaque,
 	};
 
+	int ret = add_wire(making, &config.backend, err);
+
+	if (ret)
+		return ret;
 	*dp = inprocess_create(&config);
 	return *dp ? 0 : out_of_memory(making, err);
 }
@@ -101,6 +184,11 @@ static int make_datapath(const struct making *making, struct error *err)
 		return make_inprocess(making, dp, err);
 	if (making->config->vhost == XVMM_VHOST_ON)
 		return make_vhost_net(making, dp, err);
+	if (making->config->pcap || making->config->faults.enabled) {
+		log_info(log, "%s: vhost=auto: served in-process, for %s", id,
+			 making->config->pcap ? "pcap" : "faults");
+		return make_inprocess(making, dp, err);
+	}
 	if (make_vhost_net(making, dp, &why) == 0) {
 		log_info(log, "%s: vhost=auto: the kernel serves it (vhost-net)", id);
 		return 0;
@@ -189,6 +277,9 @@ void nic_detach(struct nic_attachment *attachment, const struct datapath *but)
 		attachment->primary->ops->destroy(attachment->primary);
 	if (attachment->standby && attachment->standby != but)
 		attachment->standby->ops->destroy(attachment->standby);
+	if (attachment->faults)
+		net_backend_release(attachment->faults);
+	net_capture_file_release(attachment->capture);
 	if (attachment->backend)
 		net_backend_release(attachment->backend);
 	free(attachment->name);

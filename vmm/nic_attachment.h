@@ -7,13 +7,18 @@
 
 struct datapath;
 struct net_backend;
+struct net_capture_file;
 
 struct nic_attachment {
 	struct datapath *primary; /* owned */
 	struct datapath *standby; /* owned; serves while the primary's back-end is away; or NULL */
 	/* The tap of either, which another attachment may take over; a share, or NULL. */
 	struct net_backend *backend;
-	char *name; /* owned: of the tap, of the socket; NULL: a descriptor */
+	/* What is before that in-process, from the guest to it: shares, or NULL. */
+	struct net_capture_file *capture;
+	struct net_backend *faults;
+	uint32_t seed; /* of these */
+	char *name;    /* owned: of the tap, of the socket; NULL: a descriptor */
 	bool vhost_user;
 	uint64_t grace_ms;
 };
@@ -30,7 +35,8 @@ struct nic_identity {
 };
 
 /*
- * Attach to what @config says. If that is the tap of @current (NULL: there is none) it is shared.
+ * Attach to what @config says. If that is the tap of @current (NULL: there is none) it is shared,
+ * and so is its capture.
  * @wait_ms: for a vhost-user back-end. On failure *@attachment is empty.
  */
 int nic_attach(const struct nic_parts *parts, const struct nic_identity *identity,

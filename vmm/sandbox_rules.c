@@ -52,7 +52,8 @@ static const struct rule {
 	{SCMP_SYS(writev), ALL},
 	{SCMP_SYS(sendmsg), ALL}, /* by a vCPU also: vhost-user messages */
 	{SCMP_SYS(recvmsg), ALL},
-	{SCMP_SYS(poll), ALL}, /* a socket or console that is full, a back-end's answer */
+	{SCMP_SYS(shutdown), ALL}, /* what faults are before has gone (virtio/net_faults.h) */
+	{SCMP_SYS(poll), ALL},	   /* a socket or console that is full, a back-end's answer */
 
 	/* Eventfds: kicks, interrupts, waking other threads; the console and messages, too. */
 	{SCMP_SYS(read), ALL},
@@ -240,7 +241,9 @@ static const int broker_calls[] = {
 	SCMP_SYS(accept4),
 	SCMP_SYS(close),
 
-	/* Taps, vhost-net, the sockets of back-ends, the control socket. */
+	/* Taps, vhost-net, the sockets of back-ends, the control socket; captures. */
+	SCMP_SYS(flock),
+	SCMP_SYS(ftruncate),
 	SCMP_SYS(open),
 	SCMP_SYS(openat),
 	SCMP_SYS(socket),

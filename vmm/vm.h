@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "boot/boot.h"
+#include "vmm/nic.h"
 #include "vmm/xvmm.h"
 
 struct broker;
@@ -39,6 +40,8 @@ struct vm_net_info {
 	uint8_t mac[6];
 	bool link_up;	  /* as the guest sees it */
 	bool needs_reset; /* it stands still until the guest resets it: DEVICE_NEEDS_RESET */
+	bool has_faults;
+	struct nic_faults faults; /* if it has */
 };
 
 /* Of the network device @index, in the order given; -ENODEV after the last one. */

@@ -130,6 +130,7 @@ int vm_net_info(struct xvmm *vm, unsigned int index, struct vm_net_info *info)
 				  sizeof(status));
 	info->link_up = le16toh(status) & VIRTIO_NET_S_LINK_UP;
 	info->needs_reset = atomic_load(&dev->status) & VIRTIO_CONFIG_S_NEEDS_RESET;
+	info->has_faults = nic_faults(nic, &info->faults);
 	return 0;
 }
 

@@ -73,6 +73,30 @@ enum xvmm_vhost {
 	XVMM_VHOST_AUTO, /* if it can; the log tells */
 };
 
+/* At most so many bits or packets a second. */
+struct xvmm_rate {
+	uint64_t per_second; /* 0: no limit; bits to 100 Gbit/s, packets to 10^9 */
+	/* Bytes, or packets, to 10^9, that may pass at once after a rest; 0: what does in 10 ms. */
+	uint64_t burst;
+};
+
+/*
+ * Faults of the wire that a network device is on, in each direction for itself, as of Linux's netem
+ * and tbf. The same seed gives the same faults to the same packets. The guest is offered no
+ * offloads (checksums, segmentation).
+ */
+struct xvmm_net_faults {
+	bool enabled; /* else there are none, whatever follows */
+	/* Of a million packets so many are lost, come twice, have one bit changed. */
+	uint32_t loss, duplicate, corrupt;
+	uint64_t delay_us,
+		jitter_us; /* so much later, more or less; up to 1000 s; jitter <= delay */
+	uint32_t reorder;  /* of a million so many are not delayed */
+	struct xvmm_rate bits, packets;
+	bool has_seed;
+	uint32_t seed; /* with has_seed; else another one each time, which the log tells */
+};
+
 /* A network device on an existing tap, on a descriptor, or on a vhost-user back-end. */
 struct xvmm_net {
 	const char *tap; /* by name; unused with has_fd or socket */
@@ -116,6 +140,13 @@ struct xvmm_net {
 	 */
 	uint64_t features_on;  /* offered, or xvmm_create() fails */
 	uint64_t features_off; /* not offered, nor what needs them */
+
+	/*
+	 * Only where this process moves the packets: not with a socket, nor XVMM_VHOST_ON; with
+	 * XVMM_VHOST_AUTO it is this process, then.
+	 */
+	const char *pcap; /* path of a file for what the guest sends and receives; or NULL */
+	struct xvmm_net_faults faults;
 };
 
 /* The guest's serial console. */

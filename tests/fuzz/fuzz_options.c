@@ -9,6 +9,7 @@
 
 #include "tests/fuzz/fuzz.h"
 #include "vmm/core/error.h"
+#include "vmm/net_faults_spec.h"
 #include "vmm/net_spec.h"
 #include "vmm/options.h"
 
@@ -21,6 +22,16 @@ static void check_refused(const struct error *err)
 	size_t len = strnlen(err->text, sizeof(err->text));
 
 	require(err->code < 0 && err->usage && len > 0 && len < sizeof(err->text));
+}
+
+static void check_faults(const struct xvmm_net_faults *faults)
+{
+	require(net_faults_check("net", faults, NULL) == 0);
+	require(faults->enabled || (!faults->loss && !faults->duplicate && !faults->corrupt &&
+				    !faults->reorder && !faults->delay_us && !faults->has_seed &&
+				    !faults->bits.per_second && !faults->packets.per_second));
+	require(faults->bits.per_second || !faults->bits.burst);
+	require(faults->packets.per_second || !faults->packets.burst);
 }
 
 static void check_net(const struct xvmm_net *net)
@@ -36,6 +47,7 @@ static void check_net(const struct xvmm_net *net)
 	require(net->queues <= 16 && !(net->mac[0] & 1) && !(net->features_on & net->features_off));
 	require(!net->queue_size || (net->queue_size >= 32 && net->queue_size <= 32768));
 	require(net->vhost <= XVMM_VHOST_AUTO && net->transport <= XVMM_TRANSPORT_PCI);
+	check_faults(&net->faults);
 	require(!net->vhost_poll_us || net->vhost != XVMM_VHOST_OFF);
 
 	net_spec_backend(net, text);

@@ -8,12 +8,14 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "process.h"
@@ -41,6 +43,7 @@ static const uint8_t test_mac[6] = TEST_MAC;
 static struct process process;
 static int tap_socket;
 static char control[64];
+static char net[64]; /* what the guest is on */
 static uint8_t guest_mac[6];
 
 /* --- the guest --- */
@@ -49,9 +52,9 @@ static void start_guest(const char *parameters, int combination)
 {
 	const char *qemu = getenv("QEMU");
 	const char *options = qemu ? "" : need_env("NET_OPTIONS");
-	char net[64];
+	char spec[256];
 	const char *const xvmm_argv[] = {need_env("XVMM"), "--kernel",	guest_path("net"),
-					 "--net",	   net,		"--control",
+					 "--net",	   spec,	"--control",
 					 control,	   "--cmdline", NULL};
 	const char *const qemu_argv[] = {
 		qemu,	   guest_path("net"),
@@ -67,7 +70,7 @@ static void start_guest(const char *parameters, int combination)
 
 	for (char *comma = cmdline; (comma = strchr(comma, ',')) != NULL;)
 		*comma = ' ';
-	snprintf(net, sizeof(net), "tap0,%s", options);
+	snprintf(spec, sizeof(spec), "%s,%s", net, options);
 
 	for (int i = 0; i < N_SWITCHES; i++)
 		if (combination >> i & 1)
@@ -90,6 +93,7 @@ static void expect_success(void)
 static void set_up(void)
 {
 	snprintf(control, sizeof(control), "/tmp/xvmm-net-test.%d", (int)getpid());
+	snprintf(net, sizeof(net), "tap0");
 	tap_create("tap0");
 	tap_socket = tap_open_socket("tap0");
 }
@@ -285,6 +289,85 @@ START_TEST(test_switch)
 }
 END_TEST
 
+/* --- faults --- */
+
+enum {
+	FAULTY = 300, /* frames */
+	TURN_MS = 20,
+};
+
+/* As packet_receive(), of a socket with a packet a message. */
+static bool receive_message(int fd, struct test_frame *frame, int milliseconds)
+{
+	struct virtio_net_hdr_v1 header;
+	struct iovec parts[] = {{&header, sizeof(header)}, {frame, 60}};
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+
+	return poll(&readable, 1, milliseconds) == 1 &&
+	       readv(fd, parts, 2) >= (ssize_t)(sizeof(header) + sizeof(*frame));
+}
+
+static void send_message(int fd, uint8_t operation, uint32_t number)
+{
+	static struct packet packet;
+	struct virtio_net_hdr_v1 header = {0};
+	struct iovec parts[] = {{&header, sizeof(header)}, {packet.frame, 60}};
+
+	make_frame(&packet, operation, number, 60);
+	ck_assert_int_eq(writev(fd, parts, 2), sizeof(header) + 60);
+}
+
+/* What comes back of FAULTY frames, in its order, by their numbers. */
+static unsigned int bounce_with(const char *faults, uint32_t numbers[4 * FAULTY])
+{
+	uint8_t frame[60];
+	struct test_frame *test = (struct test_frame *)frame;
+	unsigned int n = 0;
+	bool behind = false;
+	int ends[2];
+
+	/* The guest's one is inherited; it is told by the end of it. */
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+	ck_assert_int_eq(fcntl(ends[1], F_SETFD, FD_CLOEXEC), 0);
+	snprintf(net, sizeof(net), "fd=%d,%s", ends[0], faults);
+	start_guest("mode=bounce lossy=on", 0);
+	close(ends[0]);
+	ck_assert_msg(receive_message(ends[1], test, PATIENCE_MS), "the guest is not ready");
+	memcpy(guest_mac, test->ethernet.from, sizeof(guest_mac));
+	/* Until one comes back that is behind them all. */
+	for (uint32_t i = 0; !behind; i++) {
+		ck_assert_uint_lt(i, TRIES);
+		send_message(ends[1], TEST_DATA, i);
+		while (!behind && receive_message(ends[1], test, i < FAULTY ? 0 : TURN_MS)) {
+			ck_assert_uint_lt(n, 4 * FAULTY);
+			behind = read_be32(test->number) >= FAULTY;
+			numbers[n] = read_be32(test->number);
+			n += !behind;
+		}
+	}
+	/* One of these arrives. */
+	for (int i = 0; i < 20; i++)
+		send_message(ends[1], TEST_STOP, 0);
+	expect_success();
+	close(ends[1]);
+	return n;
+}
+
+/* The same seed, the same frames; another one, others. */
+START_TEST(test_faults)
+{
+	static uint32_t one[4 * FAULTY], two[4 * FAULTY];
+	const unsigned int n = bounce_with("loss=10%,duplicate=10%,seed=1", one);
+
+	ck_assert_uint_gt(n, FAULTY / 2);
+	ck_assert_uint_eq(bounce_with("loss=10%,duplicate=10%,seed=1", two), n);
+	ck_assert_mem_eq(one, two, n * sizeof(one[0]));
+	memset(two, 0, sizeof(two));
+	bounce_with("loss=10%,duplicate=10%,seed=2", two);
+	ck_assert_mem_ne(one, two, n * sizeof(one[0]));
+}
+END_TEST
+
 /* The least that a receive buffer may have, so that every packet takes many of them. */
 START_TEST(test_merge)
 {
@@ -422,11 +505,11 @@ static bool is_confined(const char *thread)
 	       strstr(status, "\nNoNewPrivs:\t1\n") && strstr(status, "\nSeccomp:\t2\n");
 }
 
-/* All threads that run the guest or move its packets are. */
-static void expect_confined(void)
+/* All threads that run the guest or move its packets are; of the latter there are @expected. */
+static void expect_confined(unsigned int expected)
 {
 	char path[64];
-	unsigned int vcpus = 0, rings = 0;
+	unsigned int vcpus = 0, movers = 0;
 	struct dirent *entry;
 	DIR *dir;
 
@@ -442,7 +525,7 @@ static void expect_confined(void)
 		if (strncmp(name, "vcpu", 4) == 0)
 			vcpus++;
 		else if (strncmp(name, "net0-", 5) == 0)
-			rings++;
+			movers++;
 		else
 			continue;
 		ck_assert_msg(is_confined(entry->d_name), "%s",
@@ -450,25 +533,42 @@ static void expect_confined(void)
 	}
 	closedir(dir);
 	ck_assert_uint_eq(vcpus, 1);
-	ck_assert_uint_eq(rings, 2);
+	ck_assert_uint_eq(movers, expected);
+}
+
+static void switch_confined(int qmp, const char *spec, unsigned int expected)
+{
+	char command[160], line[256];
+
+	snprintf(command, sizeof(command),
+		 "{\"execute\": \"net-switch\", \"arguments\": {\"id\": \"net0\", \"spec\": "
+		 "\"%s\"}}",
+		 spec);
+	qmp_send(qmp, command);
+	ck_assert(qmp_receive(qmp, line, sizeof(line), PATIENCE_MS));
+	ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
+	expect_confined(expected);
 }
 
 START_TEST(test_confined)
 {
-	char line[256];
 	int qmp;
 
 	start_guest("mode=bounce", 0);
 	wait_until_ready();
-	expect_confined();
+	expect_confined(2);
 	/* From now on the rings' threads are the main loop's children, not the vCPU's. */
 	qmp = qmp_connect(control);
-	qmp_send(qmp, "{\"execute\": \"net-switch\", "
-		      "\"arguments\": {\"id\": \"net0\", \"spec\": \"tap0\"}}");
-	ck_assert(qmp_receive(qmp, line, sizeof(line), PATIENCE_MS));
-	ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
-	expect_confined();
+	switch_confined(qmp, "tap0", 2);
+	/* Faults have a thread, too. */
+	switch_confined(qmp, "tap0,loss=0%", 3);
 	close(qmp);
+	stop_guest();
+	/* Which a vCPU starts to begin with. */
+	snprintf(net, sizeof(net), "tap0,delay=1us");
+	start_guest("mode=bounce", 0);
+	wait_until_ready();
+	expect_confined(3);
 	stop_guest();
 }
 END_TEST
@@ -487,6 +587,7 @@ static Suite *make_suite(void)
 	if (!getenv("QEMU")) {
 		tcase_add_test(tests, test_counts);
 		tcase_add_loop_test(tests, test_switch, 0, N_COMBINATIONS);
+		tcase_add_test(tests, test_faults);
 	}
 	tcase_add_test(tests, test_merge);
 	tcase_add_loop_test(tests, test_segmentation, 0, N_COMBINATIONS);

@@ -112,6 +112,25 @@ START_TEST(only_what_was_named)
 }
 END_TEST
 
+START_TEST(a_capture)
+{
+	int fd = -1;
+
+	net.socket = NULL;
+	net.tap = "tap0";
+	net.pcap = other_path;
+	start();
+	ck_assert_int_eq(open_one(OPENING_CAPTURE, named_path, &fd), -EPERM);
+	ck_assert_msg(open_one(OPENING_CAPTURE, other_path, &fd) == 0, "%s", err.text);
+	ck_assert_int_eq(write(fd, "x", 1), 1);
+	/* The lock came with it, and the other process has none. */
+	ck_assert_int_eq(open_one(OPENING_CAPTURE, other_path, NULL), -EBUSY);
+	fd_close(&fd);
+	ck_assert_int_eq(open_one(OPENING_CAPTURE, other_path, &fd), 0);
+	fd_close(&fd);
+}
+END_TEST
+
 START_TEST(names_that_are_too_long)
 {
 	char name[2 * OPENING_NAME_SIZE];
@@ -580,6 +599,7 @@ int main(void)
 	tcase_set_timeout(tcase, 2 * PATIENCE_S);
 	tcase_add_checked_fixture(tcase, set_up, tear_down);
 	tcase_add_test(tcase, only_what_was_named);
+	tcase_add_test(tcase, a_capture);
 	tcase_add_test(tcase, names_that_are_too_long);
 	tcase_add_test(tcase, a_listener_and_its_removal);
 	tcase_add_test(tcase, too_many_descriptors);

@@ -10,6 +10,7 @@
 #include "virtio/net_features.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/net_faults_spec.h"
 #include "vmm/net_spec.h"
 #include "vmm/options.h"
 #include "vmm/sandbox.h"
@@ -24,7 +25,7 @@ enum {
 /* Parse "--kernel k" and the words of @line, which a space separates. */
 static int parse(const char *line)
 {
-	static char copy[256];
+	static char copy[512];
 	char *argv[MAX_ARGS] = {(char *)"xvmm", (char *)"--kernel", (char *)"k"};
 	char *next = copy;
 	int argc = 3;
@@ -182,6 +183,70 @@ START_TEST(user_networks)
 	ck_assert(!options.net_specs[2]->is_user);
 	ck_assert_str_eq(options.config.nets[2].tap, "users");
 	options_free(&options);
+}
+END_TEST
+
+START_TEST(net_faults)
+{
+	const struct xvmm_net_faults *faults;
+
+	ck_assert_int_eq(
+		parse("--net tap0,pcap=/tmp/p "
+		      "--net fd=3,loss=0.0001%,duplicate=2.5%,corrupt=100%,delay=1.5s~20ms,"
+		      "reorder=0%,rate=10mbit/32K+2000pps/10,seed=4294967295,pcap=p "
+		      "--net user,rate=0.5kbit --net user,rate=1GBIT "
+		      "--net user,rate=1pps+1bit --net user,loss=0% --net user,delay=7us"),
+		0);
+	ck_assert_str_eq(options.config.nets[0].pcap, "/tmp/p");
+	ck_assert(!options.config.nets[0].faults.enabled);
+	ck_assert_str_eq(options.config.nets[1].pcap, "p");
+	faults = &options.config.nets[1].faults;
+	ck_assert(faults->enabled && faults->has_seed);
+	ck_assert_uint_eq(faults->loss, 1);
+	ck_assert_uint_eq(faults->duplicate, 25000);
+	ck_assert_uint_eq(faults->corrupt, 1000000);
+	ck_assert_uint_eq(faults->reorder, 0);
+	ck_assert_uint_eq(faults->delay_us, 1500000);
+	ck_assert_uint_eq(faults->jitter_us, 20000);
+	ck_assert_uint_eq(faults->bits.per_second, 10000000);
+	ck_assert_uint_eq(faults->bits.burst, 32768);
+	ck_assert_uint_eq(faults->packets.per_second, 2000);
+	ck_assert_uint_eq(faults->packets.burst, 10);
+	ck_assert_uint_eq(faults->seed, UINT32_MAX);
+	faults = &options.config.nets[2].faults;
+	ck_assert(faults->enabled && !faults->has_seed);
+	ck_assert_uint_eq(faults->bits.per_second, 500);
+	ck_assert_uint_eq(faults->bits.burst, 0);
+	ck_assert_uint_eq(options.config.nets[3].faults.bits.per_second, 1000000000);
+	ck_assert_uint_eq(options.config.nets[4].faults.bits.per_second, 1);
+	ck_assert_uint_eq(options.config.nets[4].faults.packets.per_second, 1);
+	ck_assert(options.config.nets[5].faults.enabled);
+	ck_assert_uint_eq(options.config.nets[6].faults.delay_us, 7);
+	options_free(&options);
+}
+END_TEST
+
+/* What a program may put into the struct, and no SPEC. */
+START_TEST(net_faults_of_a_program)
+{
+	static const struct xvmm_net_faults bad[] = {
+		{.enabled = true, .loss = 1000001},
+		{.enabled = true, .reorder = 1},
+		{.enabled = true, .delay_us = 1, .jitter_us = 2},
+		{.enabled = true, .delay_us = UINT64_MAX},
+		{.enabled = true, .bits = {UINT64_MAX, 0}},
+		{.enabled = true, .packets = {1, UINT64_MAX}},
+	};
+	struct xvmm_net_faults faults;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		ck_assert_int_eq(net_faults_check("net0", &bad[i], &err), -EINVAL);
+		ck_assert(err.usage && strncmp(err.text, "net0: ", 6) == 0);
+		/* Who has none needs no others. */
+		faults = bad[i];
+		faults.enabled = false;
+		ck_assert_int_eq(net_faults_check("net0", &faults, &err), 0);
+	}
 }
 END_TEST
 
@@ -353,6 +418,51 @@ static const struct {
 	{"--net user,hostfwd=tcp::1-:2,hostfwd=tcp::1", "--net: hostfwd: 'tcp::1' is not tcp:"},
 	{"--net user,restrict=yes", "restrict=yes: must be on or off"},
 	{"--net tap0,hostfwd=tcp::1-:2", "unknown key 'hostfwd'"},
+	{"--net tap0,los=1%", "seed, csum"},
+	{"--net tap0,loss=1", "--net: loss: '1' is not a share like 1% or 0.05%"},
+	{"--net tap0,loss=%", "'%' is not a share"},
+	{"--net tap0,loss=-1%", "'-1%' is not a share"},
+	{"--net tap0,loss=1%%", "'1%%' is not a share"},
+	{"--net tap0,loss=1.%", "'1.%' is not a share"},
+	{"--net tap0,loss=.1%", "'.1%' is not a share"},
+	{"--net tap0,loss=1e1%", "'1e1%' is not a share"},
+	{"--net tap0,duplicate=100.0001%", "duplicate: '100.0001%' is not a share"},
+	{"--net tap0,corrupt=0.00001%", "corrupt: '0.00001%' is not a share"},
+	{"--net tap0,corrupt=99999999999999999999%", "is not a share"},
+	{"--net tap0,loss=1%,loss=1%", "'loss' is given twice"},
+	{"--net tap0,reorder=1%", "--net: reorder needs delay"},
+	{"--net tap0,reorder=1%,delay=0ms", "--net: reorder needs delay"},
+	{"--net tap0,delay=10", "--net: delay: '10' is not a time like 10ms"},
+	{"--net tap0,delay=10m", "(units: us, ms, s;"},
+	{"--net tap0,delay=ms", "'ms' is not a time"},
+	{"--net tap0,delay=10ms~", "'10ms~' is not a time"},
+	{"--net tap0,delay=~1ms", "'~1ms' is not a time"},
+	{"--net tap0,delay=1ms~1ms~1ms", "'1ms~1ms~1ms' is not a time"},
+	{"--net tap0,delay=1.5us", "'1.5us' is not a time"},
+	{"--net tap0,delay=1000.1s", "'1000.1s' is not a time"},
+	{"--net tap0,delay=9999999999s", "is not a time"},
+	{"--net tap0,delay=1ms~2ms", "jitter is at most as long as the delay"},
+	{"--net tap0,rate=10", "--net: rate: '10' is not a rate like 10mbit"},
+	{"--net tap0,rate=10mb", "(units: bit, kbit, mbit, gbit, up to 100gbit; pps)"},
+	{"--net tap0,rate=0mbit", "'0mbit' is not a rate"},
+	{"--net tap0,rate=0.5bit", "'0.5bit' is not a rate"},
+	{"--net tap0,rate=100.1gbit", "'100.1gbit' is not a rate"},
+	{"--net tap0,rate=999999999gbit", "'999999999gbit' is not a rate"},
+	{"--net tap0,rate=1000000001pps", "'1000000001pps' is not a rate"},
+	{"--net tap0,rate=10mbit+", "rate: '' is not a rate"},
+	{"--net tap0,rate=10mbit+5kbit", "rate: two limits of bits"},
+	{"--net tap0,rate=10pps+5pps", "rate: two limits of packets"},
+	{"--net tap0,rate=10mbit/", "rate: burst: '' is not a size"},
+	{"--net tap0,rate=10mbit/0", "rate: burst: '0' is not from 1 byte"},
+	{"--net tap0,rate=10mbit/2G", "rate: burst: '2G' is not from 1 byte"},
+	{"--net tap0,rate=10pps/0", "rate: burst: '0' is not a number from 1"},
+	{"--net tap0,rate=10pps/1K", "rate: burst: '1K' is not a number"},
+	{"--net tap0,rate=0000000000000000000000000000000000000000000000000000000000000001pps",
+	 "is not a rate"},
+	{"--net tap0,seed=1", "seed is that of faults: it needs loss, duplicate, corrupt,"},
+	{"--net tap0,loss=1%,seed=-1", "--net: seed: '-1' is not a number from 0 to 4294967295"},
+	{"--net tap0,loss=1%,seed=4294967296", "'4294967296' is not a number"},
+	{"--net tap0,pcap=", "'pcap' needs a value"},
 	{"--console tty", "'tty' is none of stdio, off, file:PATH"},
 	{"--console file:", "'file:'"},
 	{"--sandbox maybe", "'maybe' is none of off, on"},
@@ -492,6 +602,8 @@ int main(void)
 	tcase_add_test(tcase, net);
 	tcase_add_test(tcase, net_backends);
 	tcase_add_test(tcase, user_networks);
+	tcase_add_test(tcase, net_faults);
+	tcase_add_test(tcase, net_faults_of_a_program);
 	tcase_add_test(tcase, too_many_forwards);
 	tcase_add_test(tcase, memory_shared);
 	tcase_add_test(tcase, net_spec_of_a_command);
