@@ -34,6 +34,12 @@ struct datapath_events {
 	 * after stop_ring() of it has returned: it would be the next driver's.
 	 */
 	void (*ring_broken)(void *opaque, unsigned int index, const char *why);
+	/*
+	 * Ring @index moves its first packet since the datapath was created: it is about to be
+	 * sent, or to be seen by the driver. Not from a datapath that doesn't see packets. NULL:
+	 * nobody asks.
+	 */
+	void (*first_packet)(void *opaque, unsigned int index);
 	void *opaque;
 };
 

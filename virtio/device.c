@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "vmm/core/fd.h"
+#include "vmm/core/timeline.h"
 
 int virtio_device_init(struct virtio_device *dev, unsigned int n_queues, uint16_t size_max)
 {
@@ -176,6 +177,10 @@ void virtio_device_set_status(struct virtio_device *dev, uint8_t status)
 	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK && !((old | fresh) & VIRTIO_CONFIG_S_FEATURES_OK))
 		fresh &= (uint8_t)~VIRTIO_CONFIG_S_DRIVER_OK;
 	atomic_fetch_or(&dev->status, fresh);
+	if (fresh & VIRTIO_CONFIG_S_DRIVER)
+		timeline_mark_device(dev->timeline, TIMELINE_DRIVER, dev->name);
+	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK)
+		timeline_mark_device(dev->timeline, TIMELINE_DRIVER_OK, dev->name);
 	if (fresh & VIRTIO_CONFIG_S_FEATURES_OK)
 		negotiated(dev);
 	if (fresh & VIRTIO_CONFIG_S_DRIVER_OK)

@@ -23,6 +23,7 @@
 #include "vmm/core/log.h"
 
 struct error;
+struct timeline;
 struct virtio_device;
 
 struct virtio_queue {
@@ -75,7 +76,8 @@ struct virtio_device {
 	uint32_t id;	  /* VIRTIO_ID_* */
 	const char *name; /* for messages; borrowed */
 	const struct logger *log;
-	pthread_mutex_t lock; /* see above */
+	struct timeline *timeline; /* for what its driver does first; borrowed; or NULL */
+	pthread_mutex_t lock;	   /* see above */
 	uint64_t offered;
 	uint64_t accepted;
 	struct virtio_queue *queues; /* owned */
@@ -95,7 +97,8 @@ struct virtio_device {
 };
 
 /*
- * Fill the common part of @dev, whose ops, id, name, log and offered are set. The queues have
+ * Fill the common part of @dev, whose ops, id, name, log, timeline and offered are set. The queues
+ * have
  * @size_max descriptors at most. 0 or a negative errno.
  */
 int virtio_device_init(struct virtio_device *dev, unsigned int n_queues, uint16_t size_max);

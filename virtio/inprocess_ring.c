@@ -53,6 +53,18 @@ static void count(struct ring_worker *worker, enum queue_counter counter)
 	queue_count(&worker->stats, counter, 1);
 }
 
+/* Before others can know of the packet: what they do about it is not to be told first. */
+static void tell_first(struct ring_worker *worker)
+{
+	const struct datapath_events *events = &worker->dp->datapath.events;
+
+	if (worker->moved)
+		return;
+	worker->moved = true;
+	if (events->first_packet)
+		events->first_packet(events->opaque, worker->index);
+}
+
 /* A packet of @len bytes, header included, has passed. */
 static void count_passed(struct ring_worker *worker, size_t len)
 {
@@ -236,6 +248,7 @@ static bool send_packet(struct ring_worker *worker, const struct ring_chain *cha
 		iovs[0] = (struct iovec){worker->packet, chain->out_len};
 		n = 1;
 	}
+	tell_first(worker);
 	sent = backend->ops->send(backend, worker->index / 2, iovs, n);
 	if (sent >= 0)
 		count_passed(worker, chain->out_len);
@@ -330,10 +343,12 @@ static bool exceeds_mtu(const struct inprocess *dp, const struct iovec *iovs, si
 /* A packet of @len bytes was placed when @pushed chains were in the ring's hands. */
 static void count_placed(struct ring_worker *worker, unsigned int pushed, size_t len)
 {
-	if (worker->ring.pushed != pushed)
+	if (worker->ring.pushed != pushed) {
+		tell_first(worker);
 		count_passed(worker, len);
-	else if (!worker->window->pending)
+	} else if (!worker->window->pending) {
 		count(worker, QUEUE_DROPPED_NO_BUFFERS);
+	}
 }
 
 /* The filter may have changed while the packet waited. */
@@ -454,6 +469,7 @@ static void steer_packet(struct ring_worker *to, const uint8_t *packet, size_t l
 	enter_ring(to);
 	if (to->running && net_window_fill(to->window, &to->ring) == 0 &&
 	    net_window_put(to->window, &to->ring, packet, len)) {
+		tell_first(to);
 		count_passed(to, len);
 		if (count_packet(to))
 			publish_to(to);

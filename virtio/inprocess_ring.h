@@ -51,6 +51,7 @@ struct ring_worker {
 	bool running; /* there is a ring to give packets to */
 	bool told;    /* that the ring is broken */
 	bool kicks;   /* the driver was asked for kicks */
+	bool moved;   /* a packet, since the datapath was created; which was told */
 	struct ring ring;
 	struct queue_stats stats; /* outlives the ring */
 	struct coalescing coalescing;

@@ -18,6 +18,7 @@
 #include "virtio/net_features.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/timeline.h"
 
 enum {
 	CONTROL_QUEUE_SIZE = 64,
@@ -28,6 +29,7 @@ _Static_assert(offsetof(struct virtio_net_config, status) == 6, "5.1.4");
 _Static_assert(offsetof(struct virtio_net_config, mtu) == 10, "5.1.4");
 _Static_assert(offsetof(struct virtio_net_config, rss_max_key_size) == 17, "5.1.4");
 _Static_assert(sizeof(struct virtio_net_config) == 24, "5.1.4");
+_Static_assert((int)VIRTIO_NET_ID_SIZE == (int)TIMELINE_DEVICE_SIZE, "no id is cut");
 
 #define FEATURE(name) (1ULL << (name))
 
@@ -398,6 +400,14 @@ static void ring_broken(void *opaque, unsigned int index, const char *why)
 	virtio_device_break(opaque, text);
 }
 
+static void first_packet(void *opaque, unsigned int index)
+{
+	const struct net *net = opaque;
+
+	timeline_mark_device(net->dev.timeline,
+			     index % 2 ? TIMELINE_PACKET_OUT : TIMELINE_PACKET_IN, net->id);
+}
+
 /* --- the datapath --- */
 
 static unsigned int datapath_pairs(const struct datapath *datapath)
@@ -491,7 +501,11 @@ static int go_on(struct net *net, uint64_t rings)
 
 static void take_datapath(struct net *net, struct datapath *datapath)
 {
-	datapath->events = (struct datapath_events){.ring_broken = ring_broken, .opaque = net};
+	datapath->events = (struct datapath_events){
+		.ring_broken = ring_broken,
+		.first_packet = first_packet,
+		.opaque = net,
+	};
 	net->datapath = datapath;
 	net->dev.offered = offer(net->wanted & servable(net, datapath));
 }
@@ -707,6 +721,7 @@ int virtio_net_create(const struct virtio_net_options *options, struct datapath 
 	net->dev.id = VIRTIO_ID_NET;
 	net->dev.name = net->id;
 	net->dev.log = log;
+	net->dev.timeline = options->timeline;
 	net->max_pairs = max_pairs(datapath, net->dev.offered);
 	init_config(net, options);
 	ret = init_queues(net);

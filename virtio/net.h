@@ -18,6 +18,7 @@ struct error;
 struct guest_memory;
 struct logger;
 struct loop;
+struct timeline;
 struct virtio_device;
 
 enum {
@@ -30,6 +31,7 @@ struct virtio_net_options {
 	const char *id;			/* for messages; copied */
 	const struct guest_memory *mem; /* outlives the device */
 	struct loop *loop;		/* outlives the device */
+	struct timeline *timeline;	/* so does it; or NULL */
 	uint8_t mac[6];
 	uint16_t mtu;	     /* offered to the driver; 0: not offered */
 	uint16_t queue_size; /* descriptors of a queue of packets, at most; 0: as above */

@@ -20,6 +20,7 @@
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
+#include "vmm/core/timeline.h"
 
 enum {
 	OUT_SIZE = 4096,	  /* of the buffer */
@@ -245,6 +246,7 @@ static void console_output(void *opaque, uint8_t byte)
 {
 	struct console *console = opaque;
 
+	timeline_mark_often(console->config.timeline, TIMELINE_CONSOLE);
 	if (console->config.panicked)
 		look_for_panic(console, byte);
 	if (console->out_fd < 0)

@@ -25,10 +25,12 @@ struct console;
 struct error;
 struct logger;
 struct loop;
+struct timeline;
 
 struct console_config {
-	struct loop *loop;	  /* borrowed */
-	const struct logger *log; /* borrowed; may be NULL */
+	struct loop *loop;	   /* borrowed */
+	const struct logger *log;  /* borrowed; may be NULL */
+	struct timeline *timeline; /* for the first byte of output; borrowed; or NULL */
 
 	/*
 	 * Where input comes from and output goes to: terminals, pipes, sockets, files; blocking or

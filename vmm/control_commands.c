@@ -10,6 +10,7 @@
 #include "arch/arch.h"
 #include "vmm/core/error.h"
 #include "vmm/net_spec.h"
+#include "vmm/timeline_json.h"
 #include "vmm/vm.h"
 #include "vmm/xvmm.h"
 
@@ -325,11 +326,20 @@ static int net_stats(void *opaque, json_t *arguments, json_t **result, struct er
 	return no_arguments(arguments, err);
 }
 
+static int timeline(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	*result = timeline_json(vm_timeline(opaque));
+	if (!*result)
+		return error_set(err, -ENOMEM, "out of memory");
+	return no_arguments(arguments, err);
+}
+
 const struct control_command control_commands[] = {
 	{"query-status", query_status},
 	{"query-net", query_net},
 	{"xvmm-cpu-stats", cpu_stats},
 	{"xvmm-net-stats", net_stats},
+	{"xvmm-timeline", timeline},
 	{"query-cpus-fast", query_cpus_fast},
 	{"query-kvm", query_kvm},
 	{"net-switch", net_switch},

@@ -20,6 +20,7 @@
 #include "vmm/ctl_sample.h"
 #include "vmm/ctl_top.h"
 #include "vmm/spec.h"
+#include "vmm/timeline_bars.h"
 
 enum {
 	STATUS_OK = 0,
@@ -44,6 +45,8 @@ static const char help[] =
 	"  xvmm-cpu-stats           how often each vCPU came out of the guest\n"
 	"  metrics                  what vCPUs and queues do, as Prometheus reads it\n"
 	"  top [SECONDS]            what vCPUs and queues do, every second or SECONDS, live\n"
+	"  xvmm-timeline            what happened since its start, and when\n"
+	"  timeline                 the same, drawn\n"
 	"  net-switch ID SPEC       move a network device to what SPEC says, as --net takes it\n"
 	"  net-announce ID          have the guest announce it to its network\n"
 	"  set_link ID on|off       plug or unplug its cable\n"
@@ -436,12 +439,26 @@ static int run_top(struct ctl *ctl, char *const *argv, struct error *err)
 	return ret ? ret : top(ctl, (unsigned int)interval, err);
 }
 
+static int run_timeline(struct ctl *ctl, char *const *argv, struct error *err)
+{
+	json_t *timeline = NULL;
+	int ret = argv[0] ? too_much("timeline", argv[0], err) : open_session(ctl, err);
+
+	if (!ret)
+		ret = execute_by_name(ctl, "xvmm-timeline", &timeline, err);
+	if (!ret)
+		ret = timeline_bars_print(timeline, err);
+	json_decref(timeline);
+	return ret;
+}
+
 /* Commands of this program's own; all others are the VM's. @argv: what follows them. */
 static const struct {
 	const char *name;
 	int (*run)(struct ctl *ctl, char *const *argv, struct error *err);
 } own_commands[] = {
 	{"metrics", run_metrics},
+	{"timeline", run_timeline},
 	{"top", run_top},
 };
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/broker.h"
@@ -15,6 +16,7 @@
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
+#include "vmm/core/timeline.h"
 #include "vmm/ctl.h"
 #include "vmm/footprint.h"
 #include "vmm/jail.h"
@@ -22,6 +24,7 @@
 #include "vmm/options.h"
 #include "vmm/selftest.h"
 #include "vmm/terminal.h"
+#include "vmm/timeline_file.h"
 #include "vmm/user_net_process.h"
 #include "vmm/vm.h"
 #include "vmm/xvmm.h"
@@ -33,6 +36,10 @@ enum {
 	STATUS_USAGE = 2,
 	STATUS_GUEST_FAILED = 3,
 	STATUS_TIMEOUT = 124,
+};
+
+enum {
+	NS_PER_S = 1000000000,
 };
 
 /* What the signal handler needs. */
@@ -190,11 +197,11 @@ static void close_user_nets(struct options *options)
 	}
 }
 
-static int create_and_run(struct options *options, struct broker *broker)
+static int create_and_run(struct options *options, struct timeline *timeline, struct broker *broker)
 {
 	struct xvmm_error error;
 	struct xvmm *vm;
-	int status = vm_create(&options->config, broker, &vm, &error);
+	int status = vm_create(&options->config, broker, timeline, &vm, &error);
 
 	close_user_nets(options);
 	if (status)
@@ -205,7 +212,7 @@ static int create_and_run(struct options *options, struct broker *broker)
 }
 
 /* 0, an exit status, or -1: this is not the VM's process any more, and has nothing left to do. */
-static int with_broker(struct options *options)
+static int with_broker(struct options *options, struct timeline *timeline)
 {
 	const struct xvmm_config *config = &options->config;
 	struct broker *broker = NULL;
@@ -216,7 +223,7 @@ static int with_broker(struct options *options)
 		ret = broker_start(config, &broker, &err);
 	if (ret > 0)
 		return -1;
-	status = ret ? fail(err.text, err.usage) : create_and_run(options, broker);
+	status = ret ? fail(err.text, err.usage) : create_and_run(options, timeline, broker);
 	broker_stop(broker);
 	return status;
 }
@@ -233,7 +240,7 @@ static int start_user_net(struct options *options, size_t i, struct user_net_pro
 }
 
 /* The same, with the user-mode networks. */
-static int with_user_nets(struct options *options)
+static int with_user_nets(struct options *options, struct timeline *timeline)
 {
 	struct user_net_process *processes = calloc(options->n_nets + 1, sizeof(*processes));
 	struct error err;
@@ -249,7 +256,7 @@ static int with_user_nets(struct options *options)
 	if (ret > 0)
 		status = -1;
 	else
-		status = ret ? fail(err.text, err.usage) : with_broker(options);
+		status = ret ? fail(err.text, err.usage) : with_broker(options, timeline);
 	/* Of a process that isn't the VM's the descriptors are closed, and the numbers others'. */
 	if (status >= 0)
 		close_user_nets(options);
@@ -259,21 +266,59 @@ static int with_user_nets(struct options *options)
 	return status;
 }
 
-static int run_options(struct options *options)
+/* As open_console(). */
+static int open_timeline(const struct options *options, int *file)
+{
+	struct error err;
+
+	*file = -1;
+	if (!options->timeline_file)
+		return STATUS_OK;
+	*file = timeline_file_open(options->timeline_file, &err);
+	return *file < 0 ? fail(err.text, err.usage) : STATUS_OK;
+}
+
+/* However the VM has ended. What has become of the guest counts more than this. */
+static int write_timeline(const struct options *options, struct timeline *timeline, int file,
+			  int status)
+{
+	struct error err;
+
+	if (file < 0 || timeline_file_write(file, options->timeline_file, timeline, &err) == 0)
+		return status;
+	fail(err.text, err.usage);
+	return status == STATUS_OK ? STATUS_FAILED : status;
+}
+
+static int run_options(struct options *options, struct timeline *timeline)
 {
 	struct xvmm_config *config = &options->config;
-	int console_file;
+	int console_file, timeline_file;
 	int status = open_console(options, &config->console, &console_file);
 
+	if (!status)
+		status = open_timeline(options, &timeline_file);
 	if (status)
 		return status;
 	config->log = print_log;
-	status = with_user_nets(options);
+	status = with_user_nets(options, timeline);
 	if (status < 0)
 		return STATUS_OK;
 	if (console_file >= 0)
 		close(console_file);
-	return status;
+	return write_timeline(options, timeline, timeline_file, status);
+}
+
+static int show_timeline(int argc, char **argv)
+{
+	struct error err;
+
+	if (argc != 3 || strncmp(argv[2], "--", 2) == 0)
+		return fail("timeline: it takes one FILE, which --timeline FILE has written", true);
+	if (timeline_file_show(argv[2], &err))
+		return fail(err.text, err.usage);
+	return fflush(stdout) ? fail("timeline: standard output can't be written", false)
+			      : STATUS_OK;
 }
 
 static int run_selftest(int argc, char **argv)
@@ -290,12 +335,26 @@ static int run_selftest(int argc, char **argv)
 	return selftest_run(&options) ? STATUS_OK : STATUS_FAILED;
 }
 
+/*
+ * The time since this process became this program, in ns, as near as it can be told: what it has
+ * computed. It doesn't count what it waited for, and counts what it computed before its exec().
+ */
+static uint64_t since_exec(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * NS_PER_S + (uint64_t)used.tv_nsec;
+}
+
 int main(int argc, char **argv)
 {
+	struct timeline timeline;
 	struct options options;
 	struct error err;
 	int status;
 
+	timeline_init(&timeline, TIMELINE_EXEC, since_exec());
 	open_standard_fds();
 	/* A reader of the console or of messages that goes away is no reason to die. */
 	signal(SIGPIPE, SIG_IGN);
@@ -303,8 +362,11 @@ int main(int argc, char **argv)
 		exit(run_selftest(argc, argv));
 	if (argc > 1 && strcmp(argv[1], "ctl") == 0)
 		exit(ctl_run(argc, argv));
+	if (argc > 1 && strcmp(argv[1], "timeline") == 0)
+		exit(show_timeline(argc, argv));
 	if (options_parse(&options, argc, argv, &err))
 		return fail(err.text, err.usage);
+	timeline_mark(&timeline, TIMELINE_ARGUMENTS);
 	switch (options.action) {
 	case OPTIONS_HELP:
 		fputs(options_help, stdout);
@@ -322,7 +384,7 @@ int main(int argc, char **argv)
 		status = check_run(&options) ? STATUS_OK : STATUS_FAILED;
 		break;
 	default:
-		status = run_options(&options);
+		status = run_options(&options, &timeline);
 		break;
 	}
 	options_free(&options);

@@ -325,6 +325,7 @@ static int create_device(struct nic *nic, const struct xvmm_net *config, struct 
 		.id = nic->id,
 		.mem = nic->parts.mem,
 		.loop = nic->parts.loop,
+		.timeline = nic->parts.timeline,
 		.mtu = config->mtu,
 		.queue_size = (uint16_t)config->queue_size,
 		.speed = config->speed,

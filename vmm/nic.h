@@ -18,6 +18,7 @@ struct loop;
 struct nic;
 struct opener;
 struct thread_filters;
+struct timeline;
 struct virtio_device;
 
 enum {
@@ -29,6 +30,7 @@ struct nic_parts {
 	const struct guest_memory *mem;
 	struct loop *loop;
 	const struct logger *log;
+	struct timeline *timeline;		     /* or NULL */
 	const struct thread_filters *thread_filters; /* of the threads of rings, or NULL */
 	const struct opener *opener;		     /* of taps and sockets, or NULL */
 };

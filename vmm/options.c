@@ -27,9 +27,8 @@ const char options_help[] =
 	"  --boot auto|linux|pvh  how an ELF kernel is entered; auto: by PVH if it has the note\n"
 	"  --cpus N           number of vCPUs (default: 1)\n"
 	"  --memory SIZE[,shared=on|off][,hugepages=on|off][,prealloc=on|off]\n"
-	"                     32M or more (default: 512M); shared: a memfd, not private memory\n"
-	"                     (default: where a device needs it); hugepages: 2 MiB pages from the\n"
-	"                     host's pool; prealloc: all of it now\n"
+	"                     32M or more (default: 512M); shared: a memfd (else where a device needs it);\n"
+	"                     hugepages: 2 MiB pages from the host's pool; prealloc: all of it now\n"
 	"  --net TAP[,vhost=on|off|auto][,poll_us=N][,KEY=VALUE]...\n"
 	"  --net fd=N[,...]   a network device on an existing tap, or on an inherited descriptor: a\n"
 	"                     tap, or a unix socket with a packet, virtio-net header first, a message;\n"
@@ -54,6 +53,7 @@ const char options_help[] =
 	"                     be this user, have DIR for a root, and no namespace of the host\n"
 	"  --panic-line on|off  \"Kernel panic - not syncing\" on the console is a panic, too (off)\n"
 	"  --config FILE      more of them, in JSON, but for those given here; --print-config: as such\n"
+	"  --timeline FILE    write there, in JSON, when what happened; xvmm timeline FILE draws it\n"
 	"  --timeout SECONDS  end the guest after so long (fractions allowed); --version; --help\n"
 	"\n"
 	"Sizes take K, M, G, T. SIGTERM or SIGINT presses the power button, a second one ends the VM.\n"
@@ -195,6 +195,14 @@ static int parse_timeout(struct options *options, const char *value, struct erro
 	return spec_seconds("--timeout", value, 1, &options->config.timeout_ms, err);
 }
 
+static int parse_timeline(struct options *options, const char *value, struct error *err)
+{
+	if (!*value)
+		return error_usage(err, "--timeline: it needs the path of a file");
+	options->timeline_file = value;
+	return 0;
+}
+
 static int parse_panic_line(struct options *options, const char *value, struct error *err)
 {
 	static const char *const choices[] = {"off", "on", NULL};
@@ -268,6 +276,7 @@ static const struct {
 	{"--control", parse_control, false},
 	{"--sandbox", parse_sandbox, false},
 	{"--timeout", parse_timeout, false},
+	{"--timeline", parse_timeline, false},
 	{"--panic-line", parse_panic_line, false},
 	{"--config", parse_config, false},
 };

@@ -24,6 +24,7 @@ struct options {
 	enum options_action action;
 	struct xvmm_config config; /* points into the arguments and into what follows */
 	const char *console_file;  /* --console file:PATH, else NULL */
+	const char *timeline_file; /* --timeline, else NULL */
 	bool console_stdio;	   /* --console stdio, the default */
 	bool json;		   /* --json, of xvmm check */
 	const char *config_file;   /* --config, or NULL */

@@ -12,6 +12,7 @@
 #include "vmm/core/counter.h"
 #include "vmm/core/kvm.h"
 #include "vmm/core/thread.h"
+#include "vmm/core/timeline.h"
 
 /*
  * Ends a KVM_RUN. It stays blocked in the vCPU's thread everywhere else, so no handler is needed
@@ -85,8 +86,11 @@ static int run_once(struct vcpu *vcpu)
 	int ret = -EINTR;
 
 	atomic_store(&vcpu->in_guest, true);
-	if (may_run(vcpu))
+	if (may_run(vcpu)) {
+		if (vcpu->kvm.index == 0)
+			timeline_mark_often(vcpu->shared->timeline, TIMELINE_FIRST_INSTRUCTION);
 		ret = kvm_vcpu_run(&vcpu->kvm);
+	}
 	atomic_store(&vcpu->in_guest, false);
 	if (atomic_load(&vcpu->shared->pausing))
 		pause_changed(vcpu->shared);

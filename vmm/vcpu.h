@@ -12,6 +12,7 @@
 #include "vmm/core/error.h"
 
 struct thread_filters;
+struct timeline;
 
 /* What the vCPUs of a VM share. Set before the first one runs. */
 struct vcpu_shared {
@@ -24,6 +25,7 @@ struct vcpu_shared {
 	struct kvm_coalesced coalesced;	      /* the guest's writes that KVM kept */
 	pthread_mutex_t coalesced_lock;	      /* of who dispatches them */
 	const struct thread_filters *filters; /* of the vCPUs' threads, or NULL */
+	struct timeline *timeline;	      /* borrowed */
 
 	/* A vCPU can't go on: a triple fault or what KVM can't run; any vCPU's thread. */
 	void (*ended)(void *opaque, enum arch_exit why, const struct error *err);

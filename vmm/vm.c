@@ -37,6 +37,7 @@ void vm_end(struct xvmm *vm, enum xvmm_reason reason, int value, const char *tex
 	pthread_mutex_lock(&vm->end_lock);
 	if (!vm->ended) {
 		vm->ended = true;
+		timeline_mark(vm->timeline, TIMELINE_ENDED);
 		vm->end.reason = reason;
 		vm->end.value = value;
 		snprintf(vm->end.text, sizeof(vm->end.text), "%s",
@@ -99,8 +100,8 @@ int vm_report(struct xvmm_error *to, const struct error *from)
 _Static_assert(sizeof(((struct xvmm_error *)0)->text) == sizeof(((struct error *)0)->text),
 	       "copied as a whole");
 
-int vm_create(const struct xvmm_config *config, struct broker *broker, struct xvmm **out,
-	      struct xvmm_error *error)
+int vm_create(const struct xvmm_config *config, struct broker *broker, struct timeline *timeline,
+	      struct xvmm **out, struct xvmm_error *error)
 {
 	struct error err = {0};
 	struct xvmm *vm;
@@ -126,6 +127,8 @@ int vm_create(const struct xvmm_config *config, struct broker *broker, struct xv
 	vm->opens_later = !broker && broker_is_needed(config);
 	pthread_mutex_init(&vm->end_lock, NULL);
 	vcpu_shared_init(&vm->vcpu_shared);
+	timeline_init(&vm->own_timeline, TIMELINE_CREATE, 0);
+	vm->timeline = timeline ? timeline : &vm->own_timeline;
 	if (config->log) {
 		vm->user_log = config->log;
 		vm->user_log_opaque = config->log_opaque;
@@ -143,7 +146,7 @@ int vm_create(const struct xvmm_config *config, struct broker *broker, struct xv
 
 int xvmm_create(const struct xvmm_config *config, struct xvmm **vm, struct xvmm_error *error)
 {
-	return vm_create(config, NULL, vm, error);
+	return vm_create(config, NULL, NULL, vm, error);
 }
 
 int xvmm_confine(struct xvmm *vm, struct xvmm_error *error)
@@ -160,8 +163,10 @@ int xvmm_confine(struct xvmm *vm, struct xvmm_error *error)
 		return vm_report(error, &err);
 	ret = thread_confine(&vm->filters, THREAD_MAIN);
 	vm->confined = !ret;
-	if (!ret)
+	if (!ret) {
+		timeline_mark(vm->timeline, TIMELINE_SANDBOX);
 		return 0;
+	}
 	error_set(&err, ret, "the sandbox: %s; try: --sandbox off", strerror(-ret));
 	return vm_report(error, &err);
 }
@@ -376,9 +381,33 @@ void xvmm_destroy(struct xvmm *vm)
 	fd_close(&vm->ended_fd);
 	vm_disassemble(vm);
 	vcpu_shared_destroy(&vm->vcpu_shared);
+	timeline_destroy(&vm->own_timeline);
 	pthread_mutex_destroy(&vm->end_lock);
 	free(vm);
 }
+
+struct timeline *vm_timeline(const struct xvmm *vm)
+{
+	return vm->timeline;
+}
+
+int xvmm_timeline(const struct xvmm *vm, unsigned int index, struct xvmm_mark *mark)
+{
+	struct timeline_mark from;
+	int ret = timeline_get(vm->timeline, index, &from);
+
+	if (ret)
+		return ret;
+	*mark = (struct xvmm_mark){
+		.name = timeline_event_name(from.event),
+		.ns = from.ns,
+		.value = from.value,
+	};
+	memcpy(mark->device, from.device, sizeof(mark->device));
+	return 0;
+}
+_Static_assert(sizeof(((struct xvmm_mark *)0)->device) == TIMELINE_DEVICE_SIZE,
+	       "copied as a whole");
 
 const char *xvmm_version(void)
 {

@@ -18,13 +18,18 @@ struct error;
 struct guest_memory;
 struct kvm_vm;
 struct logger;
+struct timeline;
 
 /*
  * xvmm_create(), with @broker (NULL: none) started for @config, which outlives the VM: then it can
- * be confined whatever it may have to open later.
+ * be confined whatever it may have to open later; and with @timeline (NULL: one of its own), which
+ * outlives it, too.
  */
-int vm_create(const struct xvmm_config *config, struct broker *broker, struct xvmm **vm,
-	      struct xvmm_error *error);
+int vm_create(const struct xvmm_config *config, struct broker *broker, struct timeline *timeline,
+	      struct xvmm **vm, struct xvmm_error *error);
+
+/* Where it marks what happens. Any thread may look. */
+struct timeline *vm_timeline(const struct xvmm *vm);
 
 /* What the VM's CPUs, memory and kernel are, for those that have no VM: vmm/check.h. */
 int vm_check_cpus(const struct xvmm_config *config, const struct kvm_vm *kvm, struct error *err);

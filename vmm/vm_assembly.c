@@ -143,6 +143,7 @@ static int add_console(struct xvmm *vm, const struct xvmm_console *config, struc
 		.quit = console_quit,
 		.power_button = console_power_button,
 		.panicked = vm->panic_line ? panic_seen : NULL,
+		.timeline = vm->timeline,
 		.opaque = vm,
 	};
 	struct arch_device place;
@@ -215,6 +216,15 @@ static int add_exit_devices(struct xvmm *vm, struct error *err)
 	return ret;
 }
 
+static int add_guest_mark(struct xvmm *vm, struct error *err)
+{
+	struct arch_device place;
+	int ret = arch_place_device(ARCH_DEVICE_GUEST_MARK, 0, &place, err);
+
+	guest_mark_init(&vm->guest_mark, vm->timeline);
+	return ret ? ret : add_device(vm, &place, &guest_mark_bus_ops, &vm->guest_mark, err);
+}
+
 static int add_to_mmio(struct xvmm *vm, struct virtio_device *dev, struct error *err)
 {
 	struct virtio_mmio **mmio = &vm->mmio_devices[vm->n_mmio_devices];
@@ -273,6 +283,7 @@ static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct er
 		.mem = &vm->mem,
 		.loop = vm->loop,
 		.log = &vm->log,
+		.timeline = vm->timeline,
 		.thread_filters = filters(vm),
 		.opener = broker_opener(vm->broker),
 	};
@@ -385,6 +396,7 @@ static int create_vcpus(struct xvmm *vm, const struct xvmm_config *config, struc
 	vm->vcpu_shared.pio = &vm->pio;
 	vm->vcpu_shared.coalesced = kvm_vcpu_coalesced(&vm->kvm, &vm->vcpus[0].kvm);
 	vm->vcpu_shared.filters = filters(vm);
+	vm->vcpu_shared.timeline = vm->timeline;
 	vm->vcpu_shared.ended = vcpu_ended;
 	vm->vcpu_shared.opaque = vm;
 	return 0;
@@ -455,22 +467,34 @@ int vm_assemble(struct xvmm *vm, const struct xvmm_config *config, struct error 
 		ret = loop_caller_init(&vm->caller, vm->loop, err);
 	if (!ret)
 		ret = kvm_vm_create(&vm->kvm, err);
-	if (!ret)
+	if (!ret) {
+		timeline_mark(vm->timeline, TIMELINE_KVM);
 		ret = create_memory(vm, config, err);
-	if (!ret)
+	}
+	if (!ret) {
+		timeline_mark(vm->timeline, TIMELINE_MEMORY);
 		ret = arch_vm_init(&vm->kvm, err);
+	}
 	if (!ret)
 		ret = create_vcpus(vm, config, err);
-	if (!ret)
+	if (!ret) {
+		timeline_mark(vm->timeline, TIMELINE_CPUS);
 		ret = add_console(vm, &config->console, err);
+	}
 	if (!ret)
 		ret = add_exit_devices(vm, err);
 	if (!ret)
+		ret = add_guest_mark(vm, err);
+	if (!ret)
 		ret = add_nets(vm, config, err);
-	if (!ret)
+	if (!ret) {
+		timeline_mark(vm->timeline, TIMELINE_DEVICES);
 		ret = load(vm, image, err);
-	if (!ret)
+	}
+	if (!ret) {
+		timeline_mark(vm->timeline, TIMELINE_KERNEL);
 		ret = add_control(vm, config->control, err);
+	}
 	if (!ret)
 		warn_of_kvm(vm, image);
 	boot_close(image);

@@ -14,6 +14,7 @@
 #include "devices/acpi_pm.h"
 #include "devices/bus.h"
 #include "devices/debug_exit.h"
+#include "devices/guest_mark.h"
 #include "devices/pci.h"
 #include "devices/pvpanic.h"
 #include "vmm/core/kvm.h"
@@ -22,6 +23,7 @@
 #include "vmm/core/loop_call.h"
 #include "vmm/core/memory.h"
 #include "vmm/core/thread.h"
+#include "vmm/core/timeline.h"
 #include "vmm/vcpu.h"
 #include "vmm/xvmm.h"
 
@@ -37,6 +39,8 @@ struct xvmm {
 	void *user_log_opaque;
 	void (*user_event)(void *opaque, const char *name, const char *data);
 	void *user_event_opaque;
+	struct timeline *timeline;    /* the next one, or borrowed */
+	struct timeline own_timeline; /* where nobody has given one */
 	struct loop *loop;
 	struct loop_caller caller;
 	bool sandbox;
@@ -61,6 +65,7 @@ struct xvmm {
 	struct loop_watch resample; /* its descriptor, an eventfd, is owned */
 	struct pvpanic pvpanic;
 	struct debug_exit debug_exit;
+	struct guest_mark guest_mark;
 	struct nic **nets; /* network devices, in the order given; owned */
 	unsigned int n_nets;
 	struct virtio_mmio **mmio_devices; /* on virtio-mmio; owned */

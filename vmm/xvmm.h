@@ -332,6 +332,20 @@ struct xvmm_queue_stats {
 int xvmm_net_stats(struct xvmm *vm, const char *id, unsigned int queue,
 		   struct xvmm_queue_stats *stats);
 
+/* What happened to a VM, and when: the first time each, but for marks that the guest makes. */
+struct xvmm_mark {
+	const char *name; /* "kvm-ready": as in xvmm(1), TIMELINE; static */
+	char device[32];  /* the network device's id, of what happened to one; else "" */
+	uint64_t ns;	  /* since xvmm_create() was called */
+	uint32_t value;	  /* of a "guest-mark": what the guest wrote */
+};
+
+/*
+ * Mark @index, from 0, in the order of their times; it stays as it is. -ERANGE: there are not so
+ * many yet. At most 256 are made by the guest, further ones are lost. Any thread.
+ */
+int xvmm_timeline(const struct xvmm *vm, unsigned int index, struct xvmm_mark *mark);
+
 /* Not while xvmm_run() runs; what xvmm_start() began is stopped first. Accepts NULL. */
 void xvmm_destroy(struct xvmm *vm);
 

@@ -117,6 +117,7 @@ static struct description describe(enum arch_device_kind kind)
 		return (struct description){"LNRO0005", "VM"};
 	case ARCH_DEVICE_ACPI_PM:    /* FADT and add_events() */
 	case ARCH_DEVICE_DEBUG_EXIT: /* no driver looks for it; who writes to it knows the port */
+	case ARCH_DEVICE_GUEST_MARK: /* nor for this */
 		break;
 	}
 	return (struct description){NULL, NULL};

@@ -50,6 +50,7 @@
 
 /* Ports. */
 #define LAYOUT_PORT_DEBUG_EXIT 0x0f4 /* where QEMU's isa-debug-exit is by custom */
+#define LAYOUT_PORT_GUEST_MARK 0x0f8 /* next to it; neither is anything of a PC's */
 #define LAYOUT_PORT_SERIAL     0x3f8
 #define LAYOUT_PORT_PVPANIC    0x505 /* as on QEMU's pc */
 #define LAYOUT_PORT_ACPI_PM    0x600

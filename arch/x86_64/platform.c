@@ -7,6 +7,7 @@
 #include "arch/x86_64/layout.h"
 #include "devices/acpi_pm.h"
 #include "devices/debug_exit.h"
+#include "devices/guest_mark.h"
 #include "devices/pvpanic.h"
 #include "devices/serial.h"
 #include "vmm/core/error.h"
@@ -50,6 +51,10 @@ int arch_place_device(enum arch_device_kind kind, unsigned int index, struct arc
 		[ARCH_DEVICE_DEBUG_EXIT] = {.pio = true,
 					    .base = LAYOUT_PORT_DEBUG_EXIT,
 					    .size = DEBUG_EXIT_SIZE,
+					    .gsi = ARCH_NO_GSI},
+		[ARCH_DEVICE_GUEST_MARK] = {.pio = true,
+					    .base = LAYOUT_PORT_GUEST_MARK,
+					    .size = GUEST_MARK_SIZE,
 					    .gsi = ARCH_NO_GSI},
 		[ARCH_DEVICE_VIRTIO_MMIO] = {.base = LAYOUT_VIRTIO_MMIO,
 					     .size = LAYOUT_MMIO_STRIDE,

@@ -13,14 +13,14 @@ _xvmm() {
 		case $COMP_CWORD in
 		2) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 		3)
-			words='query-status query-net xvmm-net-stats xvmm-cpu-stats metrics top query-commands stop cont system_reset net-switch net-announce set_link system_powerdown quit'
+			words='query-status query-net xvmm-net-stats xvmm-cpu-stats metrics top xvmm-timeline timeline query-commands stop cont system_reset net-switch net-announce set_link system_powerdown quit'
 			mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 			;;
 		esac
 		return
 	fi
 	case $before in
-	--kernel | --initrd | --control | --config)
+	--kernel | --initrd | --control | --config | --timeline | timeline)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
@@ -33,8 +33,8 @@ _xvmm() {
 	--cmdline | --cpus | --timeout) return ;;
 	*)
 		words='--kernel --initrd --cmdline --boot --cpus --memory --net --transport --console --control
-			--sandbox --panic-line --config --print-config --timeout --version --help'
-		((COMP_CWORD > 1)) || words+=' check ctl selftest'
+			--sandbox --panic-line --config --print-config --timeline --timeout --version --help'
+		((COMP_CWORD > 1)) || words+=' check ctl selftest timeline'
 		[[ ${COMP_WORDS[1]} != check ]] || words+=' --json'
 		;;
 	esac

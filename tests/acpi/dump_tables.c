@@ -30,7 +30,8 @@ static int fail(const char *what)
 static int place_devices(unsigned int nics, struct arch_device devices[MAX_DEVICES])
 {
 	static const enum arch_device_kind single[] = {ARCH_DEVICE_SERIAL, ARCH_DEVICE_ACPI_PM,
-						       ARCH_DEVICE_PVPANIC, ARCH_DEVICE_DEBUG_EXIT};
+						       ARCH_DEVICE_PVPANIC, ARCH_DEVICE_DEBUG_EXIT,
+						       ARCH_DEVICE_GUEST_MARK};
 	struct error err = {0};
 	int n = 0;
 

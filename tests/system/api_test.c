@@ -485,6 +485,51 @@ START_TEST(switched)
 }
 END_TEST
 
+START_TEST(timelines)
+{
+	static const char *const names[] = {"create",	  "kvm-ready",	   "memory-ready",
+					    "cpus-ready", "devices-ready", "kernel-loaded",
+					    "driver",	  "guest-ended"};
+	struct xvmm_net net = {.has_fd = true, .id = "lan"};
+	struct xvmm_config config = config_for("timeline", "nets=1");
+	struct xvmm_mark mark;
+	struct xvmm *vm, *other;
+	size_t found = 0;
+	uint64_t before = 0;
+	int sockets[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
+	net.fd = sockets[0];
+	config.nets = &net;
+	config.n_nets = 1;
+	vm = create(&config);
+	config.n_nets = 0;
+	other = create(&config);
+	run(vm);
+	for (unsigned int i = 0; xvmm_timeline(vm, i, &mark) == 0; i++) {
+		ck_assert(i > 0 ? mark.ns >= before : mark.ns == 0);
+		before = mark.ns;
+		if (found < 8 && strcmp(mark.name, names[found]) == 0)
+			found++;
+		if (strcmp(mark.name, "driver") == 0)
+			ck_assert_str_eq(mark.device, "lan");
+		else if (strcmp(mark.name, "guest-mark") == 0)
+			ck_assert_uint_eq(mark.value, 7);
+		else if (strcmp(mark.name, "kvm-ready") == 0)
+			ck_assert_str_eq(mark.device, "");
+	}
+	ck_assert_msg(found == 8, "there is no %s", names[found]);
+	/* Each VM has its own. */
+	ck_assert_int_eq(xvmm_timeline(other, 6, &mark), -ERANGE);
+	ck_assert_int_eq(xvmm_timeline(other, 5, &mark), 0);
+	ck_assert_str_eq(mark.name, "kernel-loaded");
+	xvmm_destroy(vm);
+	xvmm_destroy(other);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+END_TEST
+
 START_TEST(wrong_configurations)
 {
 	const struct xvmm_net net = {.tap = "no-such-tap"};
@@ -535,6 +580,7 @@ int main(void)
 	tcase_add_loop_test(tcase, link_and_announcement, XVMM_TRANSPORT_MMIO,
 			    XVMM_TRANSPORT_PCI + 1);
 	tcase_add_test(tcase, switched);
+	tcase_add_test(tcase, timelines);
 	tcase_add_test(tcase, wrong_configurations);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);

@@ -56,10 +56,11 @@ problem=
 grep -q 'hello by' "$work/logs/b-fails.cpio.log" || problem='no log of a console'
 [ "$(grep -c '<testcase ' "$work/logs/junit.xml")" = 6 ] || problem=${problem:-'not 6 cases in JUnit'}
 [ "$(grep -c '<failure ' "$work/logs/junit.xml")" = 4 ] || problem=${problem:-'not 4 failures in JUnit'}
+[ "$(grep -l '"guest-ended"' "$work"/logs/*.timeline.json | wc -l)" = 6 ] || problem=${problem:-'not 6 timelines'}
 python3=$(command -v python3)
 [ -z "$python3" ] || "$python3" -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' \
 	"$work/logs/junit.xml" 2>"$work/err" || problem=${problem:-'JUnit is no XML'}
-verdict 'logs and JUnit' "$problem"
+verdict 'logs, timelines and JUnit' "$problem"
 
 rm "$work/images"/[b-e]-*
 runs --kernel k "$work/images"

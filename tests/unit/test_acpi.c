@@ -19,6 +19,8 @@ static const struct arch_device pvpanic = {
 	.kind = ARCH_DEVICE_PVPANIC, .pio = true, .base = 0x505, .size = 1, .gsi = ARCH_NO_GSI};
 static const struct arch_device debug_exit = {
 	.kind = ARCH_DEVICE_DEBUG_EXIT, .pio = true, .base = 0xf4, .size = 4, .gsi = ARCH_NO_GSI};
+static const struct arch_device guest_mark = {
+	.kind = ARCH_DEVICE_GUEST_MARK, .pio = true, .base = 0xf8, .size = 4, .gsi = ARCH_NO_GSI};
 
 static struct guest_memory mem;
 static struct error err;
@@ -47,7 +49,7 @@ static struct arch_device virtio(unsigned int index)
 }
 
 /* One of each kind, and all virtio devices that there can be. */
-static size_t all_devices(struct arch_device devices[4 + LAYOUT_MAX_VIRTIO_MMIO])
+static size_t all_devices(struct arch_device devices[5 + LAYOUT_MAX_VIRTIO_MMIO])
 {
 	size_t n = 0;
 
@@ -55,6 +57,7 @@ static size_t all_devices(struct arch_device devices[4 + LAYOUT_MAX_VIRTIO_MMIO]
 	devices[n++] = pm;
 	devices[n++] = pvpanic;
 	devices[n++] = debug_exit;
+	devices[n++] = guest_mark;
 	for (unsigned int i = 0; i < LAYOUT_MAX_VIRTIO_MMIO; i++)
 		devices[n++] = virtio(i);
 	return n;
@@ -201,7 +204,7 @@ static const uint8_t power_button_id[] = {0x0c, 0x41, 0xd0, 0x0c, 0x0c}; /* PNP0
 
 START_TEST(every_device_is_described)
 {
-	struct arch_device devices[4 + LAYOUT_MAX_VIRTIO_MMIO];
+	struct arch_device devices[5 + LAYOUT_MAX_VIRTIO_MMIO];
 	size_t n = all_devices(devices);
 	struct tables t = write_and_walk(2, devices, n);
 
@@ -415,7 +418,7 @@ END_TEST
 /* No two tables overlap, and all are inside the area that the memory map keeps for them. */
 START_TEST(tables_stay_in_their_area)
 {
-	struct arch_device devices[4 + LAYOUT_MAX_VIRTIO_MMIO];
+	struct arch_device devices[5 + LAYOUT_MAX_VIRTIO_MMIO];
 	size_t n = all_devices(devices);
 	struct tables t = write_and_walk(arch_max_cpus(), devices, n);
 	const uint8_t *area = memory_translate(&mem, gpa(LAYOUT_TABLES),
@@ -439,7 +442,7 @@ END_TEST
 /* Every size below the one that is needed fails, says so, and leaves the memory alone. */
 START_TEST(area_too_small)
 {
-	struct arch_device devices[4 + LAYOUT_MAX_VIRTIO_MMIO];
+	struct arch_device devices[5 + LAYOUT_MAX_VIRTIO_MMIO];
 	size_t n = all_devices(devices);
 	struct memory_range area = {0x10000, 0};
 	int ret;
@@ -449,7 +452,7 @@ START_TEST(area_too_small)
 		if (!ret)
 			break;
 		ck_assert_int_eq(ret, -ENOSPC);
-		ck_assert_ptr_nonnull(strstr(err.text, "3 CPUs and 12 devices"));
+		ck_assert_ptr_nonnull(strstr(err.text, "3 CPUs and 13 devices"));
 		ck_assert_uint_eq(*(uint8_t *)memory_translate(&mem, gpa(0x10000), 1), 0);
 	}
 	ck_assert_uint_gt(area.size, 1000);

@@ -165,6 +165,7 @@ static struct driver_ring rings[RINGS];
 static int kick_fd[RINGS], call_fd[RINGS];
 static _Atomic uint32_t interrupt_status;
 static _Atomic(const char *) broken[RINGS];
+static _Atomic unsigned int firsts[RINGS]; /* how often its first packet was told of */
 static uint8_t packet[2 * LARGEST], received[2 * LARGEST];
 
 static _Atomic unsigned int gone; /* how often the backend was said to be */
@@ -174,6 +175,11 @@ static void backend_gone(void *opaque)
 	atomic_fetch_add((_Atomic unsigned int *)opaque, 1);
 }
 
+static uint64_t counted(unsigned int ring, enum queue_counter counter)
+{
+	return queue_counted(dp->ops->stats(dp, ring), counter);
+}
+
 static void ring_broken(void *opaque, unsigned int index, const char *why)
 {
 	ck_assert_ptr_eq(opaque, &mem);
@@ -181,6 +187,13 @@ static void ring_broken(void *opaque, unsigned int index, const char *why)
 	ck_assert_ptr_null(atomic_load(&broken[index]));
 	atomic_store(&broken[index], why);
 	fd_eventfd_signal(call_fd[index]);
+}
+
+static void first_packet(void *opaque, unsigned int index)
+{
+	ck_assert_ptr_eq(opaque, &mem);
+	ck_assert_uint_eq(counted(index, QUEUE_PACKETS), 0);
+	atomic_fetch_add(&firsts[index], 1);
 }
 
 static void setup_pairs(unsigned int pairs)
@@ -211,7 +224,7 @@ static void setup_pairs(unsigned int pairs)
 	fake.wire = fake.wires[0];
 	dp = inprocess_create(&dp_config);
 	ck_assert_ptr_nonnull(dp);
-	dp->events = (struct datapath_events){.ring_broken = ring_broken, .opaque = &mem};
+	dp->events = (struct datapath_events){ring_broken, first_packet, &mem};
 	for (int i = 0; i < RINGS; i++) {
 		kick_fd[i] = fd_eventfd();
 		call_fd[i] = fd_eventfd();
@@ -233,6 +246,11 @@ static void setup_four(void)
 
 static void teardown(void)
 {
+	/* Whatever the test was about. */
+	for (unsigned int i = 0; i < 2 * fake.pairs; i++) {
+		ck_assert_uint_le(firsts[i], 1);
+		ck_assert(firsts[i] || !counted(i, QUEUE_PACKETS));
+	}
 	dp->ops->destroy(dp);
 	ck_assert(fake.destroyed);
 	for (unsigned int i = 0; i < fake.pairs; i++)
@@ -293,11 +311,6 @@ static uint64_t data_at(int ring, uint64_t offset)
 static void *data(int ring, uint64_t offset)
 {
 	return memory_translate(&mem, gpa(data_at(ring, offset)), 1);
-}
-
-static uint64_t counted(unsigned int ring, enum queue_counter counter)
-{
-	return queue_counted(dp->ops->stats(dp, ring), counter);
 }
 
 static void assert_counted(unsigned int ring, enum queue_counter counter, uint64_t n)

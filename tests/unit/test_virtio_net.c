@@ -21,6 +21,7 @@
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/loop.h"
+#include "vmm/core/timeline.h"
 
 #define BIT(name) (1ULL << (name))
 
@@ -471,6 +472,34 @@ START_TEST(ring_breaks)
 	ck_assert_ptr_nonnull(strstr(message, "net0: "));
 	ck_assert_ptr_nonnull(
 		strstr(message, _i ? "transmit ring: a loop" : "receive ring: a loop"));
+}
+END_TEST
+
+START_TEST(what_happens_first_is_marked)
+{
+	static const enum timeline_event events[] = {TIMELINE_DRIVER, TIMELINE_DRIVER_OK,
+						     TIMELINE_PACKET_OUT, TIMELINE_PACKET_IN};
+	const struct datapath_events *told = &fake.datapath.events;
+	struct timeline_mark mark;
+	struct timeline timeline;
+
+	timeline_init(&timeline, TIMELINE_CREATE, 0);
+	options.timeline = &timeline;
+	create();
+	ck_assert_int_eq(timeline_get(&timeline, 1, &mark), -ERANGE);
+	/* And not again, by another driver or on another datapath. */
+	for (int i = 0; i < 2; i++) {
+		negotiate(BIT(VIRTIO_F_VERSION_1));
+		told->first_packet(told->opaque, 1);
+		told->first_packet(told->opaque, 0);
+	}
+	for (unsigned int i = 0; i < 4; i++) {
+		ck_assert_int_eq(timeline_get(&timeline, i + 1, &mark), 0);
+		ck_assert_int_eq(mark.event, events[i]);
+		ck_assert_str_eq(mark.device, "net0");
+	}
+	ck_assert_int_eq(timeline_get(&timeline, 5, &mark), -ERANGE);
+	timeline_destroy(&timeline);
 }
 END_TEST
 
@@ -1622,6 +1651,7 @@ int main(void)
 	tcase_add_test(tc, backend_offers_less);
 	tcase_add_test(tc, rings);
 	tcase_add_loop_test(tc, ring_breaks, 0, 2);
+	tcase_add_test(tc, what_happens_first_is_marked);
 	tcase_add_test(tc, backend_refuses_features);
 	tcase_add_test(tc, long_id);
 	tcase_add_loop_test(tc, full_feature_sets, 0, sizeof(full_sets) / sizeof(full_sets[0]));
