@@ -162,9 +162,9 @@ await ready || problem='the guest is not ready'
 ip link delete tap1
 await 'ok .* - down' || problem=${problem:-'the link is not down'}
 ctl net-switch net0 tap0,loss=0% || problem=${problem:-"no switch: $(cat "$work/ctl")"}
-[ -z "$problem" ] || kill -KILL -- "-$pid"
+[ -n "$problem" ] || await 'ok .* - up' || problem='the link is not up again'
+kill -KILL -- "-$pid"
 finish
-[ "$status" = 0 ] || problem=${problem:-"exit status is $status"}
 verdict 'a tap is deleted behind faults' "$problem"
 
 # refused NAME STATUS PATTERN SPEC...

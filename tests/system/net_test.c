@@ -578,7 +578,7 @@ END_TEST
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("net");
-	TCase *tests = tcase_create("net");
+	TCase *tests = tcase_create("net"), *faults = tcase_create("faults");
 
 	tcase_add_checked_fixture(tests, set_up, NULL);
 	tcase_set_timeout(tests, 60);
@@ -587,7 +587,6 @@ static Suite *make_suite(void)
 	if (!getenv("QEMU")) {
 		tcase_add_test(tests, test_counts);
 		tcase_add_loop_test(tests, test_switch, 0, N_COMBINATIONS);
-		tcase_add_test(tests, test_faults);
 	}
 	tcase_add_test(tests, test_merge);
 	tcase_add_loop_test(tests, test_segmentation, 0, N_COMBINATIONS);
@@ -595,6 +594,11 @@ static Suite *make_suite(void)
 	if (!getenv("QEMU") && sandbox_possible)
 		tcase_add_test(tests, test_confined);
 	suite_add_tcase(suite, tests);
+	tcase_add_checked_fixture(faults, set_up, NULL);
+	tcase_set_timeout(faults, 60);
+	if (!getenv("QEMU"))
+		tcase_add_test(faults, test_faults);
+	suite_add_tcase(suite, faults);
 	return suite;
 }
 
