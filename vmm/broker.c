@@ -27,6 +27,7 @@ struct broker {
 	struct opener opener;
 	pid_t pid;
 	int openings_fd;	    /* owned */
+	uint32_t serial;	    /* of the last question */
 	struct loop_watch commands; /* its descriptor is owned */
 	struct broker_service service;
 };
@@ -43,9 +44,10 @@ bool broker_is_needed(const struct xvmm_config *config)
 
 static int ask(void *opaque, const struct opening *opening, int *fds, struct error *err)
 {
-	const struct broker *broker = opaque;
+	struct broker *broker = opaque;
 
-	return broker_channel_ask(broker->openings_fd, opening, fds, err);
+	broker->serial += broker->serial == UINT32_MAX ? 2 : 1; /* not 0 */
+	return broker_channel_ask(broker->openings_fd, broker->serial, opening, fds, err);
 }
 
 /* --- its beginning and end --- */
@@ -78,7 +80,7 @@ static int start(struct broker *broker, const struct xvmm_config *config, struct
 		return error_set(err, ret, "starting the broker process: %s; try: --sandbox off",
 				 strerror(-ret));
 	/* It tells whether it could begin. */
-	return broker_channel_await(broker->openings_fd, NULL, 0, err);
+	return broker_channel_await(broker->openings_fd, 0, NULL, 0, err);
 }
 
 int broker_start(const struct xvmm_config *config, struct broker **result, struct error *err)
@@ -108,13 +110,17 @@ int broker_start(const struct xvmm_config *config, struct broker **result, struc
 void broker_stop(struct broker *broker)
 {
 	struct pollfd ended;
+	int n;
 
 	if (!broker)
 		return;
 	broker_silence(broker);
 	fd_close(&broker->commands.fd);
 	ended = (struct pollfd){.fd = broker->openings_fd};
-	if (broker->pid > 0 && poll(&ended, 1, STOP_MS) > 0)
+	do
+		n = poll(&ended, 1, STOP_MS);
+	while (n < 0 && errno == EINTR);
+	if (broker->pid > 0 && n > 0)
 		waitpid(broker->pid, NULL, 0);
 	fd_close(&broker->openings_fd);
 	free(broker);
@@ -147,26 +153,35 @@ static json_t *carry_out(const struct broker_service *service, json_t *request)
 	return json_pack("{s:i,s:o}", "error", ret, "text", control_stream_string(err.text));
 }
 
+/* It waits for a result, whatever that is. 0, or a negative errno: it can't be told. */
+static int answer(const struct broker *broker, json_t *request)
+{
+	static const char no_memory[] = "{\"error\": -12, \"text\": \"out of memory\"}";
+	const int fd = broker->commands.fd;
+	int ret = -ENOMEM;
+
+	if (request)
+		ret = broker_channel_send(fd, BROKER_RESULT, carry_out(&broker->service, request),
+					  true);
+	return ret ? broker_channel_send_text(fd, BROKER_RESULT, no_memory, true) : 0;
+}
+
 static void commands_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct broker *broker = watch->opaque;
-	static const char no_memory[] = "{\"error\": -12, \"text\": \"out of memory\"}";
+	enum broker_message kind;
 	json_t *request;
-	int ret = broker_channel_receive(watch->fd, &request);
+	int ret = broker_channel_receive(watch->fd, &kind, &request);
 
 	(void)events;
-	if (ret == -EPIPE) {
+	if (ret == -EPIPE || answer(broker, request)) {
 		log_warning(broker->service.log,
 			    "the broker process is gone: no control commands any more, no "
 			    "vhost-user back-end is found again");
 		broker_silence(broker);
-		return;
+		/* If it is only out of reach, it ends. */
+		broker_channel_end(watch->fd);
 	}
-	/* It waits for a result, whatever that is. */
-	if (!ret)
-		ret = broker_channel_send(watch->fd, carry_out(&broker->service, request), true);
-	if (ret)
-		broker_channel_send_text(watch->fd, no_memory, true);
 	json_decref(request);
 }
 
@@ -190,7 +205,7 @@ void broker_silence(struct broker *broker)
 
 void broker_event(struct broker *broker, const char *name, json_t *data)
 {
-	if (broker_channel_send(broker->commands.fd,
+	if (broker_channel_send(broker->commands.fd, BROKER_EVENT,
 				json_pack("{s:s,s:o*}", "event", name, "data", data), false))
 		log_warning(broker->service.log, "control: the event %s is lost", name);
 }

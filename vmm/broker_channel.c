@@ -14,9 +14,15 @@
 #include "vmm/core/fd.h"
 
 struct request {
+	uint32_t serial;
 	uint32_t kind;
 	uint32_t n_queues;
 	char name[OPENING_NAME_SIZE];
+};
+
+struct answer {
+	uint32_t serial;
+	struct error result;
 };
 
 union control_message {
@@ -27,6 +33,11 @@ union control_message {
 int broker_channel_create(int fds[2])
 {
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) ? -errno : 0;
+}
+
+void broker_channel_end(int fd)
+{
+	shutdown(fd, SHUT_RDWR);
 }
 
 static int send_message(int fd, const struct msghdr *message, int flags)
@@ -65,9 +76,14 @@ static int gone(int code, struct error *err)
 			 strerror(-code));
 }
 
-int broker_channel_ask(int fd, const struct opening *opening, int *fds, struct error *err)
+int broker_channel_ask(int fd, uint32_t serial, const struct opening *opening, int *fds,
+		       struct error *err)
 {
-	struct request request = {.kind = opening->kind, .n_queues = opening->n_queues};
+	struct request request = {
+		.serial = serial,
+		.kind = opening->kind,
+		.n_queues = opening->n_queues,
+	};
 	struct iovec iov = {&request, sizeof(request)};
 	const struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
 	const char *name = opening->name ? opening->name : "";
@@ -77,10 +93,11 @@ int broker_channel_ask(int fd, const struct opening *opening, int *fds, struct e
 		return error_usage(err, "%s: the name is too long", name);
 	memcpy(request.name, name, strlen(name));
 	ret = send_message(fd, &message, 0);
-	return ret ? gone(ret, err) : broker_channel_await(fd, fds, opening_n_fds(opening), err);
+	return ret ? gone(ret, err)
+		   : broker_channel_await(fd, serial, fds, opening_n_fds(opening), err);
 }
 
-int broker_channel_take(int fd, struct opening *opening, char name[OPENING_NAME_SIZE])
+int broker_channel_take(int fd, struct broker_question *question)
 {
 	struct request request;
 	struct iovec iov = {&request, sizeof(request)};
@@ -91,19 +108,20 @@ int broker_channel_take(int fd, struct opening *opening, char name[OPENING_NAME_
 		return (int)n;
 	if (n != sizeof(request) || !memchr(request.name, '\0', sizeof(request.name)))
 		request = (struct request){.kind = OPENING_KINDS};
-	memcpy(name, request.name, sizeof(request.name));
-	*opening = (struct opening){
+	memcpy(question->name, request.name, sizeof(request.name));
+	question->serial = request.serial;
+	question->opening = (struct opening){
 		.kind = (enum opening_kind)request.kind,
-		.name = name,
+		.name = question->name,
 		.n_queues = request.n_queues,
 	};
 	return 0;
 }
 
-static int answer(int fd, const struct error *result, const int *fds, unsigned int n)
+static int send_answer(int fd, const struct answer *answer, const int *fds, unsigned int n)
 {
 	union control_message control = {0};
-	struct iovec iov = {(void *)result, sizeof(*result)};
+	struct iovec iov = {(void *)answer, sizeof(*answer)};
 	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
 
 	if (fds && n)
@@ -111,18 +129,20 @@ static int answer(int fd, const struct error *result, const int *fds, unsigned i
 	return send_message(fd, &message, 0);
 }
 
-void broker_channel_answer(int fd, const struct error *result, const int *fds, unsigned int n)
+int broker_channel_answer(int fd, uint32_t serial, const struct error *result, const int *fds,
+			  unsigned int n)
 {
-	int ret = answer(fd, result, fds, n);
-	struct error failed;
+	struct answer answer = {serial, *result};
+	int ret = send_answer(fd, &answer, fds, n);
 
 	/* The kernel limits how many descriptors are on their way, say. */
 	if (ret && n) {
-		error_set(&failed, ret, "passing on what was opened: %s", strerror(-ret));
-		ret = answer(fd, &failed, NULL, 0);
+		error_set(&answer.result, ret, "passing on what was opened: %s", strerror(-ret));
+		ret = send_answer(fd, &answer, NULL, 0);
 	}
 	if (ret)
-		shutdown(fd, SHUT_RDWR);
+		broker_channel_end(fd);
+	return ret;
 }
 
 /* How many descriptors came with @message, at *@fds. */
@@ -136,11 +156,12 @@ static unsigned int passed_fds(struct msghdr *message, const int **fds)
 	return (unsigned int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 }
 
-int broker_channel_await(int fd, int *fds, unsigned int n, struct error *err)
+/* 0, a negative errno, or 1: it is the answer to another question. */
+static int hear_answer(int fd, uint32_t serial, int *fds, unsigned int n, struct error *err)
 {
 	union control_message control;
-	struct error result;
-	struct iovec iov = {&result, sizeof(result)};
+	struct answer answer;
+	struct iovec iov = {&answer, sizeof(answer)};
 	struct msghdr message = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -148,13 +169,14 @@ int broker_channel_await(int fd, int *fds, unsigned int n, struct error *err)
 		.msg_controllen = sizeof(control),
 	};
 	ssize_t len = receive_message(fd, &message, MSG_TRUNC);
+	const bool whole = len == sizeof(answer);
 	const int *passed = NULL;
 	unsigned int n_passed;
 
 	if (len < 0)
 		return gone((int)len, err);
 	n_passed = passed_fds(&message, &passed);
-	if (len == sizeof(result) && !result.code && n_passed == n) {
+	if (whole && answer.serial == serial && !answer.result.code && n_passed == n) {
 		if (n)
 			memcpy(fds, passed, n * sizeof(int));
 		return 0;
@@ -162,52 +184,67 @@ int broker_channel_await(int fd, int *fds, unsigned int n, struct error *err)
 	/* Where this process can have no more of them, fewer come. */
 	for (unsigned int i = 0; i < n_passed; i++)
 		close(passed[i]);
-	if (len != sizeof(result) || result.code >= 0)
+	if (whole && answer.serial != serial)
+		return 1;
+	if (!whole || answer.result.code >= 0)
 		return gone(message.msg_flags & MSG_CTRUNC ? -EMFILE : -EPROTO, err);
-	result.text[sizeof(result.text) - 1] = '\0';
+	answer.result.text[sizeof(answer.result.text) - 1] = '\0';
 	if (err)
-		*err = result;
-	return result.code;
+		*err = answer.result;
+	return answer.result.code;
+}
+
+int broker_channel_await(int fd, uint32_t serial, int *fds, unsigned int n, struct error *err)
+{
+	int ret;
+
+	do
+		ret = hear_answer(fd, serial, fds, n, err);
+	while (ret > 0);
+	return ret;
 }
 
 /* --- commands, their results, events --- */
 
-int broker_channel_send_text(int fd, const char *text, bool wait)
+int broker_channel_send_text(int fd, enum broker_message kind, const char *text, bool wait)
 {
-	struct iovec iov = {(char *)text, strlen(text)};
-	const struct msghdr packet = {.msg_iov = &iov, .msg_iovlen = 1};
+	uint8_t first = (uint8_t)kind;
+	struct iovec iov[] = {{&first, 1}, {(char *)text, strlen(text)}};
+	const struct msghdr packet = {.msg_iov = iov, .msg_iovlen = 2};
 
 	return send_message(fd, &packet, wait ? 0 : MSG_DONTWAIT);
 }
 
-int broker_channel_send(int fd, json_t *message, bool wait)
+int broker_channel_send(int fd, enum broker_message kind, json_t *message, bool wait)
 {
 	char *text = message ? control_stream_text(message, 0) : NULL;
-	int ret = text ? broker_channel_send_text(fd, text, wait) : -ENOMEM;
+	int ret = text ? broker_channel_send_text(fd, kind, text, wait) : -ENOMEM;
 
 	free(text);
 	json_decref(message);
 	return ret;
 }
 
-int broker_channel_receive(int fd, json_t **message)
+int broker_channel_receive(int fd, enum broker_message *kind, json_t **message)
 {
-	struct iovec iov = {0};
-	struct msghdr packet = {.msg_iov = &iov, .msg_iovlen = 1};
+	uint8_t first = 0;
+	struct iovec iov[] = {{&first, 1}, {0}};
+	struct msghdr packet = {.msg_iov = iov, .msg_iovlen = 2};
 	ssize_t len = receive_message(fd, &packet, MSG_PEEK | MSG_TRUNC);
 	char *text;
 
 	*message = NULL;
 	if (len < 0)
-		return (int)len;
+		return -EPIPE;
 	text = malloc((size_t)len);
-	iov = (struct iovec){text, text ? (size_t)len : 0};
+	iov[1] = (struct iovec){text, text ? (size_t)len - 1 : 0};
 	len = receive_message(fd, &packet, MSG_TRUNC);
+	*kind = (enum broker_message)first;
 	if (text && len > 0)
-		*message = json_loadb(text, (size_t)len, 0, NULL);
+		*message = json_loadb(text, (size_t)len - 1, 0, NULL);
 	free(text);
 	if (len < 0)
-		return (int)len;
+		return -EPIPE;
 	if (!text)
 		return -ENOMEM;
 	return *message ? 0 : -EBADMSG;

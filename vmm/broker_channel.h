@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "virtio/opener.h"
 
@@ -18,38 +19,62 @@ struct error;
 /* Two connected sockets, the caller's. 0 or a negative errno. */
 int broker_channel_create(int fds[2]);
 
+/* Nothing is sent or received any more: the other end hears that there is nobody left. */
+void broker_channel_end(int fd);
+
 /* --- openings --- */
 
-/* The VM: as opener_open(), by who is at the other end. */
-int broker_channel_ask(int fd, const struct opening *opening, int *fds, struct error *err);
+/*
+ * The VM: as opener_open(), by who is at the other end. @serial: another one each time, not 0:
+ * where an answer could not be heard, it isn't taken for that to the next question.
+ */
+int broker_channel_ask(int fd, uint32_t serial, const struct opening *opening, int *fds,
+		       struct error *err);
 
-/* The broker: wait for what is asked. Its name will be in @name. -EPIPE: there is nobody left. */
-int broker_channel_take(int fd, struct opening *opening, char name[OPENING_NAME_SIZE]);
+struct broker_question {
+	uint32_t serial;
+	struct opening opening; /* its name is that below */
+	char name[OPENING_NAME_SIZE];
+};
+
+/* The broker: wait for what is asked. -EPIPE: there is nobody left; or what recvmsg() gives. */
+int broker_channel_take(int fd, struct broker_question *question);
 
 /*
- * The broker: @result tells of an error, or @n descriptors at @fds are passed on. If the VM can't
- * be answered this end is closed for it, rather than have it wait.
+ * The broker: to the question @serial, @result tells of an error, or @n descriptors at @fds are
+ * passed on. A negative errno: the VM can't be answered; then this end is closed for it, rather
+ * than have it wait.
  */
-void broker_channel_answer(int fd, const struct error *result, const int *fds, unsigned int n);
+int broker_channel_answer(int fd, uint32_t serial, const struct error *result, const int *fds,
+			  unsigned int n);
 
-/* The VM: wait for an answer, with @n descriptors for @fds. 0 or a negative errno. */
-int broker_channel_await(int fd, int *fds, unsigned int n, struct error *err);
+/*
+ * The VM: wait for the answer to @serial, with @n descriptors for @fds. 0 or a negative errno. The
+ * broker's first one, which nobody asked for, is 0's.
+ */
+int broker_channel_await(int fd, uint32_t serial, int *fds, unsigned int n, struct error *err);
 
 /* --- commands, their results, events --- */
+
+enum broker_message {
+	BROKER_COMMAND,
+	BROKER_RESULT,
+	BROKER_EVENT,
+};
 
 /*
  * @message is given away; NULL: there was no memory for it. If the other end doesn't read, it is
  * waited for, or (@wait false) -EAGAIN. 0 or a negative errno.
  */
-int broker_channel_send(int fd, json_t *message, bool wait);
+int broker_channel_send(int fd, enum broker_message kind, json_t *message, bool wait);
 
 /* The same for a message as a text. */
-int broker_channel_send_text(int fd, const char *text, bool wait);
+int broker_channel_send_text(int fd, enum broker_message kind, const char *text, bool wait);
 
 /*
- * The next message, the caller's; waits for it. -EPIPE: there is nobody left; -EBADMSG, -ENOMEM:
- * one was lost.
+ * The next message, the caller's; waits for it. -EBADMSG, -ENOMEM: it was lost, but for its @kind;
+ * -EPIPE: there is nobody left, or nothing can be heard any more.
  */
-int broker_channel_receive(int fd, json_t **message);
+int broker_channel_receive(int fd, enum broker_message *kind, json_t **message);
 
 #endif

@@ -114,25 +114,38 @@ static int check(const struct process *process, const struct opening *opening, s
 	return 0;
 }
 
+static void unanswered(const struct process *process, int code)
+{
+	if (code != -EPIPE)
+		log_warning(&process->log, "the broker can't answer the VM: %s", strerror(-code));
+}
+
 /* Whether the VM is still there. */
 static bool serve_opening(struct process *process)
 {
-	struct opening opening;
-	char name[OPENING_NAME_SIZE];
+	const int fd = process->openings.fd;
+	struct broker_question question;
+	const struct opening *opening = &question.opening;
 	int fds[OPENING_FDS_MAX];
 	struct error err = {0};
 	unsigned int n = 0;
+	int ret = broker_channel_take(fd, &question);
 
-	if (broker_channel_take(process->openings.fd, &opening, name)) {
+	if (ret) {
+		if (ret != -EPIPE)
+			log_warning(&process->log, "the broker can't hear the VM: %s",
+				    strerror(-ret));
 		loop_stop(process->loop);
 		return false;
 	}
-	if (check(process, &opening, &err) == 0 &&
-	    opener_open(NULL, &opening, &process->log, fds, &err) == 0) {
+	if (check(process, opening, &err) == 0 &&
+	    opener_open(NULL, opening, &process->log, fds, &err) == 0) {
 		err = (struct error){0};
-		n = opening_n_fds(&opening);
+		n = opening_n_fds(opening);
 	}
-	broker_channel_answer(process->openings.fd, &err, fds, n);
+	ret = broker_channel_answer(fd, question.serial, &err, fds, n);
+	if (ret)
+		unanswered(process, ret);
 	while (n--)
 		close(fds[n]);
 	return true;
@@ -146,52 +159,68 @@ static void openings_ready(struct loop_watch *watch, uint32_t events)
 
 /* --- commands --- */
 
-/*
- * What the VM says next: its result of a command, the caller's; or NULL, and an event was passed on
- * or the VM is gone.
- */
-static json_t *hear(struct process *process)
+/* An event is passed on; @message is given away, NULL if it was lost. */
+static void pass_on(const struct process *process, json_t *message)
 {
-	json_t *message;
-	int ret = broker_channel_receive(process->commands.fd, &message);
 	const char *event = json_string_value(json_object_get(message, "event"));
 
-	if (ret == -EPIPE)
-		loop_stop(process->loop);
-	if (!event)
-		return message;
-	control_event(process->control, event, json_incref(json_object_get(message, "data")));
+	if (event)
+		control_event(process->control, event,
+			      json_incref(json_object_get(message, "data")));
+	else
+		log_warning(&process->log, "control: an event is lost");
 	json_decref(message);
-	return NULL;
+}
+
+/*
+ * What the VM says next. 1: it is the result of a command, in *@message, the caller's; 0: it was an
+ * event; or a negative errno: -EPIPE, the VM is gone; -EBADMSG, -ENOMEM: it was a result, and is
+ * lost.
+ */
+static int hear(struct process *process, json_t **message)
+{
+	enum broker_message kind;
+	int ret = broker_channel_receive(process->commands.fd, &kind, message);
+
+	if (ret == -EPIPE) {
+		loop_stop(process->loop);
+		return ret;
+	}
+	if (kind == BROKER_RESULT)
+		return ret ? ret : 1;
+	pass_on(process, *message);
+	return 0;
 }
 
 static void commands_ready(struct loop_watch *watch, uint32_t events)
 {
+	json_t *message;
+
 	(void)events;
 	/* There is no command that this could be the result of. */
-	json_decref(hear(watch->opaque));
+	if (hear(watch->opaque, &message) > 0)
+		json_decref(message);
 }
 
-static json_t *await_result(struct process *process)
+/* 0, with *@result the caller's; or a negative errno, as of hear(). */
+static int await_result(struct process *process, json_t **result)
 {
 	struct pollfd fds[] = {
 		{.fd = process->commands.fd, .events = POLLIN},
 		{.fd = process->openings.fd, .events = POLLIN},
 	};
-	json_t *result = NULL;
+	int ret = 0;
 
-	while (!result) {
+	while (!ret) {
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		/* It may have to open something first. */
 		if (fds[1].revents && !serve_opening(process))
-			return NULL;
-		if (fds[0].revents & POLLIN)
-			result = hear(process);
-		else if (fds[0].revents & POLLHUP)
-			return NULL;
+			return -EPIPE;
+		if (fds[0].revents)
+			ret = hear(process, result);
 	}
-	return result;
+	return ret < 0 ? ret : 0;
 }
 
 static int take_result(json_t *message, json_t **result, struct error *err)
@@ -202,7 +231,7 @@ static int take_result(json_t *message, json_t **result, struct error *err)
 	if (code < 0 && text)
 		return error_set(err, code, "%s", text);
 	*result = json_incref(json_object_get(message, "return"));
-	return *result ? 0 : error_set(err, -EPIPE, "the VM has ended");
+	return *result ? 0 : error_set(err, -EBADMSG, "the VM gives no result");
 }
 
 static int execute(void *opaque, const struct control_command *command, json_t *arguments,
@@ -217,12 +246,17 @@ static int execute(void *opaque, const struct control_command *command, json_t *
 		ret = permit_spec(process, spec);
 	if (!ret)
 		ret = broker_channel_send(
-			process->commands.fd,
+			process->commands.fd, BROKER_COMMAND,
 			json_pack("{s:s,s:O}", "execute", command->name, "arguments", arguments),
 			true);
 	if (ret)
 		return error_set(err, ret, "asking the VM: %s", strerror(-ret));
-	message = await_result(process);
+	ret = await_result(process, &message);
+	if (ret)
+		return error_set(err, ret,
+				 ret == -EPIPE ? "the VM has ended"
+					       : "what the VM has answered is lost: %s",
+				 strerror(-ret));
 	ret = take_result(message, result, err);
 	json_decref(message);
 	return ret;
@@ -321,14 +355,17 @@ void broker_process(const struct xvmm_config *config, int openings_fd, int comma
 		.commands = {.fd = commands_fd, .ready = commands_ready, .opaque = &process},
 	};
 	struct error err = {0};
+	int ret;
 
 	helper_begin("xvmm-broker", (const int[]){openings_fd, commands_fd}, 2);
 	if (config->log)
 		process.log = (struct logger){forward_log, (void *)config};
 	if (confine(&err) == 0)
 		begin(&process, &err);
-	broker_channel_answer(openings_fd, &err, NULL, 0);
-	if (!err.code)
+	ret = broker_channel_answer(openings_fd, 0, &err, NULL, 0);
+	if (ret)
+		unanswered(&process, ret);
+	else if (!err.code)
 		loop_run(process.loop);
 	end(&process);
 }

@@ -81,6 +81,7 @@ static const struct rule {
 	{SCMP_SYS(timerfd_create), MAIN},
 	{SCMP_SYS(accept4), MAIN},    /* a vhost-user back-end's connection */
 	{SCMP_SYS(wait4), MAIN},      /* the end of the broker */
+	{SCMP_SYS(shutdown), MAIN},   /* a broker that can't be heard or answered any more */
 	{SCMP_SYS(socketpair), MAIN}, /* for what a vhost-user back-end asks */
 	{SCMP_SYS(getpgrp), MAIN},
 	{SCMP_SYS(getpgid), MAIN}, /* getpgrp() of some C libraries */

@@ -26,6 +26,7 @@ static const struct {
 	[CALL_MMAP] = {"mmap", {ENOMEM}, true},
 	[CALL_MADVISE] = {"madvise", {ENOMEM, EAGAIN}, false},
 	[CALL_THREAD] = {"pthread_create", {EAGAIN}, true},
+	[CALL_FORK] = {"fork", {EAGAIN, ENOMEM}, false},
 	[CALL_DESCRIPTOR] = {"a new descriptor", {EMFILE, ENOMEM}, true},
 	[CALL_MEMFD] = {"memfd_create", {EMFILE, ENOMEM}, true},
 	[CALL_FTRUNCATE] = {"ftruncate", {ENOSPC, EINTR}, false},
@@ -38,6 +39,7 @@ static const struct {
 	[CALL_WAIT] = {"epoll_wait or poll", {EINTR}, false},
 	[CALL_KVM_RUN] = {"KVM_RUN", {EINTR, EFAULT, ENOMEM}, false},
 	[CALL_KVM_IOCTL] = {"an ioctl of KVM", {ENOMEM, EINTR, EBUSY}, false},
+	[CALL_VHOST_IOCTL] = {"an ioctl of vhost-net", {ENOMEM, EBUSY, EFAULT}, false},
 	[CALL_IOCTL] = {"ioctl", {ENOMEM, EBUSY, EPERM}, false},
 	[CALL_READ_EVENT] = {"reading an event", {EINTR, EAGAIN}, false},
 	[CALL_WRITE_EVENT] = {"writing an event", {EINTR}, false},
@@ -110,14 +112,15 @@ static void add_faults(struct site *site, bool all)
 
 static int plan_faults(enum phase phase)
 {
-	const char *which = getenv("FAULTS");
+	const char *which = getenv("FAULTS"), *only = getenv("CALLS");
 	bool all = which && strcmp(which, "all") == 0;
 	int n_sites = 0;
 
 	for (int i = 0; i < PLAN_SITES; i++) {
 		struct site *site = &plan->sites[i];
 
-		if (site->id && site->phase == phase) {
+		if (site->id && site->phase == phase &&
+		    (!only || strcmp(only, calls[site->call].name) == 0)) {
 			add_faults(site, all);
 			n_sites++;
 		}
@@ -144,6 +147,11 @@ void faults_count(enum outcome outcome)
 	atomic_fetch_add(&outcomes[outcome], 1);
 }
 
+int faults_process(void)
+{
+	return armed && atomic_load(&plan->n_failed) ? atomic_load(&plan->failed_in) : 0;
+}
+
 int faults_code(void)
 {
 	return armed && atomic_load(&plan->n_failed) ? armed->code : 0;
@@ -156,9 +164,9 @@ const char *faults_text(void)
 
 	if (!armed)
 		return "";
-	len = snprintf(text, sizeof(text), "%s gives %s%s; addr2line -ifpe PROGRAM",
-		       calls[armed->site->call].name, strerrorname_np(armed->code),
-		       armed->for_good ? " from then on" : "");
+	len = snprintf(text, sizeof(text), "%s (%#lx) gives %s%s; addr2line -ifpe PROGRAM",
+		       calls[armed->site->call].name, armed->site->request,
+		       strerrorname_np(armed->code), armed->for_good ? " from then on" : "");
 	for (int i = 0; i < PLAN_DEPTH && armed->site->from[i]; i++)
 		len += snprintf(text + len, sizeof(text) - (size_t)len, " %#lx",
 				armed->site->from[i] - 1);

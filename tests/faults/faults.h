@@ -2,7 +2,8 @@
 /*
  * Tests in which one call after the other fails: run once to see which calls there are, then once
  * for each. With FAULTS=all in the environment, each with every error that it has, and with all
- * later calls of its kind failing as well.
+ * later calls of its kind failing as well. CALLS in the environment names the only kind that is to
+ * fail (its name in faults.c).
  */
 #ifndef TESTS_FAULTS_FAULTS_H
 #define TESTS_FAULTS_FAULTS_H
@@ -45,5 +46,8 @@ const char *faults_text(void);
 
 /* Has it come? Its errno, or 0. */
 int faults_code(void);
+
+/* In which process (its id), or 0. */
+int faults_process(void);
 
 #endif

@@ -4,9 +4,9 @@
  * memory that a program inherits as the descriptor that PLAN_FD names; or, in a program that is
  * linked to the shim, what shim_attach() was given.
  *
- * A call is known by where it comes from, the return addresses on the stack, not by its number: so
- * it is the same one in every run, however threads take turns. Address space randomisation must be
- * off.
+ * A call is known by where it comes from, the return addresses on the stack, and an ioctl by its
+ * request as well, not by its number: so it is the same one in every run, however threads take
+ * turns. Address space randomisation must be off. A process that it forks is a part of the program.
  */
 #ifndef TESTS_FAULTS_PLAN_H
 #define TESTS_FAULTS_PLAN_H
@@ -37,6 +37,7 @@ enum call {
 	CALL_MMAP,
 	CALL_MADVISE,
 	CALL_THREAD,
+	CALL_FORK,
 	CALL_DESCRIPTOR, /* what makes one: open, socket, eventfd, ... */
 	CALL_MEMFD,
 	CALL_FTRUNCATE,
@@ -49,6 +50,7 @@ enum call {
 	CALL_WAIT, /* epoll_wait, poll */
 	CALL_KVM_RUN,
 	CALL_KVM_IOCTL,
+	CALL_VHOST_IOCTL, /* of vhost-net */
 	CALL_IOCTL,
 	CALL_READ_EVENT, /* an eventfd or timerfd */
 	CALL_WRITE_EVENT,
@@ -63,6 +65,7 @@ struct site {
 	_Atomic uint64_t id; /* 0: free */
 	uint32_t phase;
 	uint32_t call;
+	uint64_t request; /* of an ioctl, with the index of vhost's ring in bits 32 to 63 */
 	uintptr_t from[PLAN_DEPTH]; /* less the address where the program is loaded */
 };
 
@@ -75,6 +78,11 @@ struct plan {
 	int code;
 	bool for_good;
 	_Atomic uint32_t n_failed;
+	_Atomic int32_t failed_in; /* the process's id */
+
+	/* Processes of the program that have not ended by exit(), or by _exit() without the shim.
+	 */
+	_Atomic int32_t n_processes;
 
 	_Atomic uint32_t n_lost;       /* sites that there was no room for */
 	struct site sites[PLAN_SITES]; /* a hash table */

@@ -4,8 +4,9 @@
  * call fails. The guest is "net", and bounces frames. Whatever fails, xvmm must not crash, hang, or
  * keep quiet about work that it didn't do.
  *
- * XVMM, GUESTS and BACKEND are set as for the system tests, SHIM to the shim, DATAPATH to fd, tap
- * or vhost-user, PHASE to start, running or stopping.
+ * XVMM, GUESTS and BACKEND are set as for the system tests, SHIM to the shim, DATAPATH to fd, tap,
+ * vhost-net or vhost-user, PHASE to start, running or stopping; SANDBOX to on where a broker is to
+ * have the control socket and to open things. If it fails, or dies, the guest must not notice.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +37,7 @@ enum {
 	ROUND_MS = 20,
 	WINDOW = 8,
 	FRAME = 200,
+	STATUS_SKIP = 77,
 };
 
 static const uint8_t test_mac[6] = TEST_MAC;
@@ -56,10 +58,16 @@ static int here;       /* which of them the device is on */
 static int tap_socket;
 static uint32_t number; /* of the next frame */
 static bool refused;	/* a command, with an error */
+static bool served;	/* the guest, all the time */
 
 static bool on(const char *datapath)
 {
 	return strcmp(need_env("DATAPATH"), datapath) == 0;
+}
+
+static bool has_tap(void)
+{
+	return on("tap") || on("vhost-net");
 }
 
 /* --- xvmm and who helps it --- */
@@ -72,9 +80,10 @@ static void set_up(void)
 	snprintf(console, sizeof(console), "file:%s/console", directory);
 	snprintf(vhost_socket, sizeof(vhost_socket), "%s/vhost", directory);
 	tap_socket = -1;
+	atomic_store(&plan->n_processes, 0);
 	for (int i = 0; i < 2; i++)
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends[i]), 0);
-	if (on("tap")) {
+	if (has_tap()) {
 		enter_network_namespace();
 		tap_create("tap0");
 		tap_socket = tap_open_socket("tap0");
@@ -119,8 +128,8 @@ static const char *place(int which)
 {
 	static char spec[128];
 
-	if (on("tap"))
-		return "tap0";
+	if (has_tap())
+		return which == 0 && on("vhost-net") ? "tap0,vhost=on" : "tap0";
 	if (which == 0 && on("vhost-user"))
 		snprintf(spec, sizeof(spec), "vhost-user,socket=%s", vhost_socket);
 	else
@@ -130,10 +139,8 @@ static const char *place(int which)
 
 static void start_xvmm(void)
 {
-	char net[256], preload[4096];
-	const char *const argv[] = {"/usr/bin/env",
-				    preload,
-				    need_env("XVMM"),
+	char net[256];
+	const char *const argv[] = {need_env("XVMM"),
 				    "--kernel",
 				    guest_path("net"),
 				    "--memory",
@@ -148,15 +155,16 @@ static void start_xvmm(void)
 				    "mode=bounce lossy=on mrg=on",
 				    "--timeout",
 				    "300",
-				    "--sandbox", /* not for what the shim does */
-				    "off",
+				    "--sandbox",
+				    need_env("SANDBOX"),
 				    NULL};
 
 	snprintf(net, sizeof(net), "%s,%s,switch=on,%s", place(0), GUEST_MAC,
-		 on("fd") ? "transport=mmio" : "transport=pci");
-	snprintf(preload, sizeof(preload), "LD_PRELOAD=%s", need_env("SHIM"));
+		 on("fd") || on("vhost-net") ? "transport=mmio" : "transport=pci");
 	atomic_store(&plan->phase, PHASE_START);
+	setenv("LD_PRELOAD", need_env("SHIM"), 1);
 	process_start(&xvmm, argv, -1);
+	unsetenv("LD_PRELOAD");
 	/* Ours is the other end, and sees when they are gone. */
 	for (int i = 0; i < 2; i++)
 		close(ends[i][1]);
@@ -183,6 +191,19 @@ static bool running(void)
 
 	return waitid(P_PID, (id_t)xvmm.pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
 	       !info.si_pid;
+}
+
+static bool broker_failed(void)
+{
+	int process = faults_process();
+
+	return process && process != xvmm.pid;
+}
+
+/* How long to wait for what may be lost, or not if it is none of the guest's business. */
+static int patience(int ms)
+{
+	return has_told() && !broker_failed() ? TOLD_MS : ms;
 }
 
 static long now_ms(void)
@@ -217,12 +238,12 @@ static void send_frame(uint8_t operation)
 {
 	static struct packet packet;
 	static struct message message;
-	uint8_t *frame = on("tap") ? packet.frame : message.frame;
+	uint8_t *frame = has_tap() ? packet.frame : message.frame;
 
 	test_frame_fill((struct test_frame *)frame, guest_mac, test_mac, operation, number++,
 			FRAME);
 	packet.len = FRAME;
-	if (on("tap"))
+	if (has_tap())
 		packet_send(tap_socket, &packet);
 	else
 		send(ends[here][0], &message, sizeof(message), MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -235,7 +256,7 @@ static bool take_frame(int ms)
 	struct message message;
 	const struct test_frame *frame;
 
-	if (on("tap")) {
+	if (has_tap()) {
 		if (!packet_receive(tap_socket, &packet, ms))
 			return false;
 		frame = (const struct test_frame *)packet.frame;
@@ -263,7 +284,7 @@ static bool bounces(int ms)
 				return true;
 		}
 		waited = now_ms() - begin;
-	} while (running() && waited < (has_told() ? TOLD_MS : ms));
+	} while (running() && waited < patience(ms));
 	return false;
 }
 
@@ -380,7 +401,7 @@ static bool stop(void)
 {
 	long begin = now_ms();
 
-	while (running() && now_ms() - begin < (has_told() ? TOLD_MS : QUIET_MS)) {
+	while (running() && now_ms() - begin < patience(QUIET_MS)) {
 		send_frame(TEST_STOP);
 		process_read(&xvmm, ROUND_MS);
 	}
@@ -398,15 +419,16 @@ static bool session(void)
 	bool done;
 
 	start_xvmm();
-	done = bounces(START_MS);
+	served = bounces(START_MS);
+	done = served;
 	if (running()) {
 		atomic_store(&plan->phase, PHASE_RUNNING);
 		done = commands_work() && done;
-		done = bounces_somewhere() && done;
+		served = bounces_somewhere() && served;
 		atomic_store(&plan->phase, PHASE_STOPPING);
-		done = stop() && done;
+		served = stop() && served;
 	}
-	return done;
+	return done && served;
 }
 
 static void tear_down(int status)
@@ -430,6 +452,17 @@ static bool says_why(int code)
 	return code == EBUSY && strstr(xvmm.text, "in use");
 }
 
+/* The guest goes on whatever becomes of the broker, if that has begun; no process crashes. */
+static void judge_broker(int status)
+{
+	int crashed = atomic_load(&plan->n_processes) - (status == 128 + SIGTERM);
+
+	ck_assert_msg(crashed == 0, "%d of its processes did not end by themselves (%s)\n%s",
+		      crashed, faults_text(), xvmm.text);
+	ck_assert_msg(!broker_failed() || served || status == 1,
+		      "the broker's fault was the guest's (%s)\n%s", faults_text(), xvmm.text);
+}
+
 /* It ended, with @status. */
 static void judge(int status, bool done)
 {
@@ -440,6 +473,8 @@ static void judge(int status, bool done)
 		kill(backend, SIGKILL);
 		waitpid(backend, NULL, 0);
 	}
+	judge_broker(status);
+	ck_assert_msg(!strstr(xvmm.text, "Sanitizer"), "(%s)\n%s", faults_text(), xvmm.text);
 	ck_assert_msg(status < 128 || (status == 128 + SIGTERM && !done),
 		      "it ended with status %d (%s)\n%s", status, faults_text(), xvmm.text);
 	ck_assert_msg((done && status == 0) || told, "status %d, and not a word (%s)\n%s", status,
@@ -480,9 +515,14 @@ int main(void)
 	char name[64];
 
 	require_kvm();
-	if (on("tap"))
+	if (on("vhost-net") && access("/dev/vhost-net", R_OK | W_OK) < 0) {
+		fprintf(stderr, "skipped: /dev/vhost-net: %s\n", strerror(errno));
+		return STATUS_SKIP;
+	}
+	if (has_tap())
 		enter_network_namespace();
 	plan = faults_create();
-	snprintf(name, sizeof(name), "faults on %s, %s", need_env("DATAPATH"), need_env("PHASE"));
+	snprintf(name, sizeof(name), "faults on %s, sandbox %s, %s", need_env("DATAPATH"),
+		 need_env("SANDBOX"), need_env("PHASE"));
 	return faults_run(name, test_fault);
 }

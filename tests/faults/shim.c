@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <linux/kvm.h>
+#include <linux/vhost.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,6 +32,7 @@
 
 enum {
 	OWN_FRAMES = 4, /* at most, on top of the caller's */
+	EVENTS_MAX = 1024,
 };
 
 #define EXPORT	 __attribute__((visibility("default")))
@@ -39,6 +42,9 @@ static struct plan *_Atomic attached;
 
 /* What the shim itself calls doesn't count. Not lazily allocated: malloc() looks at it. */
 static _Thread_local bool inside __attribute__((tls_model("initial-exec")));
+static _Thread_local bool no_memory __attribute__((tls_model("initial-exec")));
+
+static bool counted; /* this process is among the plan's */
 
 /* glibc's own names for what malloc() and its kind are otherwise. */
 void *__libc_malloc(size_t size);
@@ -61,15 +67,22 @@ static uint64_t hash(uint64_t seed, uint64_t value)
 	return seed;
 }
 
-static void describe(struct site *site, uint32_t phase, enum call call, void *const *from, int n)
+struct observed {
+	uint32_t phase;
+	enum call call;
+	uint64_t request; /* as of a site */
+};
+
+static void describe(struct site *site, const struct observed *what, void *const *from, int n)
 {
-	site->phase = phase;
-	site->call = call;
+	site->phase = what->phase;
+	site->call = what->call;
+	site->request = what->request;
 	for (int i = 0; i < n; i++)
 		site->from[i] = (uintptr_t)from[i] - program_base();
 }
 
-static void note_down(struct plan *plan, uint64_t id, uint32_t phase, enum call call,
+static void note_down(struct plan *plan, uint64_t id, const struct observed *what,
 		      void *const *from, int n)
 {
 	/* Without a lock: a signal's handler calls, too. */
@@ -78,21 +91,19 @@ static void note_down(struct plan *plan, uint64_t id, uint32_t phase, enum call 
 		uint64_t is = 0;
 
 		if (atomic_compare_exchange_strong(&site->id, &is, id))
-			describe(site, phase, call, from, n);
+			describe(site, what, from, n);
 		if (is == 0 || is == id)
 			return;
 	}
 	atomic_fetch_add(&plan->n_lost, 1);
 }
 
-/*
- * A call of the kind @call, by the code that @caller returns to: how is it to fail? 0: it is not.
- */
-static NOINLINE int verdict(struct plan *plan, uint32_t phase, enum call call, void *caller)
+/* The call @what, by the code that @caller returns to: how is it to fail? 0: it is not. */
+static NOINLINE int verdict(struct plan *plan, const struct observed *what, void *caller)
 {
 	void *frames[OWN_FRAMES + PLAN_DEPTH];
 	int n = backtrace(frames, OWN_FRAMES + PLAN_DEPTH), first = 0;
-	uint64_t id = hash(hash(0xcbf29ce484222325, phase), call);
+	uint64_t id = hash(hash(hash(0xcbf29ce484222325, what->phase), what->call), what->request);
 
 	while (first < n - 1 && frames[first] != caller)
 		first++;
@@ -101,32 +112,39 @@ static NOINLINE int verdict(struct plan *plan, uint32_t phase, enum call call, v
 	for (int i = first; i < n; i++)
 		id = hash(id, (uintptr_t)frames[i]);
 	id += !id;
-	if (plan->id == id && atomic_fetch_add(&plan->n_failed, 1) == 0)
+	if (plan->id == id && atomic_fetch_add(&plan->n_failed, 1) == 0) {
+		atomic_store(&plan->failed_in, getpid());
 		return plan->code;
-	if (plan->for_good && plan->call == call && atomic_load(&plan->n_failed))
+	}
+	if (plan->for_good && plan->call == what->call && atomic_load(&plan->n_failed))
 		return plan->code;
 	/* What comes only after something failed can't be made to fail first. */
 	if (!atomic_load(&plan->n_failed))
-		note_down(plan, id, phase, call, frames + first, n - first);
+		note_down(plan, id, what, frames + first, n - first);
 	return 0;
 }
 
-static NOINLINE int fault(enum call call, void *caller)
+static NOINLINE int fault(enum call call, uint64_t request, void *caller)
 {
 	struct plan *plan = atomic_load(&attached);
-	uint32_t phase = plan ? atomic_load(&plan->phase) : (uint32_t)PHASE_OFF;
+	const struct observed what = {
+		.phase = plan ? atomic_load(&plan->phase) : (uint32_t)PHASE_OFF,
+		.call = call,
+		.request = request,
+	};
 	int saved = errno, code;
 
-	if (phase == PHASE_OFF || call == CALL_NONE || inside)
+	if (what.phase == PHASE_OFF || call == CALL_NONE || inside)
 		return 0;
 	inside = true;
-	code = verdict(plan, phase, call, caller);
+	code = verdict(plan, &what, caller);
 	inside = false;
 	errno = code ? code : saved;
 	return code;
 }
 
-#define FAULT(call) fault(call, __builtin_return_address(0))
+#define FAULT(call)		FAULT_OF(call, 0)
+#define FAULT_OF(call, request) fault(call, request, __builtin_return_address(0))
 
 static void *find(const char *name)
 {
@@ -163,12 +181,25 @@ __attribute__((constructor)) static void attach_inherited(void)
 	if (plan == MAP_FAILED)
 		abort();
 	shim_attach(plan);
+	atomic_fetch_add(&((struct plan *)plan)->n_processes, 1);
+	counted = true;
+}
+
+/* By exit(): a process that crashes doesn't come here. */
+__attribute__((destructor)) static void detach(void)
+{
+	if (counted)
+		atomic_fetch_sub(&atomic_load(&attached)->n_processes, 1);
 }
 
 /* --- memory and threads --- */
 
 EXPORT void *malloc(size_t size)
 {
+	if (no_memory) {
+		errno = ENOMEM;
+		return NULL;
+	}
 	return FAULT(CALL_ALLOCATE) ? NULL : __libc_malloc(size);
 }
 
@@ -200,7 +231,67 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(
 	return code ? code : NEXT(pthread_create)(thread, attr, run, arg);
 }
 
+EXPORT pid_t fork(void)
+{
+	pid_t pid = FAULT(CALL_FORK) ? -1 : NEXT(fork)();
+
+	if (pid == 0 && counted)
+		atomic_fetch_add(&atomic_load(&attached)->n_processes, 1);
+	return pid;
+}
+
+/*
+ * Jansson's parser takes no notice when the buffer that it collects a string or a number in can't
+ * grow (lex_save(), https://github.com/akheron/jansson/issues/362): it loses that character and
+ * goes on, or, if it was the closing quote, runs over the end of the buffer and of the string. So
+ * no allocation of the parser's fails by itself; parsing does, at its first one.
+ */
+EXPORT json_t *json_loadb(const char *text, size_t len, size_t flags, json_error_t *error)
+{
+	bool fails = FAULT(CALL_ALLOCATE), was = inside;
+	json_t *value;
+
+	no_memory = fails;
+	inside = true;
+	value = NEXT(json_loadb)(text, len, flags, error);
+	inside = was;
+	no_memory = false;
+	return value;
+}
+
 /* --- new descriptors --- */
+
+/*
+ * Eventfds and timerfds, which have less errors than files. A sandbox would not let us look what a
+ * descriptor is.
+ */
+static _Atomic bool event_fds[EVENTS_MAX];
+
+/* @fd, new: one of these, or not. */
+static int note_fd(int fd, bool event)
+{
+	if (fd >= 0 && fd < EVENTS_MAX)
+		atomic_store(&event_fds[fd], event);
+	return fd;
+}
+
+static bool is_event(int fd)
+{
+	return fd >= 0 && fd < EVENTS_MAX && atomic_load(&event_fds[fd]);
+}
+
+EXPORT int close(int fd)
+{
+	note_fd(fd, false);
+	return NEXT(close)(fd);
+}
+
+EXPORT int close_range(unsigned int first, unsigned int last, int flags)
+{
+	for (unsigned int fd = first; fd <= last && fd < EVENTS_MAX; fd++)
+		note_fd((int)fd, false);
+	return NEXT(close_range)(first, last, flags);
+}
 
 EXPORT int open(const char *path, int flags, ...)
 {
@@ -227,12 +318,12 @@ EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
 
 EXPORT int eventfd(unsigned int count, int flags)
 {
-	return FAULT(CALL_DESCRIPTOR) ? -1 : NEXT(eventfd)(count, flags);
+	return FAULT(CALL_DESCRIPTOR) ? -1 : note_fd(NEXT(eventfd)(count, flags), true);
 }
 
 EXPORT int timerfd_create(int clock, int flags)
 {
-	return FAULT(CALL_DESCRIPTOR) ? -1 : NEXT(timerfd_create)(clock, flags);
+	return FAULT(CALL_DESCRIPTOR) ? -1 : note_fd(NEXT(timerfd_create)(clock, flags), true);
 }
 
 EXPORT int epoll_create1(int flags)
@@ -270,7 +361,11 @@ EXPORT int fcntl(int fd, int command, ...)
 	va_start(ap, command);
 	arg = va_arg(ap, long);
 	va_end(ap);
-	return FAULT(fcntl_call(command)) ? -1 : NEXT(fcntl)(fd, command, arg);
+	if (FAULT(fcntl_call(command)))
+		return -1;
+	if (command == F_DUPFD_CLOEXEC)
+		return note_fd(NEXT(fcntl)(fd, command, arg), is_event(fd));
+	return NEXT(fcntl)(fd, command, arg);
 }
 
 /* --- what is done with them --- */
@@ -326,6 +421,8 @@ EXPORT int poll(struct pollfd *fds, nfds_t n, int ms)
 
 static enum call ioctl_call(unsigned long request)
 {
+	if (_IOC_TYPE(request) == VHOST_VIRTIO)
+		return CALL_VHOST_IOCTL;
 	if (_IOC_TYPE(request) != KVMIO)
 		return CALL_IOCTL;
 	switch (request) {
@@ -340,6 +437,16 @@ static enum call ioctl_call(unsigned long request)
 	}
 }
 
+/* What vhost is asked about a ring begins with the ring's index. */
+static uint64_t which_ioctl(unsigned long request, const void *arg)
+{
+	bool vhost = _IOC_TYPE(request) == VHOST_VIRTIO;
+	bool ring = vhost && _IOC_NR(request) >= _IOC_NR(VHOST_SET_VRING_NUM) &&
+		    _IOC_NR(request) <= _IOC_NR(VHOST_NET_SET_BACKEND);
+
+	return request | (ring ? (uint64_t) * (const unsigned int *)arg << 32 : 0);
+}
+
 EXPORT int ioctl(int fd, unsigned long request, ...)
 {
 	va_list ap;
@@ -348,29 +455,20 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	return FAULT(ioctl_call(request)) ? -1 : NEXT(ioctl)(fd, request, arg);
+	if (FAULT_OF(ioctl_call(request), which_ioctl(request, arg)))
+		return -1;
+	return NEXT(ioctl)(fd, request, arg);
 }
 
 /* Events have errors of their own: it is a counter that is read or written. */
-static enum call file_call(int fd, enum call event, enum call other)
-{
-	char path[32], target[32];
-	ssize_t n;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, target, sizeof(target) - 1);
-	target[n > 0 ? n : 0] = '\0';
-	return strncmp(target, "anon_inode:[", 12) == 0 ? event : other;
-}
-
 static enum call read_call(int fd)
 {
-	return file_call(fd, CALL_READ_EVENT, CALL_READ);
+	return is_event(fd) ? CALL_READ_EVENT : CALL_READ;
 }
 
 static enum call write_call(int fd)
 {
-	return file_call(fd, CALL_WRITE_EVENT, CALL_WRITE);
+	return is_event(fd) ? CALL_WRITE_EVENT : CALL_WRITE;
 }
 
 EXPORT ssize_t read(int fd, void *to, size_t len)

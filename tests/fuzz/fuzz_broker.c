@@ -74,39 +74,45 @@ static size_t send_next(struct input *in, void *message, size_t size, bool frame
 static void ask(struct input *in, bool framed, unsigned int n_fds)
 {
 	struct {
-		uint32_t kind, n_queues;
+		uint32_t serial, kind, n_queues;
 		char name[OPENING_NAME_SIZE];
 	} request = {0};
 	const struct error nothing = {0};
-	struct opening opening;
-	char name[OPENING_NAME_SIZE];
+	struct broker_question question;
+	const struct opening *opening = &question.opening;
 
 	if (!send_next(in, &request, sizeof(request), framed, n_fds))
 		return;
-	require(broker_channel_take(ends[0], &opening, name) == 0);
-	require(opening.name == name && memchr(name, '\0', sizeof(name)) != NULL);
-	require(opening.kind == OPENING_TAP || opening_n_fds(&opening) <= 1);
-	broker_channel_answer(ends[0], &nothing, NULL, 0);
+	require(broker_channel_take(ends[0], &question) == 0);
+	require(opening->name == question.name &&
+		memchr(opening->name, '\0', sizeof(question.name)) != NULL);
+	require(opening->kind == OPENING_TAP || opening_n_fds(opening) <= 1);
+	require(broker_channel_answer(ends[0], question.serial, &nothing, NULL, 0) == 0);
 	require(recv(ends[1], &request, sizeof(request), MSG_DONTWAIT) > 0);
 }
 
-/* What the broker answers, where the VM waits for @wanted descriptors. */
+/* What the broker answers, where the VM waits for @wanted descriptors, or for another answer. */
 static void answer(struct input *in, unsigned int n_fds)
 {
-	struct error result = {0}, err = {0};
+	struct {
+		uint32_t serial;
+		struct error result;
+	} said = {0};
+	struct error err = {0};
 	bool framed = take(in, 1) & 1;
 	unsigned int wanted = take(in, 1) % FDS_MAX;
 	int fds[OPENING_FDS_MAX];
 	size_t len;
 	int ret;
 
-	len = send_next(in, &result, sizeof(result), framed, n_fds);
+	len = send_next(in, &said, sizeof(said), framed, n_fds);
 	if (!len)
 		return;
-	ret = broker_channel_await(ends[0], fds, wanted, &err);
+	ret = broker_channel_await(ends[0], 0, fds, wanted, &err);
 	require(memchr(err.text, '\0', sizeof(err.text)) != NULL);
 	require(ret <= 0);
-	require((ret == 0) == (len == sizeof(result) && !result.code && n_fds == wanted));
+	require((ret == 0) == (len == sizeof(said) && !said.serial && !said.result.code &&
+			       n_fds == wanted));
 	for (unsigned int i = 0; !ret && i < wanted; i++)
 		require(close(fds[i]) == 0);
 }
@@ -114,13 +120,14 @@ static void answer(struct input *in, unsigned int n_fds)
 /* A command, or the result of one. */
 static void tell(struct input *in, unsigned int n_fds)
 {
+	enum broker_message kind;
 	json_t *message;
 	char none[1];
 	int ret;
 
 	if (!send_next(in, none, 0, false, n_fds))
 		return;
-	ret = broker_channel_receive(ends[0], &message);
+	ret = broker_channel_receive(ends[0], &kind, &message);
 	require(ret == -EBADMSG || (ret == 0 && message));
 	json_decref(message);
 }
@@ -150,6 +157,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	unsigned int before = count_descriptors();
 
 	require(broker_channel_create(ends) == 0);
+	/* Whoever waits for more than the input has is told that there is nothing. */
+	require(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
 	for (int i = 0; in.len && i < STEPS_MAX; i++)
 		step(&in);
 	close(ends[0]);

@@ -129,6 +129,7 @@ int process_wait(struct process *process)
 	process_read(process, TURN_MS);
 	if (process->output >= 0)
 		close(process->output);
-	ck_assert_msg(kill(-process->pid, 0) < 0, "a process is left behind");
+	ck_assert_msg(kill(-process->pid, 0) < 0, "a process is left behind; status %x\n%s",
+		      (unsigned int)status, process->text);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

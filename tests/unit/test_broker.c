@@ -356,7 +356,7 @@ static void start_raw(void)
 	close(vm_commands[1]);
 	raw[0] = openings[0];
 	raw[1] = vm_commands[0];
-	ck_assert_msg(broker_channel_await(raw[0], NULL, 0, &err) == 0, "%s", err.text);
+	ck_assert_msg(broker_channel_await(raw[0], 0, NULL, 0, &err) == 0, "%s", err.text);
 }
 
 static void end_raw(void)
@@ -369,7 +369,7 @@ static void end_raw(void)
 static int raw_answer(void)
 {
 	int fd = -1;
-	int ret = broker_channel_await(raw[0], &fd, 1, &err);
+	int ret = broker_channel_await(raw[0], 0, &fd, 1, &err);
 
 	fd_close(&fd);
 	return ret;
@@ -380,7 +380,7 @@ static int raw_ask(enum opening_kind kind, const char *name, unsigned int n_queu
 	const struct opening opening = {.kind = kind, .name = name, .n_queues = n_queues};
 	int fds[OPENING_FDS_MAX];
 
-	return broker_channel_ask(raw[0], &opening, fds, &err);
+	return broker_channel_ask(raw[0], 1, &opening, fds, &err);
 }
 
 START_TEST(openings_that_lie)
@@ -405,8 +405,8 @@ END_TEST
 /* The kernel limits how many descriptors are on their way: then an error comes, not nothing. */
 START_TEST(openings_without_end)
 {
-	/* As vmm/broker_channel.c has it: the kind, the number of queues, a name. */
-	static const uint32_t request[2 + OPENING_NAME_SIZE / 4] = {OPENING_NAMES};
+	/* As vmm/broker_channel.c has it: a serial, the kind, the number of queues, a name. */
+	static const uint32_t request[3 + OPENING_NAME_SIZE / 4] = {2, OPENING_NAMES};
 	const struct rlimit limit = {32, 32};
 	int passed = 0, fd;
 
@@ -417,7 +417,7 @@ START_TEST(openings_without_end)
 	/* It has answered them all, and then this. */
 	sleep(1);
 	for (int i = 0; i < 64; i++) {
-		if (broker_channel_await(raw[0], &fd, 1, &err) == 0) {
+		if (broker_channel_await(raw[0], 2, &fd, 1, &err) == 0) {
 			close(fd);
 			passed++;
 		} else {
@@ -454,7 +454,9 @@ START_TEST(words_that_lie)
 	for (size_t i = 0; i < 1000; i++) {
 		const char *text = json(words[i % (sizeof(words) / sizeof(words[0]))]);
 
-		ck_assert_int_eq(broker_channel_send_text(raw[1], text, true), 0);
+		ck_assert_int_eq(broker_channel_send_text(
+					 raw[1], i % 2 ? BROKER_EVENT : BROKER_RESULT, text, true),
+				 0);
 	}
 	client = connect_client();
 	ck_assert_int_eq(recv(client, first, sizeof(first) - 1, MSG_WAITALL), sizeof(first) - 1);
