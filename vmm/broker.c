@@ -174,6 +174,8 @@ static void commands_ready(struct loop_watch *watch, uint32_t events)
 	int ret = broker_channel_receive(watch->fd, &kind, &request);
 
 	(void)events;
+	if (ret == -EAGAIN)
+		return;
 	if (ret == -EPIPE || answer(broker, request)) {
 		log_warning(broker->service.log,
 			    "the broker process is gone: no control commands any more, no "

@@ -102,7 +102,7 @@ int broker_channel_take(int fd, struct broker_question *question)
 	struct request request;
 	struct iovec iov = {&request, sizeof(request)};
 	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n = receive_message(fd, &message, MSG_TRUNC);
+	ssize_t n = receive_message(fd, &message, MSG_TRUNC | MSG_DONTWAIT);
 
 	if (n < 0)
 		return (int)n;
@@ -230,12 +230,12 @@ int broker_channel_receive(int fd, enum broker_message *kind, json_t **message)
 	uint8_t first = 0;
 	struct iovec iov[] = {{&first, 1}, {0}};
 	struct msghdr packet = {.msg_iov = iov, .msg_iovlen = 2};
-	ssize_t len = receive_message(fd, &packet, MSG_PEEK | MSG_TRUNC);
+	ssize_t len = receive_message(fd, &packet, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
 	char *text;
 
 	*message = NULL;
 	if (len < 0)
-		return -EPIPE;
+		return len == -EAGAIN ? -EAGAIN : -EPIPE;
 	text = malloc((size_t)len);
 	iov[1] = (struct iovec){text, text ? (size_t)len - 1 : 0};
 	len = receive_message(fd, &packet, MSG_TRUNC);

@@ -37,7 +37,7 @@ struct broker_question {
 	char name[OPENING_NAME_SIZE];
 };
 
-/* The broker: wait for what is asked. -EPIPE: there is nobody left; or what recvmsg() gives. */
+/* The broker: what is asked. -EAGAIN: nothing; -EPIPE: nobody is left; or what recvmsg() gives. */
 int broker_channel_take(int fd, struct broker_question *question);
 
 /*
@@ -72,8 +72,8 @@ int broker_channel_send(int fd, enum broker_message kind, json_t *message, bool 
 int broker_channel_send_text(int fd, enum broker_message kind, const char *text, bool wait);
 
 /*
- * The next message, the caller's; waits for it. -EBADMSG, -ENOMEM: it was lost, but for its @kind;
- * -EPIPE: there is nobody left, or nothing can be heard any more.
+ * The next message, the caller's. -EAGAIN: there is none; -EBADMSG, -ENOMEM: it was lost, but for
+ * its @kind; -EPIPE: there is nobody left, or nothing can be heard any more.
  */
 int broker_channel_receive(int fd, enum broker_message *kind, json_t **message);
 

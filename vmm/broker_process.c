@@ -131,10 +131,16 @@ static bool serve_opening(struct process *process)
 	unsigned int n = 0;
 	int ret = broker_channel_take(fd, &question);
 
+	/* The loop's word may be old: it was asked and answered while a command waited. */
+	if (ret == -EAGAIN)
+		return true;
 	if (ret) {
 		if (ret != -EPIPE)
 			log_warning(&process->log, "the broker can't hear the VM: %s",
 				    strerror(-ret));
+		/* Nothing is to be asked of the VM, nor is it to wait, until this has ended. */
+		broker_channel_end(process->openings.fd);
+		broker_channel_end(process->commands.fd);
 		loop_stop(process->loop);
 		return false;
 	}
@@ -182,6 +188,9 @@ static int hear(struct process *process, json_t **message)
 	enum broker_message kind;
 	int ret = broker_channel_receive(process->commands.fd, &kind, message);
 
+	/* As of serve_opening(). */
+	if (ret == -EAGAIN)
+		return 0;
 	if (ret == -EPIPE) {
 		loop_stop(process->loop);
 		return ret;

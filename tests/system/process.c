@@ -126,6 +126,9 @@ int process_wait(struct process *process)
 		}
 		process_read(process, TURN_MS);
 	}
+	/* A signal leaves it no time to wait for its own processes: they end when it has. */
+	while (WIFSIGNALED(status) && kill(-process->pid, 0) == 0 && time(NULL) <= end)
+		process_read(process, TURN_MS);
 	process_read(process, TURN_MS);
 	if (process->output >= 0)
 		close(process->output);

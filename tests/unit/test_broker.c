@@ -339,6 +339,7 @@ END_TEST
 /* --- a VM that was taken over --- */
 
 static int raw[2]; /* its ends: of the openings, of the commands */
+static pid_t raw_broker;
 
 static void start_raw(void)
 {
@@ -346,7 +347,8 @@ static void start_raw(void)
 
 	ck_assert_int_eq(broker_channel_create(openings), 0);
 	ck_assert_int_eq(broker_channel_create(vm_commands), 0);
-	if (fork() == 0) {
+	raw_broker = fork();
+	if (raw_broker == 0) {
 		close(openings[0]);
 		close(vm_commands[0]);
 		broker_process(&config, openings[1], vm_commands[1]);
@@ -462,6 +464,59 @@ START_TEST(words_that_lie)
 	ck_assert_int_eq(recv(client, first, sizeof(first) - 1, MSG_WAITALL), sizeof(first) - 1);
 	ck_assert_str_eq(first, greeting);
 	ck_assert_int_eq(raw_ask(OPENING_NAMES, NULL, 1), 0);
+	close(client);
+	end_raw();
+}
+END_TEST
+
+static void say(int client, const char *text)
+{
+	ck_assert_int_eq(fd_write_all(client, text, strlen(text)), 0);
+}
+
+/* Lines of what it says, up to one with @part. */
+static void await_line(int client, const char *part)
+{
+	char line[TEXT_SIZE];
+	size_t len = 0;
+
+	do {
+		ck_assert_msg(read(client, line + len, 1) == 1, "%s does not come", part);
+		line[++len] = '\0';
+		if (line[len - 1] == '\n' && !strstr(line, part))
+			len = 0;
+	} while (!len || line[len - 1] != '\n');
+}
+
+/* The command's result has to wait for the answer, which the loop doesn't know of yet. */
+START_TEST(question_and_command_at_once)
+{
+	static const uint32_t question[3 + OPENING_NAME_SIZE / 4] = {1, OPENING_NAMES};
+	enum broker_message kind;
+	json_t *command;
+	int client, fd = -1, status;
+
+	start_raw();
+	client = connect_client();
+	say(client, json(BEGIN));
+	await_line(client, "\"return\"");
+	ck_assert_int_eq(kill(raw_broker, SIGSTOP), 0);
+	ck_assert_int_eq(waitpid(raw_broker, &status, WUNTRACED), raw_broker);
+	say(client, json("{'execute':'query-status'}"));
+	ck_assert_int_eq(send(raw[0], question, sizeof(question), 0), sizeof(question));
+	ck_assert_int_eq(kill(raw_broker, SIGCONT), 0);
+	ck_assert_int_eq(broker_channel_await(raw[0], 1, &fd, 1, &err), 0);
+	fd_close(&fd);
+	while (broker_channel_receive(raw[1], &kind, &command) == -EAGAIN)
+		usleep(1000);
+	ck_assert_int_eq(kind, BROKER_COMMAND);
+	json_decref(command);
+	ck_assert_int_eq(broker_channel_send_text(raw[1], BROKER_RESULT,
+						  json("{'return':{'answer':1}}"), true),
+			 0);
+	await_line(client, "\"answer\"");
+	say(client, json("{'execute':'query-version'}"));
+	await_line(client, "\"qemu\"");
 	close(client);
 	end_raw();
 }
@@ -610,6 +665,7 @@ int main(void)
 	tcase_add_test(tcase, openings_that_lie);
 	tcase_add_test(tcase, openings_without_end);
 	tcase_add_test(tcase, words_that_lie);
+	tcase_add_test(tcase, question_and_command_at_once);
 	tcase_add_test(tcase, privileges);
 	tcase_add_test(tcase, cant_begin);
 	tcase_add_test(tcase, is_killed);
