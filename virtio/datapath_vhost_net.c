@@ -60,7 +60,7 @@ struct vhost_net {
 	const struct logger *log;
 	struct net_backend *backend; /* a reference, owned */
 	unsigned int queue_pairs;
-	int *fds;	   /* of /dev/vhost-net, one a pair, owned */
+	int *fds;	   /* of /dev/vhost-net, one a pair, owned; -1: see lose_pair() */
 	uint64_t kernel;   /* the features that it has */
 	uint64_t features; /* the driver's */
 	bool usable;	   /* and the kernel and the tap know them */
@@ -110,6 +110,32 @@ static int connect_tap(const struct vhost_net *dp, unsigned int index, bool conn
 	return 0;
 }
 
+/* Ring @index is not served any more: let the loop's thread tell the device. Under the lock. */
+static void fail(struct vhost_net *dp, unsigned int index, const char *why)
+{
+	dp->rings[index].why = why;
+	fd_eventfd_signal(dp->rings[index].vhost.err_fd);
+}
+
+/*
+ * The kernel refuses to let go of ring @index, and guest memory must not be touched any more by a
+ * ring that was stopped: closing the device ends both of its rings, for good.
+ */
+static void lose_pair(struct vhost_net *dp, unsigned int index)
+{
+	struct net_ring *other = &dp->rings[index ^ 1];
+
+	log_warning(dp->log,
+		    "%s: vhost-net is closed for a ring that does not stop; try: xvmm ctl PATH "
+		    "net-switch %s TAP,vhost=on",
+		    dp->name, dp->name);
+	fd_close(&dp->fds[index / 2]);
+	dp->rings[index].given = false;
+	if (other->given)
+		fail(dp, index ^ 1, "vhost-net: it was closed");
+	other->given = false;
+}
+
 /* The kernel serves ring @index no more and forgets its eventfds. */
 static void take_back(struct vhost_net *dp, unsigned int index)
 {
@@ -127,7 +153,10 @@ static void take_back(struct vhost_net *dp, unsigned int index)
 	 * The kernel ends what it is at, with the interrupt for it, and puts packets that it has
 	 * taken from the tap in advance back there.
 	 */
-	connect_tap(dp, index, false);
+	if (connect_tap(dp, index, false)) {
+		lose_pair(dp, index);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		if (ioctl(dp->fds[index / 2], steps[i].request, &none) < 0)
 			warn(dp, index, steps[i].name);
@@ -217,13 +246,6 @@ static void listen_no_more(const struct vhost_net *dp, unsigned int index)
 
 	epoll_ctl(dp->watch.fd, EPOLL_CTL_DEL, ring->err_fd, NULL);
 	epoll_ctl(dp->watch.fd, EPOLL_CTL_DEL, ring->relay_fd, NULL);
-}
-
-/* Ring @index is not served any more: let the loop's thread tell the device. Under the lock. */
-static void fail(struct vhost_net *dp, unsigned int index, const char *why)
-{
-	dp->rings[index].why = why;
-	fd_eventfd_signal(dp->rings[index].vhost.err_fd);
 }
 
 /* Pass the interrupt on, unless that was done. */
@@ -395,25 +417,37 @@ static int vhost_net_set_features(struct datapath *datapath, uint64_t features)
 	return ret;
 }
 
+/* The first @n rings, as far as the kernel has them. */
+static void connect_again(struct vhost_net *dp, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		if (dp->rings[i].given && dp->link_up && connect_tap(dp, i, true))
+			fail(dp, i, "vhost-net: the kernel does not take the tap back");
+	}
+}
+
 /*
- * Between these two no packet moves. What the kernel had taken from the tap in advance is there
- * again: the tap handles it by its new settings.
+ * From here to settings_end() no packet moves. What the kernel had taken from the tap in advance is
+ * there again: the tap handles it by its new settings. Or a negative errno, and all is as before.
  */
-static void settings_begin(struct vhost_net *dp)
+static int settings_begin(struct vhost_net *dp)
 {
 	pthread_mutex_lock(&dp->lock);
 	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++) {
-		if (dp->rings[i].given)
-			connect_tap(dp, i, false);
+		int ret = dp->rings[i].given ? connect_tap(dp, i, false) : 0;
+
+		if (ret) {
+			connect_again(dp, i);
+			pthread_mutex_unlock(&dp->lock);
+			return ret;
+		}
 	}
+	return 0;
 }
 
 static void settings_end(struct vhost_net *dp)
 {
-	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++) {
-		if (dp->rings[i].given && dp->link_up && connect_tap(dp, i, true))
-			fail(dp, i, "vhost-net: the kernel does not take the tap back");
-	}
+	connect_again(dp, 2 * dp->queue_pairs);
 	pthread_mutex_unlock(&dp->lock);
 }
 
@@ -434,10 +468,13 @@ static void drain(const struct vhost_net *dp)
 static int vhost_net_set_link(struct datapath *datapath, bool up)
 {
 	struct vhost_net *dp = (struct vhost_net *)datapath;
+	int ret;
 
 	if (up && !dp->usable)
 		return -EOPNOTSUPP;
-	settings_begin(dp);
+	ret = settings_begin(dp);
+	if (ret)
+		return ret;
 	if (up && !dp->link_up)
 		drain(dp);
 	dp->link_up = up;
@@ -448,11 +485,13 @@ static int vhost_net_set_link(struct datapath *datapath, bool up)
 static int vhost_net_set_queue_pairs(struct datapath *datapath, unsigned int n)
 {
 	struct vhost_net *dp = (struct vhost_net *)datapath;
-	int ret = 0;
+	int ret;
 
 	if (n == 0 || n > dp->queue_pairs)
 		return -EINVAL;
-	settings_begin(dp);
+	ret = settings_begin(dp);
+	if (ret)
+		return ret;
 	if (dp->queue_pairs > 1)
 		ret = dp->backend->ops->set_queues(dp->backend, n);
 	settings_end(dp);
@@ -462,9 +501,10 @@ static int vhost_net_set_queue_pairs(struct datapath *datapath, unsigned int n)
 static int vhost_net_set_offloads(struct datapath *datapath, uint64_t features)
 {
 	struct vhost_net *dp = (struct vhost_net *)datapath;
-	int ret;
+	int ret = settings_begin(dp);
 
-	settings_begin(dp);
+	if (ret)
+		return ret;
 	ret = dp->backend->ops->set_features(
 		dp->backend, dp->features & (features | ~net_features_guest_offloads));
 	settings_end(dp);
@@ -519,6 +559,8 @@ static int check_tap(const struct vhost_net *dp, struct error *err)
 
 	if (ioctl(dp->backend->ops->fd(dp->backend, 0), TUNGETIFF, &ifr) == 0)
 		return 0;
+	if (errno != ENOTTY && errno != EINVAL)
+		return error_errno(err, "%s: asking its tap who it is", dp->name);
 	return error_set(err, -EOPNOTSUPP,
 			 "%s: vhost-net serves a tap only, and this is none; try: vhost=off",
 			 dp->name);

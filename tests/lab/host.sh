@@ -8,6 +8,7 @@ lab_source=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 lab_cache=${XVMM_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xvmm-lab}
 lab_kernel=$lab_cache/kernel
 dpdk_pmds=/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0
+libgcc=/usr/lib/x86_64-linux-gnu/libgcc_s.so.1 # backtrace() loads it
 slirp=/usr/lib/x86_64-linux-gnu/libslirp.so.0
 ovs_dpdk=/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk
 ovs_schema=/usr/share/openvswitch/vswitch.ovsschema
@@ -225,6 +226,12 @@ place_part() {
 		place_program "${lab_xvmm%/*}/tests/guest/echo_peer" "$1/bin/echo_peer" "$2"
 		place "${lab_xvmm%/*}/tests/guest/hostile.elf" "$1/bin/hostile.elf"
 		;;
+	faults)
+		place_program "${lab_xvmm%/*}/tests/faults/session_test" "$1/bin/session_test" "$2"
+		place_program "${lab_xvmm%/*}/tests/faults/libfault_shim.so" "$1/bin/libfault_shim.so" "$2"
+		place_program "$libgcc" "$2$libgcc" "$2"
+		place "${lab_xvmm%/*}/tests/guest/net.elf" "$1/bin/net.elf"
+		;;
 	slirp) place_program "$slirp" "$2$slirp" "$2" ;;
 	*) die "the lab has no part $3" ;;
 	esac
@@ -246,7 +253,7 @@ build_tree() {
 	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
 	place "$lab_kernel/vmlinux" "$lab/vmlinux"
-	for file in "$lab_source"/{lib.sh,compare.sh,hostile.sh,kill.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
+	for file in "$lab_source"/{lib.sh,compare.sh,faults.sh,hostile.sh,kill.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
 		place "$file" "$lab/${file#"$lab_source/"}"
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"

@@ -52,7 +52,7 @@ show_threads() {
 } 2>/dev/null
 
 # lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh), slirp (the library),
-# two_guests (of examples), hostile (the test guest, and its peer).
+# two_guests (of examples), hostile (the test guest, and its peer), faults (see faults.sh).
 # Its line is read by tests/lab/run, which puts it there.
 lab_has() {
 	for part in "$@"; do
@@ -61,6 +61,7 @@ lab_has() {
 		ovs) program=ovs-vswitchd ;;
 		two_guests) program=two_guests ;;
 		hostile) program=echo_peer ;;
+		faults) program=session_test ;;
 		slirp) continue ;; # xvmm itself says if it isn't there
 		esac
 		[ -x "$LAB_DIR/bin/$program" ] || lab_fail "no $program: lab_has must be at the beginning of a line"

@@ -10,9 +10,12 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <linux/seccomp.h>
+#include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_net.h>
@@ -21,12 +24,15 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -728,6 +734,53 @@ START_TEST(link_down)
 }
 END_TEST
 
+/* From now on the kernel refuses this thread what connects rings with a tap, and parts them. */
+static void refuse_set_backend(void)
+{
+	struct sock_filter steps[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ioctl, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, VHOST_NET_SET_BACKEND, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EFAULT),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog filter = {sizeof(steps) / sizeof(steps[0]), steps};
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
+/* A setting that can't be made changes nothing; a ring that was stopped is not touched. */
+START_TEST(does_not_let_go)
+{
+	struct ring_state state;
+
+	accept_features(BIT(VIRTIO_NET_F_MRG_RXBUF));
+	ring_init(RX, 0);
+	ring_init(TX, 0);
+	fill(RX);
+	ring_begin(RX, false);
+	ring_begin(TX, false);
+	refuse_set_backend();
+	ck_assert_int_eq(dp->ops->set_link(dp, false), -EFAULT);
+	wire_send(1);
+	expect_received(RX, 1);
+	transmit(TX, 1);
+	wire_expect(1);
+	state = ring_stop(RX);
+	wire_send(2);
+	ck_assert(quiet(call_fd[RX]));
+	ck_assert(!driver_has_used(&rings[RX]));
+	/* The other ring goes with it, and says so. */
+	wait_for(broken_fd, "a ring that broke");
+	ck_assert_ptr_nonnull(atomic_load(&broken[TX]));
+	ck_assert_int_lt(start_on(dp, RX, &state, false), 0);
+	ck_assert_int_lt(dp->ops->set_features(dp, features), 0);
+	ring_stop(TX);
+}
+END_TEST
+
 START_TEST(too_old_for_the_driver)
 {
 	struct ring_state state;
@@ -926,6 +979,7 @@ static void add_kernel_tests(Suite *suite)
 	tcase_add_test(tc, stops);
 	tcase_add_loop_test(tc, switches, 0, 2);
 	tcase_add_test(tc, link_down);
+	tcase_add_test(tc, does_not_let_go);
 	tcase_add_test(tc, too_old_for_the_driver);
 	tcase_add_test(tc, wrong_from_the_start);
 	tcase_add_loop_test(tc, breaks_the_rules, 0, 2);
