@@ -594,6 +594,13 @@ int virtio_net_queue_stats(struct virtio_device *dev, unsigned int index,
 	return ret;
 }
 
+void virtio_net_filter(struct virtio_device *dev, struct net_filter *filter)
+{
+	pthread_mutex_lock(&dev->lock);
+	*filter = ((struct net *)dev)->ctrl.filter;
+	pthread_mutex_unlock(&dev->lock);
+}
+
 const char *virtio_net_why_not(struct virtio_device *dev, const struct net_feature *feature)
 {
 	const struct net *net = (struct net *)dev;
@@ -714,6 +721,8 @@ int virtio_net_create(const struct virtio_net_options *options, struct datapath 
 	net->queue_size = options->queue_size ? options->queue_size : VIRTIO_NET_QUEUE_SIZE;
 	net->link_up = net->carrier = true;
 	net->wanted = wanted_features(options);
+	net->filter_changed = options->filter_changed;
+	net->opaque = options->opaque;
 	take_datapath(net, datapath);
 	memcpy(net->mac, options->mac, sizeof(net->mac));
 

@@ -18,6 +18,7 @@ struct error;
 struct guest_memory;
 struct logger;
 struct loop;
+struct net_filter;
 struct timeline;
 struct virtio_device;
 
@@ -42,6 +43,12 @@ struct virtio_net_options {
 	bool switchable;     /* offer what every kind of datapath can serve, and no more */
 	uint64_t available;  /* what another datapath, which it may move to at once, can serve; 0:
 				all */
+	/*
+	 * The driver has set which packets it wants; or NULL. By the thread that runs the loop,
+	 * with the device's lock held: it must not call the device.
+	 */
+	void (*filter_changed)(void *opaque);
+	void *opaque;
 };
 
 /*
@@ -100,5 +107,8 @@ int virtio_net_announce(struct virtio_device *dev);
  */
 int virtio_net_queue_stats(struct virtio_device *dev, unsigned int index,
 			   uint64_t counters[QUEUE_COUNTERS], uint64_t *progress_ms);
+
+/* Which packets the driver wants; of none that runs, what one begins with. Any thread, as above. */
+void virtio_net_filter(struct virtio_device *dev, struct net_filter *filter);
 
 #endif

@@ -441,6 +441,12 @@ static const struct {
 	{COAL(VQ_GET), VIRTIO_NET_F_VQ_NOTF_COAL, coal_queue_get, sizeof(struct net_coalescing)},
 };
 
+static bool sets_filter(uint8_t class)
+{
+	return class == VIRTIO_NET_CTRL_RX || class == VIRTIO_NET_CTRL_MAC ||
+	       class == VIRTIO_NET_CTRL_VLAN;
+}
+
 void net_ctrl_execute(struct net *net, const uint8_t *data, size_t len,
 		      struct net_ctrl_reply *reply)
 {
@@ -457,6 +463,8 @@ void net_ctrl_execute(struct net *net, const uint8_t *data, size_t len,
 		break;
 	}
 	reply->bytes[reply->len - 1] = ok ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+	if (ok && net->filter_changed && sets_filter(data[0]))
+		net->filter_changed(net->opaque);
 }
 
 void net_ctrl_reset(struct net *net)

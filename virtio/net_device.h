@@ -62,6 +62,8 @@ struct net {
 	struct virtio_queue *control;	 /* the queue while it runs, else NULL */
 	struct ring control_ring;
 	struct net_ctrl_state ctrl;
+	void (*filter_changed)(void *opaque); /* see virtio_net_options; or NULL */
+	void *opaque;
 };
 
 static inline bool net_accepted(const struct net *net, unsigned int feature)

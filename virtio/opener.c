@@ -20,6 +20,7 @@ unsigned int opening_n_fds(const struct opening *opening)
 	case OPENING_CONNECTION:
 	case OPENING_LISTENER:
 	case OPENING_CAPTURE:
+	case OPENING_RECEIVED:
 		return 1;
 	default:
 		return 0;

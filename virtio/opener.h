@@ -17,6 +17,7 @@ enum opening_kind {
 	OPENING_LISTENER,   /* a vhost-user socket of that name */
 	OPENING_REMOVAL,    /* of the name of such a one; no descriptor */
 	OPENING_CAPTURE,    /* a file of packets to be written (virtio/net_capture.h) */
+	OPENING_RECEIVED,   /* what a client of the control socket has passed, by its name; once */
 	OPENING_KINDS,
 };
 

@@ -3,8 +3,9 @@
  * The broker: a process that does for a confined VM what takes privileges while it runs. It opens
  * taps, vhost-net, vhost-user sockets and captures, but only those that the options named, or a
  * net-switch since; and it keeps the control socket, so that it hears itself of what its clients
- * name. It runs nothing of the guest, and sees none of its memory. It ends with the VM's process,
- * however that ends, and removes the control socket.
+ * name, and what descriptors they pass, of which the VM gets those that a net-switch names. It runs
+ * nothing of the guest, and sees none of its memory. It ends with the VM's process, however that
+ * ends, and removes the control socket.
  *
  * Of the VM's process: all by the thread that runs the loop, or before it runs, but broker_event().
  */

@@ -145,17 +145,6 @@ int broker_channel_answer(int fd, uint32_t serial, const struct error *result, c
 	return ret;
 }
 
-/* How many descriptors came with @message, at *@fds. */
-static unsigned int passed_fds(struct msghdr *message, const int **fds)
-{
-	const struct cmsghdr *header = CMSG_FIRSTHDR(message);
-
-	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-		return 0;
-	*fds = (const int *)(const void *)CMSG_DATA(header);
-	return (unsigned int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-}
-
 /* 0, a negative errno, or 1: it is the answer to another question. */
 static int hear_answer(int fd, uint32_t serial, int *fds, unsigned int n, struct error *err)
 {
@@ -175,7 +164,7 @@ static int hear_answer(int fd, uint32_t serial, int *fds, unsigned int n, struct
 
 	if (len < 0)
 		return gone((int)len, err);
-	n_passed = passed_fds(&message, &passed);
+	n_passed = fd_passed(&message, &passed);
 	if (whole && answer.serial == serial && !answer.result.code && n_passed == n) {
 		if (n)
 			memcpy(fds, passed, n * sizeof(int));

@@ -92,7 +92,7 @@ static int permit_net(struct process *process, const struct xvmm_net *net)
 	return ret ? -ENOMEM : 0;
 }
 
-/* An argument of net-switch. What is wrong with it the command will say. */
+/* An argument of net-switch's alone, or NULL. What is wrong with it the command will say. */
 static int permit_spec(struct process *process, const char *text)
 {
 	struct net_spec spec;
@@ -101,6 +101,8 @@ static int permit_spec(struct process *process, const char *text)
 	if (!text || net_spec_parse(&spec, "net-switch", text, NULL))
 		return 0;
 	ret = permit_net(process, &spec.net);
+	if (!ret && spec.received)
+		ret = permit(process, OPENING_RECEIVED, spec.received);
 	net_spec_free(&spec);
 	return ret;
 }
@@ -118,6 +120,15 @@ static void unanswered(const struct process *process, int code)
 {
 	if (code != -EPIPE)
 		log_warning(&process->log, "the broker can't answer the VM: %s", strerror(-code));
+}
+
+static int open_permitted(struct process *process, const struct opening *opening, int *fds,
+			  struct error *err)
+{
+	if (opening->kind != OPENING_RECEIVED)
+		return opener_open(NULL, opening, &process->log, fds, err);
+	*fds = control_take_fd(process->control, opening->name, err);
+	return *fds < 0 ? *fds : 0;
 }
 
 /* Whether the VM is still there. */
@@ -145,7 +156,7 @@ static bool serve_opening(struct process *process)
 		return false;
 	}
 	if (check(process, opening, &err) == 0 &&
-	    opener_open(NULL, opening, &process->log, fds, &err) == 0) {
+	    open_permitted(process, opening, fds, &err) == 0) {
 		err = (struct error){0};
 		n = opening_n_fds(opening);
 	}
@@ -249,10 +260,8 @@ static int execute(void *opaque, const struct control_command *command, json_t *
 	struct process *process = opaque;
 	const char *spec = json_string_value(json_object_get(arguments, "spec"));
 	json_t *message;
-	int ret = 0;
+	int ret = permit_spec(process, spec);
 
-	if (strcmp(command->name, "net-switch") == 0)
-		ret = permit_spec(process, spec);
 	if (!ret)
 		ret = broker_channel_send(
 			process->commands.fd, BROKER_COMMAND,

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmm/control_fds.h"
 #include "vmm/control_stream.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
@@ -32,6 +33,9 @@ struct client {
 	char *out; /* owned: what is to be sent */
 	size_t out_len;
 	size_t out_size;
+	int passed_fd;	  /* owned: came with a request, and is for getfd; -1: none */
+	bool fd_is_next;  /* all requests before it were served: the next one takes it, or none */
+	bool waiting;	  /* there may be requests that were read and not served */
 	bool negotiated;  /* past qmp_capabilities */
 	bool at_end;	  /* no more requests come */
 	bool deaf;	  /* it has closed its end: what is for it is thrown away */
@@ -53,6 +57,7 @@ struct control {
 	struct loop_watch wake;	    /* an eventfd, owned: there are events, or requests left over */
 	int spare_fd;		    /* owned: given up to refuse a connection when all are used */
 	struct client clients[CONTROL_CLIENTS_MAX];
+	struct control_fds fds;
 
 	pthread_mutex_t lock;		  /* of the following */
 	char *events[CONTROL_EVENTS_MAX]; /* owned */
@@ -133,6 +138,29 @@ static void flush_output(struct client *client)
 		memmove(client->out, client->out + sent, client->out_len);
 }
 
+static void deliver_events(struct control *control)
+{
+	char *events[CONTROL_EVENTS_MAX];
+	size_t n, n_lost;
+
+	pthread_mutex_lock(&control->lock);
+	n = control->n_events;
+	n_lost = control->n_events_lost;
+	memcpy(events, control->events, n * sizeof(events[0]));
+	control->n_events = control->n_events_lost = 0;
+	pthread_mutex_unlock(&control->lock);
+	if (n_lost)
+		log_warning(control->log, "control: %zu events were lost", n_lost);
+	for (size_t i = 0; i < n; i++) {
+		for (struct client *client = control->clients;
+		     client < control->clients + CONTROL_CLIENTS_MAX; client++) {
+			if (client->watch.fd >= 0 && client->negotiated)
+				put_text(client, events[i]);
+		}
+		free(events[i]);
+	}
+}
+
 /* --- what every control socket knows --- */
 
 /* "0.1.0" in QMP's form. */
@@ -176,6 +204,47 @@ static int add_names(json_t *list, const struct control_command *commands)
 
 static int query_commands(void *opaque, json_t *arguments, json_t **result, struct error *err);
 
+static int unpack_fd_name(json_t *arguments, const char **name, struct error *err)
+{
+	json_error_t error;
+
+	return json_unpack_ex(arguments, &error, 0, "{s:s!}", "fdname", name)
+		       ? error_set(err, -EINVAL, "%s; it takes fdname", error.text)
+		       : 0;
+}
+
+static int getfd(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	struct client *client = opaque;
+	const char *name;
+	int ret = unpack_fd_name(arguments, &name, err);
+
+	(void)result;
+	if (!ret && client->passed_fd < 0)
+		ret = error_set(err, -EINVAL, "No file descriptor supplied via SCM_RIGHTS");
+	if (!ret)
+		ret = control_fds_put(&client->control->fds, name, client->passed_fd, err);
+	if (ret)
+		fd_close(&client->passed_fd);
+	else
+		fd_take(&client->passed_fd);
+	return ret;
+}
+
+static int closefd(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	const struct client *client = opaque;
+	const char *name;
+	int ret = unpack_fd_name(arguments, &name, err);
+	int fd = ret ? ret : control_take_fd(client->control, name, err);
+
+	(void)result;
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
 static int negotiate_again(void *opaque, json_t *arguments, json_t **result, struct error *err)
 {
 	(void)opaque;
@@ -184,20 +253,22 @@ static int negotiate_again(void *opaque, json_t *arguments, json_t **result, str
 	return error_set(err, -ENOSYS, "capabilities are negotiated already");
 }
 
-/* Their opaque is the control. */
+/* Their opaque is the client. */
 static const struct control_command built_in[] = {
 	{"qmp_capabilities", negotiate_again},
 	{"query-commands", query_commands},
 	{"query-version", query_version},
+	{"getfd", getfd},
+	{"closefd", closefd},
 	{NULL, NULL},
 };
 
 static int query_commands(void *opaque, json_t *arguments, json_t **result, struct error *err)
 {
-	const struct control *control = opaque;
+	const struct client *client = opaque;
 
 	*result = json_array();
-	if (add_names(*result, built_in) || add_names(*result, control->commands))
+	if (add_names(*result, built_in) || add_names(*result, client->control->commands))
 		return error_set(err, -ENOMEM, "out of memory");
 	return no_arguments(arguments, err);
 }
@@ -222,11 +293,17 @@ static void reply_error(struct client *client, const char *class, const char *de
 	      json_pack("{s:s,s:o}", "class", class, "desc", control_stream_string(desc)), id);
 }
 
+/* By its name, or, if it isn't QEMU's, its name without the prefix that tells so. */
 static const struct control_command *find_command(const struct control_command *commands,
 						  const char *name)
 {
+	static const char prefix[] = "xvmm-";
+	const size_t len = strlen(prefix);
+
 	for (; commands && commands->name; commands++) {
-		if (strcmp(commands->name, name) == 0)
+		if (strcmp(commands->name, name) == 0 ||
+		    (strncmp(commands->name, prefix, len) == 0 &&
+		     strcmp(commands->name + len, name) == 0))
 			return commands;
 	}
 	return NULL;
@@ -245,13 +322,14 @@ static const char *error_class(int error)
 	}
 }
 
-static int call(struct control *control, const char *name, json_t *arguments, json_t **result,
+static int call(struct client *client, const char *name, json_t *arguments, json_t **result,
 		struct error *err)
 {
+	const struct control *control = client->control;
 	const struct control_command *command = find_command(built_in, name);
 
 	if (command)
-		return command->execute(control, arguments, result, err);
+		return command->execute(client, arguments, result, err);
 	command = find_command(control->commands, name);
 	if (!command)
 		return error_set(err, -ENOSYS, "there is no command '%s'; try: query-commands",
@@ -264,8 +342,10 @@ static void execute(struct client *client, const char *name, json_t *arguments, 
 {
 	json_t *result = NULL;
 	struct error err = {0};
-	int ret = call(client->control, name, arguments, &result, &err);
+	int ret = call(client, name, arguments, &result, &err);
 
+	/* What it caused is told before its reply, as QEMU does. */
+	deliver_events(client->control);
 	if (!ret) {
 		reply(client, "return", result ? result : json_object(), id);
 		return;
@@ -346,13 +426,17 @@ static bool serve_requests(struct client *client)
 		if (client->lost || client->out_len > CONTROL_OUTPUT_PAUSE)
 			return true;
 		ret = control_stream_next(&client->in, &request, &err);
-		if (!ret)
+		if (!ret) {
+			client->fd_is_next = true;
 			return false;
+		}
 		if (ret < 0)
 			reply_error(client, "GenericError", err.text, NULL);
 		else
 			handle_request(client, request);
 		json_decref(request);
+		if (client->fd_is_next)
+			fd_close(&client->passed_fd);
 	}
 	return true;
 }
@@ -367,9 +451,10 @@ static void close_client(struct client *client)
 		log_warning(control->log, "control: a client was disconnected: %s", client->lost);
 	loop_watch_remove(control->loop, &client->watch);
 	fd_close(&client->watch.fd);
+	fd_close(&client->passed_fd);
 	control_stream_free(&client->in);
 	free(client->out);
-	*client = (struct client){.watch.fd = -1};
+	*client = (struct client){.watch.fd = -1, .passed_fd = -1};
 }
 
 /*
@@ -389,33 +474,63 @@ static void watch_client(struct client *client)
 /* Serve requests that are there, send what can be sent. */
 static void serve_client(struct client *client)
 {
-	bool more = serve_requests(client);
 	bool done;
 
+	client->waiting = serve_requests(client);
 	flush_output(client);
-	if (more && client->out_len <= CONTROL_OUTPUT_PAUSE)
+	if (client->waiting && client->out_len <= CONTROL_OUTPUT_PAUSE)
 		fd_eventfd_signal(client->control->wake.fd);
-	done = !more && client->at_end && !client->out_len;
+	done = !client->waiting && client->at_end && !client->out_len;
 	if (!done && !client->lost)
 		watch_client(client);
 	if (done || client->lost)
 		close_client(client);
 }
 
+/* Of the descriptors that came, the first one; whoever passes many harms himself. */
+static void take_passed(struct client *client, struct msghdr *message)
+{
+	const int *fds = NULL;
+	unsigned int n = fd_passed(message, &fds);
+
+	if (!n)
+		return;
+	fd_close(&client->passed_fd);
+	client->passed_fd = fds[0];
+	client->fd_is_next = false;
+	for (unsigned int i = 1; i < n; i++)
+		close(fds[i]);
+}
+
 static void read_requests(struct client *client)
 {
-	size_t room;
-	char *to = control_stream_room(&client->in, &room);
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(
+			sizeof(int))]; /* the kernel drops what there is no room for */
+	} control;
+	struct iovec iov;
+	struct msghdr message = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
 	ssize_t n;
 
-	/* Nothing to read to: requests wait in there. */
-	if (!room)
+	/* A descriptor would come too early for those that wait. */
+	if (client->waiting)
 		return;
-	n = recv(client->watch.fd, to, room, MSG_DONTWAIT);
-	if (n > 0)
+	iov.iov_base = control_stream_room(&client->in, &iov.iov_len);
+	if (!iov.iov_len)
+		return;
+	n = recvmsg(client->watch.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (n > 0) {
+		take_passed(client, &message);
 		control_stream_add(&client->in, (size_t)n);
-	else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+	} else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
 		client->at_end = true;
+	}
 }
 
 /* A request that fills the buffer and isn't complete. */
@@ -464,6 +579,7 @@ static void add_client(struct control *control, int fd)
 	struct client new_client = {
 		.control = control,
 		.watch = {.fd = fd, .ready = client_ready, .opaque = client},
+		.passed_fd = -1,
 	};
 
 	if (!client || control_stream_init(&new_client.in, CONTROL_REQUEST_MAX)) {
@@ -495,29 +611,6 @@ static void listener_ready(struct loop_watch *watch, uint32_t events)
 }
 
 /* --- events --- */
-
-static void deliver_events(struct control *control)
-{
-	char *events[CONTROL_EVENTS_MAX];
-	size_t n, n_lost;
-
-	pthread_mutex_lock(&control->lock);
-	n = control->n_events;
-	n_lost = control->n_events_lost;
-	memcpy(events, control->events, n * sizeof(events[0]));
-	control->n_events = control->n_events_lost = 0;
-	pthread_mutex_unlock(&control->lock);
-	if (n_lost)
-		log_warning(control->log, "control: %zu events were lost", n_lost);
-	for (size_t i = 0; i < n; i++) {
-		for (struct client *client = control->clients;
-		     client < control->clients + CONTROL_CLIENTS_MAX; client++) {
-			if (client->watch.fd >= 0 && client->negotiated)
-				put_text(client, events[i]);
-		}
-		free(events[i]);
-	}
-}
 
 static void wake_ready(struct loop_watch *watch, uint32_t events)
 {
@@ -688,6 +781,13 @@ int control_create(const struct control_config *config, struct control **result,
 	return 0;
 }
 
+int control_take_fd(struct control *control, const char *name, struct error *err)
+{
+	struct control_fds none = {0};
+
+	return control_fds_take(control ? &control->fds : &none, name, err);
+}
+
 /* Unless it is another's by now. */
 static void remove_socket(const struct control *control)
 {
@@ -714,6 +814,7 @@ void control_destroy(struct control *control)
 	loop_watch_remove(control->loop, &control->listener);
 	loop_watch_remove(control->loop, &control->wake);
 	remove_socket(control);
+	control_fds_close(&control->fds);
 	fd_close(&control->listener.fd);
 	fd_close(&control->wake.fd);
 	fd_close(&control->spare_fd);

@@ -5,7 +5,10 @@
  * open the socket is, but not to be correct: what is no QMP gets an error, what never ends loses
  * its connection, and so does who doesn't read what is sent.
  *
- * Commands every socket has: qmp_capabilities, query-commands, query-version.
+ * Commands every socket has: qmp_capabilities, query-commands, query-version; getfd and closefd. A
+ * descriptor is for the getfd that it comes with, or that comes next; there is one a client, and
+ * what comes with it, or with another command, is closed. Then it has a name, until closefd or
+ * control_take_fd(); it survives its client.
  *
  * All by the thread that runs the loop, or before it runs, but control_event().
  */
@@ -27,7 +30,7 @@ enum {
 	CONTROL_EVENTS_MAX = 256,	 /* that the loop has not seen yet; more are lost */
 };
 
-/* A command by its QMP name. */
+/* A command by its QMP name, of which clients may leave out a prefix "xvmm-". */
 struct control_command {
 	const char *name;
 	/*
@@ -53,7 +56,16 @@ struct control_config {
 int control_create(const struct control_config *config, struct control **control,
 		   struct error *err);
 
-/* Sends what can be sent at once, closes the connections, removes the socket. Accepts NULL. */
+/*
+ * The descriptor that a client has passed, and called @name: the caller's from now on. A negative
+ * errno if there is none, with *@err filled. Accepts NULL for no control socket.
+ */
+int control_take_fd(struct control *control, const char *name, struct error *err);
+
+/*
+ * Sends what can be sent at once, closes the connections and the descriptors that were passed,
+ * removes the socket. Accepts NULL.
+ */
 void control_destroy(struct control *control);
 
 /*

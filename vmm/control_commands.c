@@ -8,11 +8,17 @@
 #include <string.h>
 
 #include "arch/arch.h"
+#include "virtio/net_filter.h"
 #include "vmm/core/error.h"
+#include "vmm/core/fd.h"
 #include "vmm/net_spec.h"
 #include "vmm/timeline_json.h"
 #include "vmm/vm.h"
 #include "vmm/xvmm.h"
+
+enum {
+	MAC_SIZE = 18, /* of its text */
+};
 
 /* Take arguments apart as json_unpack() does; @takes names them all, for the message. */
 static int unpack(json_t *arguments, struct error *err, const char *takes, const char *format, ...)
@@ -41,9 +47,19 @@ static int query_status(void *opaque, json_t *arguments, json_t **result, struct
 {
 	const bool paused = vm_paused(opaque);
 
-	*result = json_pack("{s:s,s:b}", "status", paused ? "paused" : "running", "running",
-			    !paused);
+	/* QEMU 7.2's clients may expect "singlestep"; later ones do without. */
+	*result = json_pack("{s:s,s:b,s:b}", "status", paused ? "paused" : "running", "running",
+			    !paused, "singlestep", 0);
 	return no_arguments(arguments, err);
+}
+
+extern const char qmp_schema[]; /* a string: vmm/qmp_schema.S */
+
+static int query_qmp_schema(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	(void)opaque;
+	*result = json_loads(qmp_schema, 0, NULL);
+	return *result ? no_arguments(arguments, err) : error_set(err, -ENOMEM, "out of memory");
 }
 
 static int query_kvm(void *opaque, json_t *arguments, json_t **result, struct error *err)
@@ -166,6 +182,7 @@ static int net_switch(void *opaque, json_t *arguments, json_t **result, struct e
 {
 	const char *id = NULL, *text = NULL;
 	struct net_spec spec;
+	FD_CLEANUP int received = -1;
 	unsigned int pause_us = 0;
 	int ret = unpack(arguments, err, "id, spec", "{s:s,s:s!}", "id", &id, "spec", &text);
 
@@ -177,7 +194,11 @@ static int net_switch(void *opaque, json_t *arguments, json_t **result, struct e
 		ret = error_set(err, -EOPNOTSUPP,
 				"user-mode networking has a process of its own, which can't be "
 				"started once the guest runs");
-	else
+	else if (spec.received)
+		ret = vm_take_fd(opaque, spec.received, &received, err);
+	if (spec.received)
+		spec.net.fd = received;
+	if (!ret)
 		ret = vm_net_switch(opaque, id, &spec.net, &pause_us, err);
 	net_spec_free(&spec);
 	if (!ret)
@@ -185,16 +206,22 @@ static int net_switch(void *opaque, json_t *arguments, json_t **result, struct e
 	return ret;
 }
 
+static const char *mac_text(const uint8_t mac[6], char text[MAC_SIZE])
+{
+	snprintf(text, MAC_SIZE, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		 mac[4], mac[5]);
+	return text;
+}
+
 static json_t *net_object(const struct vm_net_info *info)
 {
-	char mac[18];
+	char mac[MAC_SIZE];
 
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", info->mac[0], info->mac[1],
-		 info->mac[2], info->mac[3], info->mac[4], info->mac[5]);
 	/* A path need not be UTF-8: then it is left out. */
-	return json_pack("{s:s,s:o*,s:s,s:s,s:b}", "id", info->id, "backend",
-			 json_string(info->backend), "datapath", info->datapath, "mac", mac,
-			 "link-up", info->link_up);
+	return json_pack("{s:s,s:o*,s:s,s:s,s:b,s:b}", "id", info->id, "backend",
+			 json_string(info->backend), "datapath", info->datapath, "mac",
+			 mac_text(info->mac, mac), "connected", info->connected, "link-up",
+			 info->link_up);
 }
 
 static int query_net(void *opaque, json_t *arguments, json_t **result, struct error *err)
@@ -207,6 +234,85 @@ static int query_net(void *opaque, json_t *arguments, json_t **result, struct er
 			return error_set(err, -ENOMEM, "out of memory");
 	}
 	return no_arguments(arguments, err);
+}
+
+static json_t *mac_table(const struct net_mac_table *table)
+{
+	json_t *macs = json_array();
+	char text[MAC_SIZE];
+
+	for (unsigned int i = 0; i < table->n; i++) {
+		if (json_array_append_new(macs, json_string(mac_text(table->macs[i], text)))) {
+			json_decref(macs);
+			return NULL;
+		}
+	}
+	return macs;
+}
+
+static json_t *vlan_table(const struct net_filter *filter)
+{
+	json_t *vlans = json_array();
+
+	for (int vlan = 0; vlan < NET_FILTER_VLANS; vlan++) {
+		if (filter->vlans[vlan / 8] >> vlan % 8 & 1 &&
+		    json_array_append_new(vlans, json_integer(vlan))) {
+			json_decref(vlans);
+			return NULL;
+		}
+	}
+	return vlans;
+}
+
+/* QEMU's RxState. */
+static const char *rx_state(bool none, bool all)
+{
+	if (none)
+		return "none";
+	return all ? "all" : "normal";
+}
+
+/* QEMU's RxFilterInfo. Without filters of the driver's everything passes. */
+static json_t *filter_object(const char *name, const struct net_filter *filter)
+{
+	const bool active = filter->active;
+	json_t *vlans = vlan_table(filter);
+	const bool no_vlans = json_array_size(vlans) == 0;
+	char mac[MAC_SIZE];
+
+	return json_pack("{s:s,s:b,s:s,s:s,s:s,s:b,s:b,s:b,s:s,s:o,s:o,s:o}", "name", name,
+			 "promiscuous", !active || filter->promisc, "multicast",
+			 rx_state(active && filter->nomulti, active && filter->allmulti), "unicast",
+			 rx_state(active && filter->nouni, active && filter->alluni), "vlan",
+			 rx_state(filter->vlan_active && no_vlans, !filter->vlan_active),
+			 "broadcast-allowed", !filter->nobcast, "multicast-overflow",
+			 filter->multicast.overflow, "unicast-overflow", filter->unicast.overflow,
+			 "main-mac", mac_text(filter->mac, mac), "vlan-table", vlans,
+			 "unicast-table", mac_table(&filter->unicast), "multicast-table",
+			 mac_table(&filter->multicast));
+}
+
+static int query_rx_filter(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	const char *name = NULL;
+	struct net_filter filter;
+	struct vm_net_info info;
+	int ret = unpack(arguments, err, "name, or nothing", "{s?s!}", "name", &name);
+
+	if (ret)
+		return ret;
+	*result = json_array();
+	for (unsigned int i = 0; vm_net_info(opaque, i, &info) == 0; i++) {
+		if (name && strcmp(name, info.id) != 0)
+			continue;
+		vm_net_filter(opaque, i, &filter);
+		if (json_array_append_new(*result, filter_object(info.id, &filter)))
+			return error_set(err, -ENOMEM, "out of memory");
+	}
+	/* No -ENODEV: QEMU's class is another one here. */
+	if (name && !json_array_size(*result))
+		return error_set(err, -EINVAL, "invalid net client name: %s", name);
+	return 0;
 }
 
 struct number {
@@ -336,14 +442,16 @@ static int timeline(void *opaque, json_t *arguments, json_t **result, struct err
 
 const struct control_command control_commands[] = {
 	{"query-status", query_status},
-	{"query-net", query_net},
+	{"xvmm-query-net", query_net},
+	{"query-rx-filter", query_rx_filter},
 	{"xvmm-cpu-stats", cpu_stats},
 	{"xvmm-net-stats", net_stats},
 	{"xvmm-timeline", timeline},
 	{"query-cpus-fast", query_cpus_fast},
 	{"query-kvm", query_kvm},
-	{"net-switch", net_switch},
-	{"net-announce", net_announce},
+	{"query-qmp-schema", query_qmp_schema},
+	{"xvmm-net-switch", net_switch},
+	{"xvmm-net-announce", net_announce},
 	{"set_link", set_link},
 	{"stop", stop},
 	{"cont", cont},

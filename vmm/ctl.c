@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -41,6 +42,7 @@ static const char help[] =
 	"Commands:\n"
 	"  query-status             is it running?\n"
 	"  query-net                its network devices\n"
+	"  query-rx-filter          which packets their drivers want\n"
 	"  xvmm-net-stats           what passed through their queues, or was lost, and why\n"
 	"  xvmm-cpu-stats           how often each vCPU came out of the guest\n"
 	"  metrics                  what vCPUs and queues do, as Prometheus reads it\n"
@@ -50,6 +52,8 @@ static const char help[] =
 	"  net-switch ID SPEC       move a network device to what SPEC says, as --net takes it\n"
 	"  net-announce ID          have the guest announce it to its network\n"
 	"  set_link ID on|off       plug or unplug its cable\n"
+	"  getfd NAME N             pass on descriptor N; net-switch takes it as fd=NAME\n"
+	"  closefd NAME             have it closed\n"
 	"  stop, cont               have its CPUs stand still, and go on\n"
 	"  system_powerdown         press the power button\n"
 	"  system_reset             end it as a reboot by the guest does\n"
@@ -67,11 +71,15 @@ static const char help[] =
 static const struct shape {
 	const char *command;
 	const char *names[2];
-	bool last_is_flag; /* on or off */
+	enum {
+		LAST_IS_TEXT,
+		LAST_IS_FLAG, /* on or off */
+		LAST_IS_FD,   /* a descriptor of this process, and no argument of the command's */
+	} last;
 } shapes[] = {
-	{"net-switch", {"id", "spec"}, false},
-	{"net-announce", {"id", NULL}, false},
-	{"set_link", {"name", "up"}, true},
+	{"net-switch", {"id", "spec"}, LAST_IS_TEXT}, {"net-announce", {"id", NULL}, LAST_IS_TEXT},
+	{"set_link", {"name", "up"}, LAST_IS_FLAG},   {"getfd", {"fdname", "N"}, LAST_IS_FD},
+	{"closefd", {"fdname", NULL}, LAST_IS_TEXT},
 };
 
 /* --- arguments --- */
@@ -106,7 +114,31 @@ static int set_flag(json_t *arguments, const char *name, const char *text, struc
 	return json_object_set_new(arguments, name, json_boolean(on)) ? out_of_memory(err) : 0;
 }
 
-static int set_by_place(const struct shape *shape, json_t *arguments, char *const *argv,
+static int parse_fd(const char *text, int *fd, struct error *err)
+{
+	uint64_t number;
+	int ret = spec_number("ctl: getfd", text, 0, INT_MAX, &number, err);
+
+	if (!ret)
+		*fd = (int)number;
+	return ret;
+}
+
+/* The last one of them. */
+static int set_last(const struct shape *shape, json_t *arguments, const char *name,
+		    const char *text, int *fd, struct error *err)
+{
+	switch (shape->last) {
+	case LAST_IS_FLAG:
+		return set_flag(arguments, name, text, err);
+	case LAST_IS_FD:
+		return parse_fd(text, fd, err);
+	default:
+		return set_string(arguments, name, text, err);
+	}
+}
+
+static int set_by_place(const struct shape *shape, json_t *arguments, char *const *argv, int *fd,
 			struct error *err)
 {
 	int n = shape->names[1] ? 2 : 1;
@@ -118,8 +150,8 @@ static int set_by_place(const struct shape *shape, json_t *arguments, char *cons
 		if (!argv[i])
 			return error_usage(err, "ctl: %s: its %s is missing; try: xvmm ctl --help",
 					   shape->command, name);
-		ret = shape->last_is_flag && i == n - 1 ? set_flag(arguments, name, argv[i], err)
-							: set_string(arguments, name, argv[i], err);
+		ret = i == n - 1 ? set_last(shape, arguments, name, argv[i], fd, err)
+				 : set_string(arguments, name, argv[i], err);
 	}
 	if (!ret && argv[n])
 		ret = error_usage(err, "ctl: %s: '%s' is too much; try: xvmm ctl --help",
@@ -159,8 +191,11 @@ static const struct shape *find_shape(const char *command)
 	return NULL;
 }
 
-/* The command at @argv[0], with its arguments after it, as a request; NULL: *@err says why. */
-static json_t *make_request(char *const *argv, struct error *err)
+/*
+ * The command at @argv[0], with its arguments after it, as a request; NULL: *@err says why. *@fd
+ * becomes the descriptor to send with it, if there is one.
+ */
+static json_t *make_request(char *const *argv, int *fd, struct error *err)
 {
 	const struct shape *shape = find_shape(argv[0]);
 	/* By name if the first one is: a SPEC has a "=" as well, but an id comes before it. */
@@ -170,7 +205,7 @@ static json_t *make_request(char *const *argv, struct error *err)
 
 	errno = 0;
 	arguments = json_object();
-	request = json_pack("{s:s,s:o}", "execute", argv[0], "arguments", arguments);
+	request = json_pack("{s:o,s:o}", "execute", json_string(argv[0]), "arguments", arguments);
 	if (!request) {
 		if (errno == ENOMEM)
 			out_of_memory(err);
@@ -179,7 +214,7 @@ static json_t *make_request(char *const *argv, struct error *err)
 		return NULL;
 	}
 	if (by_place)
-		ret = set_by_place(shape, arguments, argv + 1, err);
+		ret = set_by_place(shape, arguments, argv + 1, fd, err);
 	for (int i = 1; !by_place && argv[i] && !ret; i++)
 		ret = set_by_name(arguments, argv[i], err);
 	if (!ret)
@@ -192,7 +227,8 @@ static json_t *make_request(char *const *argv, struct error *err)
 
 struct ctl {
 	const char *path;
-	int fd; /* owned */
+	int fd;	     /* owned */
+	int pass_fd; /* to send with the next request; -1: none */
 	struct control_stream in;
 };
 
@@ -279,6 +315,35 @@ static int take_error(json_t *reply, struct error *err)
 			 desc ? desc : "ctl: it failed, and nothing said why");
 }
 
+/* In one piece with its descriptor. */
+static int send_with_fd(struct ctl *ctl, const char *text, struct error *err)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec iov = {(char *)text, strlen(text)};
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n;
+
+	fd_pass(&message, &control, &ctl->pass_fd, 1);
+	n = sendmsg(ctl->fd, &message, MSG_NOSIGNAL);
+	if (n < 0 && errno == EBADF)
+		return error_set(err, -EBADF, "ctl: descriptor %d is not open", ctl->pass_fd);
+	ctl->pass_fd = -1;
+	return n == (ssize_t)iov.iov_len ? 0 : error_errno(err, "ctl: %s", ctl->path);
+}
+
+static int send_text(struct ctl *ctl, const char *text, struct error *err)
+{
+	int ret;
+
+	if (ctl->pass_fd >= 0)
+		return send_with_fd(ctl, text, err);
+	ret = fd_write_all(ctl->fd, text, strlen(text));
+	return ret ? error_set(err, ret, "ctl: %s: %s", ctl->path, strerror(-ret)) : 0;
+}
+
 /* Send @request, wait for what it returns: 0 with *@result the caller's. */
 static int execute(struct ctl *ctl, json_t *request, json_t **result, struct error *err)
 {
@@ -288,10 +353,10 @@ static int execute(struct ctl *ctl, json_t *request, json_t **result, struct err
 
 	if (!text)
 		return out_of_memory(err);
-	ret = fd_write_all(ctl->fd, text, strlen(text));
+	ret = send_text(ctl, text, err);
 	free(text);
 	if (ret)
-		return error_set(err, ret, "ctl: %s: %s", ctl->path, strerror(-ret));
+		return ret;
 	/* Whatever else comes is an event. */
 	do {
 		json_decref(reply);
@@ -464,13 +529,15 @@ static const struct {
 
 static int run_command(struct ctl *ctl, char *const *argv, struct error *err)
 {
-	json_t *request = make_request(argv, err);
+	int fd = -1;
+	json_t *request = make_request(argv, &fd, err);
 	json_t *result = NULL;
 	int ret;
 
 	if (!request)
 		return err->code;
 	ret = open_session(ctl, err);
+	ctl->pass_fd = fd;
 	if (!ret)
 		ret = execute(ctl, request, &result, err);
 	if (!ret)
@@ -491,7 +558,7 @@ static int run(struct ctl *ctl, char *const *argv, struct error *err)
 
 int ctl_run(int argc, char *const *argv)
 {
-	struct ctl ctl = {.fd = -1};
+	struct ctl ctl = {.fd = -1, .pass_fd = -1};
 	struct error err = {0};
 	int ret;
 

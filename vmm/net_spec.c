@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/net_spec.h"
 
+#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -195,16 +196,27 @@ static int parse_tap(struct net_spec *net_spec, struct error *err)
 	return parse_vhost(&net_spec->spec, &net_spec->net, err);
 }
 
+/* A number, or a name, which doesn't begin with a digit. */
 static int parse_fd(struct net_spec *net_spec, struct error *err)
 {
 	const struct spec *spec = &net_spec->spec;
 	struct xvmm_net *net = &net_spec->net;
 	char option[OPTION_SIZE];
 	uint64_t fd = 0;
-	int ret = spec_number(key_option(spec, "fd", option), spec->first, 0, INT_MAX, &fd, err);
+	int ret = 0;
 
 	net->has_fd = true;
-	net->fd = (int)fd;
+	net->fd = -1;
+	if (isdigit((unsigned char)*spec->first)) {
+		ret = spec_number(key_option(spec, "fd", option), spec->first, 0, INT_MAX, &fd,
+				  err);
+		net->fd = (int)fd;
+	} else {
+		net_spec->received = spec->first;
+		snprintf(net_spec->fd_name, sizeof(net_spec->fd_name), "%s%s", fd_prefix,
+			 spec->first);
+		net->fd_name = net_spec->fd_name;
+	}
 	return ret ? ret : parse_vhost(spec, net, err);
 }
 

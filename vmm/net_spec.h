@@ -10,8 +10,15 @@
 #include "vmm/user_net.h"
 #include "vmm/xvmm.h"
 
+enum {
+	NET_SPEC_BACKEND_SIZE = 160,
+};
+
 struct net_spec {
 	struct xvmm_net net; /* its strings are in what follows */
+	/* Of a descriptor that getfd named: this name, and the net's is -1 yet; or NULL. */
+	const char *received;
+	char fd_name[NET_SPEC_BACKEND_SIZE];
 	/* User-mode networking, which the caller starts: its socket is the net's descriptor. */
 	bool is_user;
 	bool restricted;
@@ -31,10 +38,6 @@ void net_spec_free(struct net_spec *spec);
 
 /* The user-mode network of @spec, valid as long as that, without a socket or a logger yet. */
 struct user_net_config net_spec_user_net(const struct net_spec *spec);
-
-enum {
-	NET_SPEC_BACKEND_SIZE = 160,
-};
 
 /* What @net begins with, written as such a text: "tap0", "fd=3", "vhost-user,socket=PATH"; or as
  * its descriptor is called, "user". */

@@ -45,8 +45,11 @@ struct nic {
 	struct virtio_device *dev; /* borrowed: its transport's */
 	struct nic_attachment attachment;
 	struct datapath *serving; /* the attachment's that the device has */
-	struct loop_watch gone;	  /* of an eventfd, owned: what is served here has gone */
-	struct loop_watch grace;  /* of a timerfd, owned: then the back-end is gone for the guest */
+	bool created;
+	bool filter_told;	 /* that its driver has set another one */
+	bool is_gone;		 /* a tap or socket, for good */
+	struct loop_watch gone;	 /* of an eventfd, owned: what is served here has gone */
+	struct loop_watch grace; /* of a timerfd, owned: then the back-end is gone for the guest */
 	struct loop_watch announcing; /* of a timerfd, owned: then it is announced once more */
 	unsigned int announced;	      /* so often since it was somewhere else */
 };
@@ -173,6 +176,12 @@ static void set_timer(const struct loop_watch *timer, uint64_t ms)
 	timerfd_settime(timer->fd, 0, &when, NULL);
 }
 
+static void tell(const struct nic *nic, enum nic_event event)
+{
+	if (nic->created && nic->parts.tell)
+		nic->parts.tell(nic->parts.opaque, nic, event);
+}
+
 static void set_grace(const struct nic *nic, uint64_t ms)
 {
 	set_timer(&nic->grace, ms);
@@ -256,6 +265,7 @@ static void carrier_changed(void *opaque, bool up)
 	} else {
 		virtio_net_set_carrier(nic->dev, false);
 	}
+	tell(nic, NIC_BACKEND_CHANGED);
 }
 
 static bool has_carrier(struct datapath *datapath)
@@ -286,6 +296,8 @@ static void tell_gone(struct loop_watch *watch, uint32_t events)
 		    "%s: %s has gone: the link is down; try: xvmm ctl PATH net-switch %s TAP",
 		    nic->id, nic->backend, nic->id);
 	virtio_net_set_carrier(nic->dev, false);
+	nic->is_gone = true;
+	tell(nic, NIC_BACKEND_CHANGED);
 }
 
 /* Of what serves from now on. */
@@ -302,6 +314,7 @@ static void follow_carrier(struct nic *nic)
 	struct nic_attachment *attachment = &nic->attachment;
 	bool up = has_carrier(attachment->primary);
 
+	nic->is_gone = false;
 	attachment->primary->owner = (struct datapath_owner){carrier_changed, nic};
 	set_grace(nic, 0);
 	watch_backend(nic);
@@ -317,6 +330,15 @@ static void follow_carrier(struct nic *nic)
 }
 
 /* --- creation --- */
+
+static void filter_changed(void *opaque)
+{
+	struct nic *nic = opaque;
+
+	if (!nic->filter_told)
+		tell(nic, NIC_FILTER_CHANGED);
+	nic->filter_told = true;
+}
 
 static int create_device(struct nic *nic, const struct xvmm_net *config, struct error *err)
 {
@@ -334,6 +356,8 @@ static int create_device(struct nic *nic, const struct xvmm_net *config, struct 
 			    (features_off(nic->transport) & ~config->features_on),
 		.required = config->features_on,
 		.switchable = config->switchable,
+		.filter_changed = filter_changed,
+		.opaque = nic,
 	};
 	int ret;
 
@@ -417,6 +441,7 @@ int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, uns
 	}
 	net_spec_backend(config, nic->backend);
 	follow_carrier(nic);
+	nic->created = true;
 	*out = nic;
 	return 0;
 }
@@ -554,6 +579,7 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pau
 	if (!same_network(&old, &next))
 		announce(nic);
 	nic_detach(&old, NULL);
+	tell(nic, NIC_BACKEND_CHANGED);
 	return 0;
 }
 
@@ -573,4 +599,15 @@ bool nic_faults(const struct nic *nic, struct nic_faults *faults)
 		net_faults_count(attachment->faults, (enum net_faults_direction)i,
 				 faults->counters[i]);
 	return true;
+}
+
+bool nic_connected(const struct nic *nic)
+{
+	return !nic->is_gone && has_carrier(nic->attachment.primary);
+}
+
+void nic_filter(struct nic *nic, struct net_filter *filter)
+{
+	virtio_net_filter(nic->dev, filter);
+	nic->filter_told = false;
 }

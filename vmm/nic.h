@@ -15,6 +15,7 @@ struct error;
 struct guest_memory;
 struct logger;
 struct loop;
+struct net_filter;
 struct nic;
 struct opener;
 struct thread_filters;
@@ -25,6 +26,12 @@ enum {
 	NIC_ID_SIZE = 16, /* of a made-up id */
 };
 
+/* What may be worth telling of a device. */
+enum nic_event {
+	NIC_BACKEND_CHANGED, /* it came or went, or a switch has put another one in its place */
+	NIC_FILTER_CHANGED,  /* the driver's; not again until nic_filter() */
+};
+
 /* What all of a VM's devices work with; they outlive the devices. */
 struct nic_parts {
 	const struct guest_memory *mem;
@@ -33,6 +40,12 @@ struct nic_parts {
 	struct timeline *timeline;		     /* or NULL */
 	const struct thread_filters *thread_filters; /* of the threads of rings, or NULL */
 	const struct opener *opener;		     /* of taps and sockets, or NULL */
+	/*
+	 * Once a device is created; or NULL. Its lock may be held: nothing of this is to be called,
+	 * but for nic_device(), nic_backend() and nic_connected().
+	 */
+	void (*tell)(void *opaque, const struct nic *nic, enum nic_event event);
+	void *opaque;
 };
 
 /* The id of the VM's network device @index: its own, or one made up in @text. */
@@ -63,6 +76,12 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pau
 
 /* What it is on now, as net_spec_backend() says it; valid until the next switch. */
 const char *nic_backend(const struct nic *nic);
+
+/* Whether that is there: a vhost-user back-end has connected, a tap or socket has not gone. */
+bool nic_connected(const struct nic *nic);
+
+/* Which packets its driver wants. */
+void nic_filter(struct nic *nic, struct net_filter *filter);
 
 /* The faults of the network that it is on now, and what they have done. */
 struct nic_faults {

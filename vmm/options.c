@@ -161,6 +161,13 @@ static int parse_net(struct options *options, const char *value, struct error *e
 	if (!spec)
 		return error_set(err, -ENOMEM, "out of memory");
 	ret = net_spec_parse(spec, "--net", value, err);
+	if (!ret && spec->received) {
+		ret = error_usage(err,
+				  "--net: fd: '%s' is not a number; only net-switch takes a "
+				  "name, of getfd",
+				  spec->received);
+		net_spec_free(spec);
+	}
 	if (ret) {
 		free(spec);
 		return ret;

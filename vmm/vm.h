@@ -18,6 +18,7 @@ struct error;
 struct guest_memory;
 struct kvm_vm;
 struct logger;
+struct net_filter;
 struct timeline;
 
 /*
@@ -44,6 +45,7 @@ struct vm_net_info {
 	const char *datapath; /* "in-process", "vhost-net", "vhost-user" */
 	uint8_t mac[6];
 	bool link_up;	  /* as the guest sees it */
+	bool connected;	  /* what it is on is there */
 	bool needs_reset; /* it stands still until the guest resets it: DEVICE_NEEDS_RESET */
 	bool has_faults;
 	struct nic_faults faults; /* if it has */
@@ -52,12 +54,21 @@ struct vm_net_info {
 /* Of the network device @index, in the order given; -ENODEV after the last one. */
 int vm_net_info(struct xvmm *vm, unsigned int index, struct vm_net_info *info);
 
+/* Which packets the driver of the network device @index wants; -ENODEV after the last one. */
+int vm_net_filter(struct xvmm *vm, unsigned int index, struct net_filter *filter);
+
 /*
  * As xvmm_net_switch(). On success the rings paused for *@pause_us microseconds; on every failure
  * *@err is filled.
  */
 int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
 		  unsigned int *pause_us, struct error *err);
+
+/*
+ * The descriptor that a client of the control socket has passed, and called @name: the caller's, in
+ * *@fd. 0 or a negative errno.
+ */
+int vm_take_fd(struct xvmm *vm, const char *name, int *fd, struct error *err);
 
 /* Press the power button, and tell the clients of the control socket. */
 void vm_power_button(struct xvmm *vm);

@@ -286,6 +286,8 @@ static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct er
 		.timeline = vm->timeline,
 		.thread_filters = filters(vm),
 		.opener = broker_opener(vm->broker),
+		.tell = vm_net_tell,
+		.opaque = vm,
 	};
 	int ret = 0;
 

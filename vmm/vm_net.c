@@ -2,7 +2,9 @@
 /* What is done to the network devices of a VM that runs. */
 #include <endian.h>
 #include <errno.h>
+#include <jansson.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "virtio/datapath.h"
@@ -10,7 +12,10 @@
 #include "virtio/device.h"
 #include "virtio/net.h"
 #include "virtio/net_features.h"
+#include "virtio/opener.h"
 #include "virtio/queue_stats.h"
+#include "vmm/broker.h"
+#include "vmm/control.h"
 #include "vmm/core/counter.h"
 #include "vmm/core/error.h"
 #include "vmm/nic.h"
@@ -24,6 +29,16 @@ static struct nic *find_net(const struct xvmm *vm, const char *id)
 			return vm->nets[i];
 	}
 	return NULL;
+}
+
+int vm_take_fd(struct xvmm *vm, const char *name, int *fd, struct error *err)
+{
+	const struct opening opening = {.kind = OPENING_RECEIVED, .name = name};
+
+	if (vm->broker)
+		return opener_open(broker_opener(vm->broker), &opening, &vm->log, fd, err);
+	*fd = control_take_fd(vm->control, name, err);
+	return *fd < 0 ? *fd : 0;
 }
 
 int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
@@ -128,10 +143,42 @@ int vm_net_info(struct xvmm *vm, unsigned int index, struct vm_net_info *info)
 				  sizeof(info->mac));
 	virtio_device_read_config(dev, offsetof(struct virtio_net_config, status), &status,
 				  sizeof(status));
+	info->connected = nic_connected(nic);
 	info->link_up = le16toh(status) & VIRTIO_NET_S_LINK_UP;
 	info->needs_reset = atomic_load(&dev->status) & VIRTIO_CONFIG_S_NEEDS_RESET;
 	info->has_faults = nic_faults(nic, &info->faults);
 	return 0;
+}
+
+int vm_net_filter(struct xvmm *vm, unsigned int index, struct net_filter *filter)
+{
+	if (index >= vm->n_nets)
+		return -ENODEV;
+	nic_filter(vm->nets[index], filter);
+	return 0;
+}
+
+static void tell_filter(struct xvmm *vm, const char *id)
+{
+	char path[64];
+
+	/* As QEMU would call it, whose clients are to know the device by its name. */
+	snprintf(path, sizeof(path), "/machine/peripheral/%s/virtio-backend", id);
+	vm_tell(vm, "NIC_RX_FILTER_CHANGED", json_pack("{s:s,s:s}", "name", id, "path", path));
+}
+
+void vm_net_tell(void *vm, const struct nic *nic, enum nic_event event)
+{
+	const char *id = nic_device(nic)->name;
+
+	if (event == NIC_FILTER_CHANGED)
+		tell_filter(vm, id);
+	else
+		vm_tell(vm, "XVMM_NET_BACKEND_CHANGED",
+			json_pack("{s:s,s:o*,s:s,s:b}", "id", id, "backend",
+				  json_string(nic_backend(nic)), "datapath",
+				  virtio_net_datapath(nic_device(nic))->kind, "connected",
+				  nic_connected(nic)));
 }
 
 uint64_t xvmm_net_feature(const char *name)

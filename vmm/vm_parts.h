@@ -24,6 +24,7 @@
 #include "vmm/core/memory.h"
 #include "vmm/core/thread.h"
 #include "vmm/core/timeline.h"
+#include "vmm/nic.h"
 #include "vmm/vcpu.h"
 #include "vmm/xvmm.h"
 
@@ -116,6 +117,9 @@ void vm_end(struct xvmm *vm, enum xvmm_reason reason, int value, const char *tex
 
 /* Tell the clients of the control socket: control_event(), of an opaque VM. */
 void vm_tell(void *vm, const char *name, json_t *data);
+
+/* Tell them of a network device of an opaque VM; see struct nic_parts. */
+void vm_net_tell(void *vm, const struct nic *nic, enum nic_event event);
 
 /* The library's words become the caller's, who may want none; @from's code. */
 int vm_report(struct xvmm_error *to, const struct error *from);

@@ -13,7 +13,7 @@ _xvmm() {
 		case $COMP_CWORD in
 		2) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 		3)
-			words='query-status query-net xvmm-net-stats xvmm-cpu-stats metrics top xvmm-timeline timeline query-commands stop cont system_reset net-switch net-announce set_link system_powerdown quit'
+			words='query-status query-net xvmm-net-stats xvmm-cpu-stats metrics top xvmm-timeline timeline query-commands stop cont system_reset net-switch net-announce set_link getfd closefd query-rx-filter query-qmp-schema system_powerdown quit'
 			mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 			;;
 		esac

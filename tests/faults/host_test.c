@@ -225,13 +225,13 @@ START_TEST(test_tap_deleted)
 	expect_bounce(tap);
 	close(tap);
 	ck_assert_int_eq(system("ip link del tap0"), 0);
-	expect_return(qmp, "{\"execute\": \"query-net\"}");
+	expect_return(qmp, "{\"execute\": \"xvmm-query-net\"}");
 	used = used_ms();
 	wait_us(IDLE_MS * 1000);
 	ck_assert_int_lt(used_ms() - used, IDLE_MS / 4);
 	tap_create("tap1");
 	tap = tap_open_socket("tap1");
-	expect_return(qmp, "{\"execute\": \"net-switch\", "
+	expect_return(qmp, "{\"execute\": \"xvmm-net-switch\", "
 			   "\"arguments\": {\"id\": \"net0\", \"spec\": \"tap1\"}}");
 	expect_bounce(tap);
 	send_frame(tap, TEST_STOP);

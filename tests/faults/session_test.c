@@ -339,7 +339,7 @@ static bool command_switch(int fd, int to)
 
 	snprintf(
 		text, sizeof(text),
-		"{\"execute\": \"net-switch\", \"arguments\": {\"id\": \"net0\", \"spec\": \"%s\"}}",
+		"{\"execute\": \"xvmm-net-switch\", \"arguments\": {\"id\": \"net0\", \"spec\": \"%s\"}}",
 		place(to));
 	refused = false;
 	answered = command(fd, text);
@@ -359,13 +359,14 @@ static bool command_all(int fd)
 	       command(fd, "{\"execute\": \"query-status\", \"id\": 1}") &&
 	       command(fd, "{\"execute\": \"query-version\"}") &&
 	       command(fd, "{\"execute\": \"query-commands\"}") &&
-	       command(fd, "{\"execute\": \"query-net\"}") &&
+	       command(fd, "{\"execute\": \"xvmm-query-net\"}") &&
 	       command(fd, "{\"execute\": \"set_link\", \"arguments\": {\"name\": \"net0\", "
 			   "\"up\": false}}") &&
 	       command(fd, "{\"execute\": \"set_link\", \"arguments\": {\"name\": \"net0\", "
 			   "\"up\": true}}") &&
 	       command_switch(fd, 1) && command_switch(fd, 0) &&
-	       command(fd, "{\"execute\": \"net-announce\", \"arguments\": {\"id\": \"net0\"}}");
+	       command(fd,
+		       "{\"execute\": \"xvmm-net-announce\", \"arguments\": {\"id\": \"net0\"}}");
 }
 
 /* One connection may be lost, and nothing else with it. */

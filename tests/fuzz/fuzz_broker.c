@@ -111,8 +111,8 @@ static void answer(struct input *in, unsigned int n_fds)
 	ret = broker_channel_await(ends[0], 0, fds, wanted, &err);
 	require(memchr(err.text, '\0', sizeof(err.text)) != NULL);
 	require(ret <= 0);
-	require((ret == 0) == (len == sizeof(said) && !said.serial && !said.result.code &&
-			       n_fds == wanted));
+	require((ret == 0) ==
+		(len == sizeof(said) && !said.serial && !said.result.code && n_fds == wanted));
 	for (unsigned int i = 0; !ret && i < wanted; i++)
 		require(close(fds[i]) == 0);
 }

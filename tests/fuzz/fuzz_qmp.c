@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Clients of the control socket. The input is a list of what some of them do: connect, send
- * anything, read or not, go away; and of events meanwhile. What a client reads is QMP, line by
- * line. Whatever the others do, a client that comes afterwards is served.
+ * anything, with descriptors or without, read or not, go away; and of events meanwhile. What a
+ * client reads is QMP, line by line. Whatever the others do, a client that comes afterwards is
+ * served, and no descriptor is left over.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,6 +25,8 @@ enum {
 	CLIENTS = CONTROL_CLIENTS_MAX + 1,
 	STEPS_MAX = 128,
 	REPEAT = 16, /* of what is sent */
+	FDS_MAX = 255 / 8 / CLIENTS,
+	DESCRIPTORS_MAX = 128, /* that this process has */
 	TURNS_MAX = 100000,
 };
 
@@ -66,11 +70,22 @@ static int shout(void *opaque, json_t *arguments, json_t **result, struct error 
 	return 0;
 }
 
+/* Takes over the descriptor "x". */
+static int take_x(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	int fd = control_take_fd(control, "x", err);
+
+	(void)opaque;
+	(void)arguments;
+	(void)result;
+	if (fd < 0)
+		return fd;
+	require(close(fd) == 0);
+	return 0;
+}
+
 static const struct control_command commands[] = {
-	{"echo", echo},
-	{"fail", fail},
-	{"shout", shout},
-	{NULL, NULL},
+	{"take", take_x}, {"echo", echo}, {"fail", fail}, {"shout", shout}, {NULL, NULL},
 };
 
 /* --- the clients --- */
@@ -108,6 +123,33 @@ static void send_text(const struct client *client, const char *text, size_t len)
 {
 	if (client->fd >= 0)
 		(void)!send(client->fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* The same with so many descriptors. */
+static void pass_text(const struct client *client, const char *text, size_t len, unsigned int n)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} ancillary = {0};
+	struct iovec iov = {(void *)text, len};
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+	int fds[FDS_MAX];
+
+	for (unsigned int i = 0; i < n; i++)
+		fds[i] = client->fd;
+	fd_pass(&message, &ancillary, fds, n);
+	if (client->fd >= 0 && len)
+		(void)!sendmsg(client->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static unsigned int count_descriptors(void)
+{
+	unsigned int n = 0;
+
+	for (int fd = 0; fd < DESCRIPTORS_MAX; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
 }
 
 /* One line is an object of one of four kinds. */
@@ -161,6 +203,7 @@ static void step(struct input *in)
 	static const char hello[] = "{\"execute\":\"qmp_capabilities\"}";
 	uint32_t op = take(in, 1);
 	struct client *client = &clients[(op >> 3) % CLIENTS];
+	uint32_t n_fds = (op >> 3) / CLIENTS;
 	size_t len;
 
 	switch (op & 7) {
@@ -175,8 +218,12 @@ static void step(struct input *in)
 	case 3:
 		len = take(in, 1);
 		len = len < in->len ? len : in->len;
-		for (uint32_t n = op & 1 ? REPEAT : 1; n; n--)
-			send_text(client, (const char *)in->data, len);
+		for (uint32_t n = op & 1 ? REPEAT : 1; n; n--) {
+			if (n_fds)
+				pass_text(client, (const char *)in->data, len, n_fds);
+			else
+				send_text(client, (const char *)in->data, len);
+		}
 		in->data += len;
 		in->len -= len;
 		break;
@@ -227,7 +274,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct control_config config = {.path = address.sun_path, .commands = commands};
 	struct input in = {data, size};
 
+	unsigned int before;
+
 	set_up_once();
+	before = count_descriptors();
 	config.loop = loop;
 	require(control_create(&config, &control, NULL) == 0);
 	for (unsigned int i = 0; i < CLIENTS; i++)
@@ -236,5 +286,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		step(&in);
 	check_served();
 	control_destroy(control);
+	require(count_descriptors() == before);
 	return 0;
 }

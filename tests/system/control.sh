@@ -74,7 +74,7 @@ vm spin
 ctl query-status
 replied 'query-status' '"status": "running"' '"running": true'
 ctl query-commands
-replied 'query-commands' '"net-switch"' '"qmp_capabilities"'
+replied 'query-commands' '"xvmm-net-switch"' '"qmp_capabilities"'
 ctl query-net
 replied 'query-net without any' '^\[\]$'
 ctl frobnicate
@@ -108,6 +108,20 @@ refused 'a socket where a VM listens' 1 "control: $socket: another process liste
 [ "$(stat -c %i "$socket")" = "$start_of_second" ]
 ctl_status=$?
 replied 'which stays'
+ctl closefd x
+refused 'closefd of no name' 1 "File descriptor named 'x' not found"
+ctl getfd x
+refused 'getfd without a descriptor' 2 'getfd: its N is missing'
+ctl getfd x 99
+refused 'getfd of a descriptor that is not open' 1 'descriptor 99 is not open'
+ctl getfd 1x 0
+refused 'getfd with a name that is a number' 1 'not starting with a digit'
+ctl getfd fdname=x
+refused 'getfd without its descriptor, by name' 1 'No file descriptor supplied'
+ctl getfd x 0
+replied 'getfd'
+ctl closefd x
+replied 'and closefd'
 ctl quit
 replied 'quit'
 finish

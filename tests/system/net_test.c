@@ -258,7 +258,7 @@ END_TEST
 START_TEST(test_switch)
 {
 	static struct packet packet;
-	static const char command[] = "{\"execute\": \"net-switch\", "
+	static const char command[] = "{\"execute\": \"xvmm-net-switch\", "
 				      "\"arguments\": {\"id\": \"net0\", \"spec\": \"tap0\"}}";
 	unsigned int done = 0;
 	uint32_t sent = 0, received = 0;
@@ -541,7 +541,7 @@ static void switch_confined(int qmp, const char *spec, unsigned int expected)
 	char command[160], line[256];
 
 	snprintf(command, sizeof(command),
-		 "{\"execute\": \"net-switch\", \"arguments\": {\"id\": \"net0\", \"spec\": "
+		 "{\"execute\": \"xvmm-net-switch\", \"arguments\": {\"id\": \"net0\", \"spec\": "
 		 "\"%s\"}}",
 		 spec);
 	qmp_send(qmp, command);

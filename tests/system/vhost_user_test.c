@@ -333,7 +333,7 @@ static void net_switch(int qmp, const char *spec)
 
 	snprintf(
 		text, sizeof(text),
-		"{\"execute\": \"net-switch\", \"arguments\": {\"id\": \"net0\", \"spec\": \"%s\"}}",
+		"{\"execute\": \"xvmm-net-switch\", \"arguments\": {\"id\": \"net0\", \"spec\": \"%s\"}}",
 		spec);
 	qmp_send(qmp, text);
 	ck_assert(qmp_receive(qmp, text, sizeof(text), PATIENCE_MS));

@@ -105,6 +105,7 @@ START_TEST(only_what_was_named)
 	ck_assert_int_eq(open_one(OPENING_TAP, "tap0", &fd), -EPERM);
 	ck_assert_int_eq(open_one(OPENING_VHOST_NET, NULL, &fd), -EPERM);
 	ck_assert_int_eq(open_one(OPENING_KINDS, named_path, &fd), -EPERM);
+	ck_assert_int_eq(open_one(OPENING_RECEIVED, "wire", &fd), -EPERM);
 	ck_assert_int_eq(open_one(OPENING_CONNECTION, named_path, &fd), -ENOENT);
 	ck_assert_int_eq(fd, -1);
 	ck_assert_int_eq(open_one(OPENING_NAMES, NULL, &fd), 0);
@@ -208,6 +209,25 @@ static int switch_net(void *opaque, json_t *arguments, json_t **result, struct e
 	return error_set(error, err.code, "%s", err.text);
 }
 
+/* The same of a descriptor: it comes once. */
+static int take_fd(void *opaque, json_t *arguments, json_t **result, struct error *error)
+{
+	FD_CLEANUP int fd = -1;
+	struct stat passed, was;
+
+	(void)opaque;
+	(void)result;
+	(void)arguments;
+	ck_assert_int_eq(open_one(OPENING_RECEIVED, "other", &fd), -EPERM);
+	ck_assert_msg(open_one(OPENING_RECEIVED, "wire", &fd) == 0, "%s", err.text);
+	ck_assert_int_eq(fstat(fd, &passed), 0);
+	ck_assert_int_eq(fstat(STDERR_FILENO, &was), 0);
+	ck_assert_uint_eq(passed.st_ino, was.st_ino);
+	fd_close(&fd);
+	ck_assert_int_eq(open_one(OPENING_RECEIVED, "wire", &fd), -ENOENT);
+	return error_set(error, err.code, "%s", err.text);
+}
+
 static int quit(void *opaque, json_t *arguments, json_t **result, struct error *error)
 {
 	(void)arguments;
@@ -218,7 +238,7 @@ static int quit(void *opaque, json_t *arguments, json_t **result, struct error *
 }
 
 static const struct control_command commands[] = {
-	{"query-status", echo}, {"set_link", refuse}, {"net-switch", switch_net},
+	{"query-status", echo}, {"set_link", refuse}, {"xvmm-net-switch", switch_net},
 	{"quit", quit},		{NULL, NULL},
 };
 
@@ -323,7 +343,7 @@ START_TEST(a_switch_names_something)
 		char says[512];
 
 		snprintf(says, sizeof(says),
-			 BEGIN "{'execute':'net-switch','arguments':{'id':'net0',"
+			 BEGIN "{'execute':'xvmm-net-switch','arguments':{'id':'net0',"
 			       "'spec':'vhost-user,socket=%s'}}{'execute':'quit'}",
 			 other_path);
 		start_client(&client, json(says));
@@ -333,6 +353,40 @@ START_TEST(a_switch_names_something)
 	broker = NULL;
 	join_client(&client);
 	assert_hears(&client, "other: No such file or directory");
+}
+END_TEST
+
+/* From a client, to the VM that was told its name. */
+START_TEST(a_descriptor_is_passed_on)
+{
+	struct control_command taking[] = {
+		{"xvmm-net-switch", take_fd}, {"quit", quit}, {NULL, NULL}};
+	const struct broker_service service = {loop, &logger, taking, loop};
+	static const char begin[] = "{\"execute\":\"qmp_capabilities\"}{\"execute\":\"getfd\","
+				    "\"arguments\":{\"fdname\":\"wire\"}}";
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} ancillary = {0};
+	struct iovec iov = {(void *)begin, strlen(begin)};
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct client client = {
+		.says = "{\"execute\":\"xvmm-net-switch\",\"arguments\":{\"id\":\"net0\","
+			"\"spec\":\"fd=wire\"}}{\"execute\":\"quit\"}",
+	};
+
+	start();
+	ck_assert_int_eq(broker_serve(broker, &service, &err), 0);
+	client.fd = connect_client();
+	fd_pass(&message, &ancillary, &(int){STDERR_FILENO}, 1);
+	ck_assert_int_eq(sendmsg(client.fd, &message, 0), (ssize_t)iov.iov_len);
+	ck_assert_int_eq(pthread_create(&client.thread, NULL, converse, &client), 0);
+	loop_run(loop);
+	broker_stop(broker);
+	broker = NULL;
+	join_client(&client);
+	assert_hears(&client, "{\"return\": {}}\r\n{\"return\": {}}\r\n{\"error\": ");
+	assert_hears(&client, "'wire' not found");
 }
 END_TEST
 
@@ -662,6 +716,7 @@ int main(void)
 	tcase_add_test(tcase, too_many_descriptors);
 	tcase_add_test(tcase, commands_are_carried_out);
 	tcase_add_test(tcase, a_switch_names_something);
+	tcase_add_test(tcase, a_descriptor_is_passed_on);
 	tcase_add_test(tcase, openings_that_lie);
 	tcase_add_test(tcase, openings_without_end);
 	tcase_add_test(tcase, words_that_lie);

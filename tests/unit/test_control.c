@@ -3,6 +3,7 @@
 #include "vmm/control.h"
 
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -20,7 +21,9 @@
 #include <unistd.h>
 
 #include "tests/unit/must.h"
+#include "vmm/control_fds.h"
 #include "vmm/core/error.h"
+#include "vmm/core/fd.h"
 #include "vmm/core/loop.h"
 
 enum {
@@ -93,11 +96,28 @@ static int command_large(void *opaque, json_t *arguments, json_t **result, struc
 	return 0;
 }
 
+/* Takes over the descriptor @name, and tells which file that is. */
+static int command_take(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	const char *name = json_string_value(json_object_get(arguments, "name"));
+	int fd = control_take_fd(control, name, err);
+	struct stat st;
+
+	(void)opaque;
+	if (fd < 0)
+		return fd;
+	MUST(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	MUST(fstat(fd, &st) == 0);
+	*result = json_integer((json_int_t)st.st_ino);
+	close(fd);
+	return 0;
+}
+
 static const struct control_command commands[] = {
 	{"echo", command_echo}, {"empty", command_empty},
 	{"fail", command_fail}, {"shout", command_shout},
 	{"done", command_done}, {"large", command_large},
-	{NULL, NULL},
+	{"take", command_take}, {NULL, NULL},
 };
 
 /* --- the server --- */
@@ -730,8 +750,8 @@ START_TEST(events)
 	}
 	/* From a command. */
 	send_text(&a, "{\"execute\":\"shout\",\"arguments\":{\"n\":5}}");
-	expect(&a, "{'return':{}}");
 	expect_event(&a, "SHOUT", "n", 5);
+	expect(&a, "{'return':{}}");
 	expect_event(&b, "SHOUT", "n", 5);
 	control_event(NULL, "NOWHERE", json_object());
 	close_client(&a);
@@ -803,6 +823,308 @@ START_TEST(last_words)
 	ck_assert_int_eq(access(path, F_OK), -1);
 	close_client(&a);
 	ck_assert_int_eq(pthread_create(&thread, NULL, run, loop), 0);
+}
+END_TEST
+
+/* --- descriptors --- */
+
+enum {
+	FILES = 4,
+	PASS_MAX = 253, /* that one message can carry (SCM_MAX_FD) */
+};
+
+static int files[FILES]; /* that can be told apart */
+
+static void open_files(void)
+{
+	for (int i = 0; i < FILES; i += 2)
+		ck_assert_int_eq(pipe2(&files[i], O_CLOEXEC), 0);
+}
+
+/* Of this process, which has both ends. */
+static unsigned int count_descriptors(void)
+{
+	DIR *directory_fds = opendir("/proc/self/fd");
+	unsigned int n = 0;
+
+	ck_assert_ptr_nonnull(directory_fds);
+	while (readdir(directory_fds))
+		n++;
+	closedir(directory_fds);
+	return n;
+}
+
+/* @text with @n descriptors: the first one is @first, all others are another file. */
+static void pass(const struct client *client, const char *text, int first, unsigned int n)
+{
+	static union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(PASS_MAX * sizeof(int))];
+	} ancillary;
+	struct iovec iov = {(char *)text, strlen(text)};
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+	int fds[PASS_MAX];
+
+	for (unsigned int i = 0; i < n; i++)
+		fds[i] = i ? STDERR_FILENO : first;
+	fd_pass(&message, &ancillary, fds, n);
+	MUST(sendmsg(client->fd, &message, MSG_NOSIGNAL) == (ssize_t)iov.iov_len);
+}
+
+static void pass_as(const struct client *client, const char *name, int fd)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"%s\"}}",
+		 name);
+	pass(client, text, fd, 1);
+}
+
+/* What is called @name is this file, and is not any more. */
+static void expect_taken(struct client *client, const char *name, int fd)
+{
+	char text[128];
+	struct stat st;
+
+	snprintf(text, sizeof(text), "{\"execute\":\"take\",\"arguments\":{\"name\":\"%s\"}}",
+		 name);
+	send_text(client, text);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	snprintf(text, sizeof(text), "{'return':%llu}", (unsigned long long)st.st_ino);
+	expect(client, text);
+}
+
+static void close_fd(struct client *client, const char *name)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "{\"execute\":\"closefd\",\"arguments\":{\"fdname\":\"%s\"}}",
+		 name);
+	send_text(client, text);
+}
+
+START_TEST(descriptors_have_names)
+{
+	unsigned int before;
+
+	open_files();
+	open_client(&a);
+	open_client(&b);
+	before = count_descriptors();
+	pass_as(&a, "x", files[0]);
+	expect(&a, "{'return':{}}");
+	pass_as(&a, "y", files[2]);
+	expect(&a, "{'return':{}}");
+	/* They are the VM's: any client's. The second one of a name replaces the first. */
+	pass_as(&b, "x", files[2]);
+	expect(&b, "{'return':{}}");
+	ck_assert_uint_eq(count_descriptors(), before + 2);
+	expect_taken(&a, "x", files[2]);
+	close_client(&a);
+	expect_taken(&b, "y", files[2]);
+	send_text(&b, "{\"execute\":\"take\",\"arguments\":{\"name\":\"x\"}}");
+	expect_error(&b, "GenericError", "'x' not found", 0);
+	pass_as(&b, "z", files[0]);
+	expect(&b, "{'return':{}}");
+	close_fd(&b, "z");
+	expect(&b, "{'return':{}}");
+	close_fd(&b, "z");
+	expect_error(&b, "GenericError", "'z' not found", 0);
+	ck_assert_uint_eq(count_descriptors(), before - 2); /* both ends of a's */
+	close_client(&b);
+}
+END_TEST
+
+START_TEST(wrong_names)
+{
+	static const char long_name[] =
+		"x123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	static const char *const names[] = {"0", "9x", "", "a,b", long_name};
+	unsigned int before;
+
+	open_files();
+	open_client(&a);
+	before = count_descriptors();
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		pass_as(&a, names[i], files[0]);
+		expect_error(&a, "GenericError", "fdname", 0);
+	}
+	pass(&a, "{\"execute\":\"getfd\"}", files[0], 1);
+	expect_error(&a, "GenericError", "it takes fdname", 0);
+	pass(&a, "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":1}}", files[0], 1);
+	expect_error(&a, "GenericError", "it takes fdname", 0);
+	send_text(&a, "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"x\"}}");
+	expect_error(&a, "GenericError", "No file descriptor supplied via SCM_RIGHTS", 0);
+	ck_assert_uint_eq(count_descriptors(), before);
+	pass_as(&a, "x123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde", files[0]);
+	expect(&a, "{'return':{}}");
+	close_client(&a);
+}
+END_TEST
+
+/* As QEMU's own Python client does: with a blank, before the command. */
+START_TEST(descriptor_ahead_of_its_command)
+{
+	open_files();
+	open_client(&a);
+	check_alive(&a);
+	pass(&a, " ", files[0], 1);
+	send_text(&a, "{\"execute\":\"getfd\",\"argum");
+	send_text(&a, "ents\":{\"fdname\":\"x\"}}");
+	expect(&a, "{'return':{}}");
+	expect_taken(&a, "x", files[0]);
+	close_client(&a);
+}
+END_TEST
+
+/* Nobody takes them: what isn't getfd, is no command, ends too early. */
+START_TEST(descriptors_of_no_use)
+{
+	unsigned int before;
+
+	open_files();
+	open_client(&a);
+	before = count_descriptors();
+	for (unsigned int n = 1; n <= PASS_MAX; n += 84) {
+		pass(&a, "{\"execute\":\"empty\"}", files[0], n);
+		expect(&a, "{'return':{}}");
+		check_alive(&a);
+		ck_assert_uint_eq(count_descriptors(), before);
+		pass(&a, "no JSON\n", files[0], n);
+		expect_error(&a, "GenericError", "no JSON", 0);
+		pass(&a, "{\"execute\":", files[0], n);
+		pass(&a, "\"empty\"}", files[0], n);
+		expect(&a, "{'return':{}}");
+		check_alive(&a);
+		ck_assert_uint_eq(count_descriptors(), before);
+		/* The first one counts. */
+		pass(&a, "{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"x\"}}", files[2], n);
+		expect(&a, "{'return':{}}");
+		expect_taken(&a, "x", files[2]);
+		ck_assert_uint_eq(count_descriptors(), before);
+	}
+	open_client(&b);
+	pass(&b, "{\"execute\":\"getfd\"", files[0], 3);
+	shutdown(b.fd, SHUT_WR);
+	expect_end(&b);
+	close_client(&b);
+	check_alive(&a);
+	ck_assert_uint_eq(count_descriptors(), before);
+	close_client(&a);
+}
+END_TEST
+
+/* More commands than are served at a time, each with its own descriptor. */
+START_TEST(descriptors_in_order)
+{
+	enum {
+		N = 10,
+	};
+	char name[] = "a";
+
+	open_files();
+	open_client(&a);
+	for (int i = 0; i < 100; i++)
+		send_text(&a, "{\"execute\":\"empty\"}");
+	for (int i = 0; i < N; i++, name[0]++)
+		pass_as(&a, name, files[i % 2 * 2]);
+	for (int i = 0; i < 100 + N; i++)
+		expect(&a, "{'return':{}}");
+	name[0] = 'a';
+	for (int i = 0; i < N; i++, name[0]++)
+		expect_taken(&a, name, files[i % 2 * 2]);
+	close_client(&a);
+}
+END_TEST
+
+START_TEST(as_many_descriptors_as_may_be)
+{
+	char name[] = "a";
+	unsigned int before;
+
+	open_files();
+	open_client(&a);
+	before = count_descriptors();
+	for (int i = 0; i < CONTROL_FDS_MAX; i++, name[0]++) {
+		pass_as(&a, name, files[0]);
+		expect(&a, "{'return':{}}");
+	}
+	pass_as(&a, name, files[0]);
+	expect_error(&a, "GenericError", "try: closefd", 0);
+	pass_as(&a, "a", files[2]);
+	expect(&a, "{'return':{}}");
+	ck_assert_uint_eq(count_descriptors(), before + CONTROL_FDS_MAX);
+	close_fd(&a, "c");
+	expect(&a, "{'return':{}}");
+	pass_as(&a, name, files[0]);
+	expect(&a, "{'return':{}}");
+	expect_taken(&a, "a", files[2]);
+	stop_loop();
+	control_destroy(control);
+	ck_assert_int_eq(create(path, &control, NULL), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, run, loop), 0);
+	ck_assert_uint_eq(count_descriptors(), before - 1); /* the connection's end */
+	close_client(&a);
+}
+END_TEST
+
+/* One client passes on all that it can, and never listens. */
+START_TEST(descriptors_without_end)
+{
+	enum {
+		ROUNDS = 1000,
+	};
+	static const char *const texts[] = {
+		"{\"execute\":\"empty\"}",
+		"{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"x\"}}",
+		"{\"execute\":\"getfd\",\"arguments\":{\"fdname\":\"7\"}}",
+		"{\"execute\":\"getfd\"",
+		"}",
+		" ",
+	};
+	unsigned int before;
+
+	open_files();
+	open_client(&b);
+	before = count_descriptors();
+	open_client(&a);
+	for (int i = 0; i < ROUNDS; i++) {
+		pass(&a, texts[i % (int)(sizeof(texts) / sizeof(texts[0]))], files[0], PASS_MAX);
+		if (i % 50 == 0)
+			check_alive(&b);
+	}
+	shutdown(a.fd, SHUT_WR);
+	for (json_t *message; (message = receive(&a));)
+		json_decref(message);
+	close_client(&a);
+	expect_taken(&b, "x", files[0]);
+	ck_assert_uint_eq(count_descriptors(), before);
+	close_client(&b);
+}
+END_TEST
+
+/* Where this process can have no more, none comes. */
+START_TEST(descriptors_that_dont_fit)
+{
+	const struct rlimit few = {64, 64};
+	int fds[64];
+	int n = 0;
+
+	open_files();
+	open_client(&a);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (n < 64 && (fds[n] = dup(STDERR_FILENO)) >= 0)
+		n++;
+	ck_assert_int_lt(n, 64);
+	pass_as(&a, "x", files[0]);
+	expect_error(&a, "GenericError", "No file descriptor supplied", 0);
+	check_alive(&a);
+	while (n > 0)
+		close(fds[--n]);
+	pass_as(&a, "x", files[0]);
+	expect(&a, "{'return':{}}");
+	expect_taken(&a, "x", files[0]);
+	close_client(&a);
 }
 END_TEST
 
@@ -919,6 +1241,14 @@ int main(void)
 	tcase_add_test(tcase, events_of_threads);
 	tcase_add_test(tcase, never_reads);
 	tcase_add_test(tcase, last_words);
+	tcase_add_test(tcase, descriptors_have_names);
+	tcase_add_test(tcase, wrong_names);
+	tcase_add_test(tcase, descriptor_ahead_of_its_command);
+	tcase_add_test(tcase, descriptors_of_no_use);
+	tcase_add_test(tcase, descriptors_in_order);
+	tcase_add_test(tcase, as_many_descriptors_as_may_be);
+	tcase_add_test(tcase, descriptors_without_end);
+	tcase_add_test(tcase, descriptors_that_dont_fit);
 	suite_add_tcase(suite, tcase);
 	tcase = tcase_create("socket");
 	tcase_add_checked_fixture(tcase, setup_idle, teardown_idle);

@@ -77,39 +77,40 @@ static void assert_refused(const char *name, const char *arguments, int code, co
 
 START_TEST(strangers)
 {
-	static const char *const none[] = {"xvmm-cpu-stats", "query-status", "query-net",
-					   "xvmm-net-stats", "query-kvm",    "query-cpus-fast",
-					   "stop",	     "cont",	     "system_powerdown",
-					   "system_reset",   "quit"};
+	static const char *const none[] = {"xvmm-cpu-stats",   "query-status", "xvmm-query-net",
+					   "xvmm-net-stats",   "query-kvm",    "query-cpus-fast",
+					   "query-qmp-schema", "stop",	       "cont",
+					   "system_powerdown", "system_reset", "quit"};
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		assert_refused(none[i], "{'x':1}", -EINVAL, "it takes no arguments");
 	assert_refused("set_link", "{'name':'wan'}", -EINVAL, "it takes name, up (a boolean)");
 	assert_refused("set_link", "{'name':'wan','up':1}", -EINVAL, "it takes name");
 	assert_refused("set_link", "{'name':'wan','up':true,'x':1}", -EINVAL, "it takes name");
-	assert_refused("net-announce", "{'id':[]}", -EINVAL, "it takes id");
-	assert_refused("net-switch", "{'id':'wan'}", -EINVAL, "it takes id, spec");
+	assert_refused("xvmm-net-announce", "{'id':[]}", -EINVAL, "it takes id");
+	assert_refused("xvmm-net-switch", "{'id':'wan'}", -EINVAL, "it takes id, spec");
 }
 END_TEST
 
 START_TEST(no_such_device)
 {
 	assert_refused("set_link", "{'name':'lan','up':true}", -ENODEV, "'lan'; try: query-net");
-	assert_refused("net-announce", "{'id':'lan'}", -ENODEV, "'lan'");
-	assert_refused("net-switch", "{'id':'lan','spec':'tap0'}", -ENODEV, "'lan'");
+	assert_refused("xvmm-net-announce", "{'id':'lan'}", -ENODEV, "'lan'");
+	assert_refused("xvmm-net-switch", "{'id':'lan','spec':'tap0'}", -ENODEV, "'lan'");
 }
 END_TEST
 
 START_TEST(query_status)
 {
 	const char *text;
-	int running;
+	int running, singlestep;
 
 	ck_assert_int_eq(execute("query-status", "{}"), 0);
-	ck_assert_int_eq(json_unpack(result, "{s:s,s:b!}", "status", &text, "running", &running),
+	ck_assert_int_eq(json_unpack(result, "{s:s,s:b,s:b!}", "status", &text, "running", &running,
+				     "singlestep", &singlestep),
 			 0);
 	ck_assert_str_eq(text, "running");
-	ck_assert(running);
+	ck_assert(running && !singlestep);
 }
 END_TEST
 
@@ -122,7 +123,7 @@ START_TEST(stops_and_goes_on)
 		ck_assert_int_eq(execute("stop", "{}"), 0);
 		ck_assert_int_eq(execute("query-status", "{}"), 0);
 		ck_assert_int_eq(
-			json_unpack(result, "{s:s,s:b!}", "status", &text, "running", &running), 0);
+			json_unpack(result, "{s:s,s:b}", "status", &text, "running", &running), 0);
 		ck_assert_str_eq(text, "paused");
 		ck_assert(!running);
 	}
@@ -156,12 +157,14 @@ END_TEST
 static bool link_up(void)
 {
 	const char *id, *backend, *datapath, *mac;
-	int up;
+	int up, connected;
 
-	ck_assert_int_eq(execute("query-net", "{}"), 0);
-	ck_assert_int_eq(json_unpack(result, "[{s:s,s:s,s:s,s:s,s:b!}!]", "id", &id, "backend",
-				     &backend, "datapath", &datapath, "mac", &mac, "link-up", &up),
+	ck_assert_int_eq(execute("xvmm-query-net", "{}"), 0);
+	ck_assert_int_eq(json_unpack(result, "[{s:s,s:s,s:s,s:s,s:b,s:b!}!]", "id", &id, "backend",
+				     &backend, "datapath", &datapath, "mac", &mac, "link-up", &up,
+				     "connected", &connected),
 			 0);
+	ck_assert(connected);
 	ck_assert_str_eq(id, "wan");
 	ck_assert_str_eq(datapath, "in-process");
 	ck_assert_str_eq(mac, "02:00:00:00:00:01");
@@ -221,7 +224,8 @@ END_TEST
 
 START_TEST(announce_without_a_driver)
 {
-	assert_refused("net-announce", "{'id':'wan'}", -EOPNOTSUPP, "wan: its driver does not run");
+	assert_refused("xvmm-net-announce", "{'id':'wan'}", -EOPNOTSUPP,
+		       "wan: its driver does not run");
 }
 END_TEST
 
@@ -230,13 +234,37 @@ START_TEST(net_switch)
 	char arguments[64];
 	int pause_us;
 
-	assert_refused("net-switch", "{'id':'wan','spec':'tap0,sokcet=x'}", -EINVAL,
+	assert_refused("xvmm-net-switch", "{'id':'wan','spec':'tap0,sokcet=x'}", -EINVAL,
 		       "net-switch: unknown key 'sokcet'");
-	assert_refused("net-switch", "{'id':'wan','spec':'fd=1000000'}", -EBADFD, "1000000");
+	assert_refused("xvmm-net-switch", "{'id':'wan','spec':'fd=1000000'}", -EBADFD, "1000000");
+	assert_refused("xvmm-net-switch", "{'id':'wan','spec':'fd=wire,vhost=off'}", -ENOENT,
+		       "'wire' not found");
 	snprintf(arguments, sizeof(arguments), "{'id':'wan','spec':'fd=%d'}", fds[1]);
-	ck_assert_msg(execute("net-switch", arguments) == 0, "%s", err.text);
+	ck_assert_msg(execute("xvmm-net-switch", arguments) == 0, "%s", err.text);
 	ck_assert_int_eq(json_unpack(result, "{s:i!}", "pause-us", &pause_us), 0);
 	ck_assert(link_up());
+}
+END_TEST
+
+/* Of a driver that is none yet: all that comes. */
+START_TEST(query_rx_filter)
+{
+	static const char *const wanted =
+		"[{\"name\": \"wan\", \"promiscuous\": true, \"multicast\": \"normal\", "
+		"\"unicast\": \"normal\", \"vlan\": \"all\", \"broadcast-allowed\": true, "
+		"\"multicast-overflow\": false, \"unicast-overflow\": false, \"main-mac\": "
+		"\"02:00:00:00:00:01\", \"vlan-table\": [], \"unicast-table\": [], "
+		"\"multicast-table\": []}]";
+	char *text;
+
+	assert_refused("query-rx-filter", "{'name':'lan'}", -EINVAL, "net client name: lan");
+	assert_refused("query-rx-filter", "{'id':'wan'}", -EINVAL, "it takes name, or nothing");
+	ck_assert_int_eq(execute("query-rx-filter", "{'name':'wan'}"), 0);
+	text = json_dumps(result, 0);
+	ck_assert_str_eq(text, wanted);
+	free(text);
+	ck_assert_int_eq(execute("query-rx-filter", "{}"), 0);
+	ck_assert_uint_eq(json_array_size(result), 1);
 }
 END_TEST
 
@@ -299,6 +327,7 @@ int main(void)
 	tcase_add_test(tcase, net_stats);
 	tcase_add_test(tcase, announce_without_a_driver);
 	tcase_add_test(tcase, net_switch);
+	tcase_add_test(tcase, query_rx_filter);
 	tcase_add_test(tcase, ends);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

@@ -299,7 +299,20 @@ START_TEST(net_spec_of_a_command)
 	ck_assert_int_eq(net_spec_parse(&spec, "net-switch", "fd=0", &err), 0);
 	net_spec_backend(&spec.net, text);
 	ck_assert_str_eq(text, "fd=0");
+	ck_assert_ptr_null(spec.received);
 	net_spec_free(&spec);
+	/* Of a client's descriptor, by its name. */
+	ck_assert_int_eq(net_spec_parse(&spec, "net-switch", "fd=wire,vhost=on", &err), 0);
+	ck_assert_str_eq(spec.received, "wire");
+	ck_assert(spec.net.has_fd && spec.net.fd == -1);
+	net_spec_backend(&spec.net, text);
+	ck_assert_str_eq(text, "fd=wire");
+	net_spec_free(&spec);
+	ck_assert_int_lt(net_spec_parse(&spec, "net-switch", "fd=1x", &err), 0);
+	ck_assert_int_lt(net_spec_parse(&spec, "net-switch", "fd=", &err), 0);
+	ck_assert_int_lt(parse("--net fd=wire"), 0);
+	ck_assert_str_eq(err.text, "--net: fd: 'wire' is not a number; only net-switch takes a "
+				   "name, of getfd");
 	ck_assert_int_eq(
 		net_spec_parse(&spec, "net-switch", "vhost-user,server=on,socket=/s", &err), 0);
 	net_spec_backend(&spec.net, text);

@@ -781,6 +781,11 @@ static void enable_queue(unsigned int index)
 	virtio_device_set_queue_ready(dev, index, true);
 }
 
+static void count(void *opaque)
+{
+	++*(unsigned int *)opaque;
+}
+
 /* Every command: taken; refused if it is too short, too long, or was not negotiated. */
 START_TEST(each_command)
 {
@@ -789,9 +794,12 @@ START_TEST(each_command)
 	uint32_t reply = commands[_i].reply;
 	uint8_t data[17];
 	struct told before;
+	unsigned int filters = 0;
 
 	memcpy(data, commands[_i].data, 16);
 	data[16] = 0;
+	options.filter_changed = count;
+	options.opaque = &filters;
 	run(own | everything | controls);
 	enable_queue(0);
 	before = fake.told;
@@ -800,8 +808,11 @@ START_TEST(each_command)
 			ck_assert_uint_eq(send_for(reply, class, command, data, n), VIRTIO_NET_ERR);
 	}
 	ck_assert_mem_eq(&fake.told, &before, sizeof(before));
+	ck_assert_uint_eq(filters, 0);
 	ck_assert_uint_eq(send_for(reply, class, command, data, len), VIRTIO_NET_OK);
 	ck_assert_uint_eq(dev->status, RUNNING);
+	/* Modes, addresses, VLANs. */
+	ck_assert_uint_eq(filters, class <= 2);
 
 	ck_assert_uint_eq(negotiate(((own | everything | controls) & dev->offered) &
 				    ~BIT(commands[_i].feature)),

@@ -82,3 +82,13 @@ void fd_pass(struct msghdr *message, void *control, const int *fds, unsigned int
 	header->cmsg_len = CMSG_LEN(n * sizeof(int));
 	memcpy(CMSG_DATA(header), fds, n * sizeof(int));
 }
+
+unsigned int fd_passed(struct msghdr *message, const int **fds)
+{
+	const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+
+	if (!header || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+		return 0;
+	*fds = (const int *)(const void *)CMSG_DATA(header);
+	return (unsigned int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+}

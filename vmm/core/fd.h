@@ -52,6 +52,9 @@ unsigned long long fd_eventfd_drain(int fd);
  */
 void fd_pass(struct msghdr *message, void *control, const int *fds, unsigned int n);
 
+/* How many descriptors came with @message, at *@fds in its control data; the caller's. */
+unsigned int fd_passed(struct msghdr *message, const int **fds);
+
 /* Write all of @len bytes, waiting where @fd makes it wait; 0 or a negative errno. */
 int fd_write_all(int fd, const void *data, size_t len);
 
