@@ -3,6 +3,7 @@
 
 #include "lib/guest.h"
 #include "lib/string.h"
+#include "lib/virtio_net_control.h"
 
 enum {
 	RECEIVE_QUEUE = 0,
@@ -32,6 +33,8 @@ static uint64_t wanted_features(void)
 		if (arg_switch(switches[i].name, false))
 			wanted |= VIRTIO_FEATURE(switches[i].bits[0]) |
 				  VIRTIO_FEATURE(switches[i].bits[1]);
+	if (arg_number("pairs", 1) > 1)
+		wanted |= VIRTIO_FEATURE(VIRTIO_NET_F_MQ) | VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ);
 	return wanted;
 }
 
@@ -40,31 +43,62 @@ static bool may_merge(const struct net *net)
 	return virtio_has(&net->device, VIRTIO_NET_F_MRG_RXBUF);
 }
 
-static void add_receive_buffer(struct net *net, void *buffer)
+static void add_receive_buffer(struct net *net, struct virtqueue *queue, void *buffer)
 {
 	struct segment segment = {.data = buffer, .len = net->buffer_size};
 
-	if (!virtqueue_add(&net->receive, &segment, 0, 1, buffer))
+	if (!virtqueue_add(queue, &segment, 0, 1, buffer))
 		fatal("virtio-net: no room to give a receive buffer back");
 }
 
 /* 5.1.6.3.1: what the largest packet takes, unless buffers can be merged. */
-static void fill_receive_queue(struct net *net)
+static void fill_receive_queue(struct net *net, struct virtqueue *queue)
 {
 	uint32_t needed = net->header_size + 1514;
 
 	if (virtio_has(&net->device, VIRTIO_NET_F_GUEST_TSO4))
 		needed = net->header_size + NET_PACKET_MAX;
 	net->buffer_size = (uint32_t)arg_number("rxbuf", may_merge(net) ? 2048 : needed);
-	for (uint32_t n = 0; n < net->receive.size && n * net->buffer_size < RECEIVE_MEMORY; n++)
-		add_receive_buffer(net, alloc_buffer(net->buffer_size));
-	virtqueue_publish(&net->receive);
+	for (uint32_t n = 0; n < queue->size && n * net->buffer_size < RECEIVE_MEMORY; n++)
+		add_receive_buffer(net, queue, alloc_buffer(net->buffer_size));
+	virtqueue_publish(queue);
 }
 
 uint32_t net_header_size(const struct virtio_device *device)
 {
 	return virtio_has(device, VIRTIO_NET_F_HASH_REPORT) ? sizeof(struct net_header)
 							    : NET_HEADER_SIZE;
+}
+
+static void init_pair(struct net *net, unsigned int pair)
+{
+	struct virtqueue *receive = net_receive_queue(net, pair);
+	struct virtqueue *transmit = net_transmit(net, pair);
+
+	virtqueue_init(receive, &net->device, (uint16_t)(2 * pair + RECEIVE_QUEUE), 0);
+	virtqueue_init(transmit, &net->device, (uint16_t)(2 * pair + TRANSMIT_QUEUE), 0);
+	virtqueue_enable_interrupts(receive, false);
+	virtqueue_enable_interrupts(transmit, false);
+}
+
+static void init_control(struct net *net)
+{
+	uint8_t pairs[2];
+
+	net->device.transport->read_config(&net->device, VIRTIO_NET_CONFIG_MAX_PAIRS, pairs,
+					   sizeof(pairs));
+	virtqueue_init(&net->control, &net->device,
+		       net_control_queue(&net->device, (uint16_t)(pairs[0] | pairs[1] << 8)), 0);
+	virtqueue_enable_interrupts(&net->control, false);
+}
+
+static void switch_pairs_on(struct net *net)
+{
+	uint16_t n = (uint16_t)net->n_pairs;
+
+	if (net_control(&net->control, NET_CTRL_MQ, NET_CTRL_MQ_VQ_PAIRS_SET, &n, sizeof(n)) !=
+	    NET_CTRL_OK)
+		fatal("virtio-net: refuses %u queue pairs", n);
 }
 
 void net_init_index(struct net *net, unsigned int index)
@@ -81,12 +115,18 @@ void net_init_index(struct net *net, unsigned int index)
 	device->transport->read_config(device, VIRTIO_NET_CONFIG_MAC, net->mac, sizeof(net->mac));
 	net->header_size = net_header_size(device);
 	virtio_connect(device);
-	virtqueue_init(&net->receive, device, RECEIVE_QUEUE, 0);
-	virtqueue_init(&net->transmit, device, TRANSMIT_QUEUE, 0);
-	virtqueue_enable_interrupts(&net->receive, false);
-	virtqueue_enable_interrupts(&net->transmit, false);
+	net->n_pairs = (unsigned int)arg_number("pairs", 1);
+	if (net->n_pairs == 0 || net->n_pairs > NET_PAIRS_MAX)
+		fatal("pairs=%u", net->n_pairs);
+	for (unsigned int i = 0; i < net->n_pairs; i++)
+		init_pair(net, i);
+	if (net->n_pairs > 1)
+		init_control(net);
 	virtio_driver_ok(device);
-	fill_receive_queue(net);
+	if (net->n_pairs > 1)
+		switch_pairs_on(net);
+	for (unsigned int i = 0; i < net->n_pairs; i++)
+		fill_receive_queue(net, net_receive_queue(net, i));
 }
 
 void net_init(struct net *net)
@@ -162,7 +202,7 @@ bool net_receive(struct net *net, struct net_packet *packet)
 void net_release(struct net *net, const struct net_packet *packet)
 {
 	for (unsigned int i = 0; i < packet->n_parts; i++)
-		add_receive_buffer(net, packet->buffers[i]);
+		add_receive_buffer(net, &net->receive, packet->buffers[i]);
 	virtqueue_publish(&net->receive);
 }
 

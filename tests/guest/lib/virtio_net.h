@@ -106,10 +106,20 @@ struct net_packet {
 	void *buffers[NET_PARTS_MAX];	     /* received: for net_release() */
 };
 
+enum {
+	NET_PAIRS_MAX = 8, /* of what this driver uses */
+};
+
 struct net {
 	struct virtio_device device;
 	struct virtqueue receive;
 	struct virtqueue transmit;
+	unsigned int n_pairs;
+	struct net_pair { /* those after the first */
+		struct virtqueue receive;
+		struct virtqueue transmit;
+	} more[NET_PAIRS_MAX - 1];
+	struct virtqueue control; /* if there are several pairs */
 	unsigned int causes_taken, causes_missing; /* of interrupts: net_wait() */
 	uint8_t mac[6];
 	uint32_t header_size; /* 12 or 20 */
@@ -120,7 +130,7 @@ struct net {
  * Find the first network device, negotiate what the command line asks for, fill the receive
  * queue, go. Parameters, all on or off: mrg, event_idx, indirect, packed, in_order,
  * notification_data, hash (HASH_REPORT), csum, tso (host and guest, wants csum). rxbuf: size of a
- * receive buffer. num_buffers=any: it may be 0 where buffers can't be merged, as QEMU leaves it.
+ * receive buffer. pairs: of queues, to have and to switch on. num_buffers=any: it may be 0 where buffers can't be merged, as QEMU leaves it.
  * Ends the guest if something asked for isn't offered. Those of virtio_find() and virtio_connect()
  * as well.
  */
@@ -128,6 +138,17 @@ void net_init(struct net *net);
 
 /* The same for the @index-th network device. */
 void net_init_index(struct net *net, unsigned int index);
+
+/* The queues of pair @pair. */
+static inline struct virtqueue *net_receive_queue(struct net *net, unsigned int pair)
+{
+	return pair == 0 ? &net->receive : &net->more[pair - 1].receive;
+}
+
+static inline struct virtqueue *net_transmit(struct net *net, unsigned int pair)
+{
+	return pair == 0 ? &net->transmit : &net->more[pair - 1].transmit;
+}
 
 /* What a header takes with the features that were negotiated: 12 or 20 bytes. */
 uint32_t net_header_size(const struct virtio_device *device);

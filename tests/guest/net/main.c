@@ -7,6 +7,10 @@
  *	mode=send	send "count" test frames of "size" bytes, "batch" of them at a time
  *	mode=tso	send one TCP segment of "size" bytes, to be cut into "mss" bytes
  *	mode=pump	keep "window" frames going round for "seconds"
+ *	mode=transmit	send frames of "size" bytes, "batch" of them at a time, on each queue pair from
+ *	mode=receive	a CPU of its own; or take what comes: for so many TSC "cycles", or "packets"
+ *	mode=ping	"count" frames of "size" bytes, each after the last one came back
+ *			all three: wait=irq waits by interrupt, else they look at the rings
  *	wait=poll	look at the rings instead of waiting for interrupts
  * reply and bounce end when a TEST_STOP frame arrives, or nothing for 5 seconds.
  */
@@ -98,8 +102,12 @@ int main(void)
 		send_large(&net);
 	else if (arg_is("mode", "pump"))
 		pump(&net);
+	else if (arg_is("mode", "transmit") || arg_is("mode", "receive"))
+		stream(&net);
+	else if (arg_is("mode", "ping"))
+		ping(&net);
 	else
-		fatal("mode is none of reply, bounce, send, tso, pump");
+		fatal("mode is none of reply, bounce, send, tso, pump, transmit, receive, ping");
 	print("received %lu sent %lu noise %lu kicks %lu interrupts %u\n", counts.received,
 	      counts.sent, counts.noise, net.transmit.statistics.kicks, irq_count(net.device.irq));
 	check(counts.wrong == 0, "contents and order: %lu of %lu packets wrong", counts.wrong,

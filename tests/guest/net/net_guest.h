@@ -26,6 +26,9 @@ void fill_ethernet(struct ethernet_header *header, const struct net *net, const 
 		   unsigned int type);
 void send_and_wait(struct net *net, struct net_packet *packet);
 
+/* tso.c: what follows the Ethernet header, with @size bytes of data; the checksum is left to do. */
+void fill_tcp_ip(uint8_t *frame, uint32_t size);
+
 static inline void *first_part(const struct net_packet *packet)
 {
 	return packet->parts[0].data;
@@ -42,5 +45,7 @@ bool bounce(struct net *net, struct net_packet *packet);
 void send_many(struct net *net);
 void send_large(struct net *net);
 void pump(struct net *net);
+void stream(struct net *net);
+void ping(struct net *net);
 
 #endif

@@ -25,7 +25,7 @@ static unsigned int sum_be16(const uint8_t *data, size_t len)
 	return sum;
 }
 
-static void fill_tcp_ip(uint8_t *frame, uint32_t size)
+void fill_tcp_ip(uint8_t *frame, uint32_t size)
 {
 	struct ipv4_header *ip = (void *)(frame + sizeof(struct ethernet_header));
 	uint8_t *tcp = (uint8_t *)(ip + 1);
