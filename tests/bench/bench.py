@@ -236,20 +236,48 @@ def run_stream(vmm, cmdline, net, cpus=1, kernel=None):
     return result
 
 
+def processes(pid):
+    """The process and those that it started."""
+    found = [pid]
+    for one in found:
+        for task in os.listdir(f"/proc/{one}/task"):
+            with open(f"/proc/{one}/task/{task}/children") as children:
+                found += map(int, children.read().split())
+    return found
+
+
 def memory_kib(pid):
-    """(resident, private) apart from guest RAM, which is the largest mapping."""
-    mappings = []
-    with open(f"/proc/{pid}/smaps") as smaps:
-        for line in smaps:
-            name, _, value = line.partition(":")
-            if name == "Size":
-                mappings.append([int(value.split()[0]), 0, 0])
-            elif name == "Rss":
-                mappings[-1][1] += int(value.split()[0])
-            elif name in ("Private_Clean", "Private_Dirty"):
-                mappings[-1][2] += int(value.split()[0])
-    mappings.remove(max(mappings))
-    return sum(m[1] for m in mappings), sum(m[2] for m in mappings)
+    """(resident, private) apart from guest RAM, which are the mappings that are about so large."""
+    resident = private = 0
+    is_ram = False
+    for process in processes(pid):
+        with open(f"/proc/{process}/smaps") as smaps:
+            for line in smaps:
+                name, _, value = line.partition(":")
+                if name == "Size":
+                    is_ram = int(value.split()[0]) >= GUEST_MIB * 1024 // 2
+                elif name == "Rss" and not is_ram:
+                    resident += int(value.split()[0])
+                elif name in ("Private_Clean", "Private_Dirty") and not is_ram:
+                    private += int(value.split()[0])
+    return resident, private
+
+
+def wake_ups(pid, vcpus=False):
+    """How often its threads have slept and gone on: those that are vCPUs, or the others."""
+    total = 0
+    for process in processes(pid):
+        for task in os.listdir(f"/proc/{process}/task"):
+            with open(f"/proc/{process}/task/{task}/status") as status:
+                text = status.read()
+            if is_vcpu(re.search(r"^Name:\t(.*)$", text, re.MULTILINE).group(1)) == vcpus:
+                total += int(re.search(r"^voluntary_ctxt_switches:\t(\d+)$", text, re.MULTILINE).group(1))
+    return total
+
+
+def idle_guest(vmm, net, cpus=1):
+    """A guest that says "ready" and halts, for ever: nothing comes on its console."""
+    return Process(command(vmm, guest("echo"), "", net, cpus), stdin=subprocess.PIPE)
 
 
 def measure(title, unit, better="lower", x=None, series=None):

@@ -6,7 +6,7 @@
  *	packets tap-read TAP SECONDS		floor: a readv(2) a packet
  *	packets tap-ping TAP SIZE COUNT		floor: written, and read when it came back
  *	packets memcpy SIZE SECONDS		floor of whoever copies
- *	packets flood INTERFACE SIZE		sends, until it is killed
+ *	packets flood INTERFACE SIZE [FLOWS]	sends, until it is killed; so many UDP flows in turn
  *	packets echo INTERFACE			sends back what comes, until it is killed
  *	packets tsc				the frequency of the TSC
  *
@@ -235,7 +235,20 @@ static void copy(size_t size, double seconds)
 	print_rate(n, now() - start);
 }
 
-static void flood(const char *name, size_t size)
+/* UDP that only its source port tells apart: a tap with several queues goes by such a hash. */
+static void make_flow(struct packet *packet, unsigned int flow)
+{
+	struct udp_packet *udp = (struct udp_packet *)packet->frame;
+
+	write_be16(udp->ethernet.type, ETHERTYPE_IPV4);
+	udp->ip = (struct ipv4_header){.version_length = 0x45, .ttl = 64, .protocol = IP_UDP};
+	write_be16(udp->ip.length, sizeof(*udp) - ETH_HLEN);
+	write_be16(udp->from_port, 1024 + flow);
+	write_be16(udp->to_port, 9);
+	write_be16(udp->length, 8);
+}
+
+static void flood(const char *name, size_t size, unsigned int flows)
 {
 	static struct packet packet;
 	/* The socket's header has no num_buffers: the frame follows 10 bytes. */
@@ -244,11 +257,14 @@ static void flood(const char *name, size_t size)
 	int fd = open_interface(name);
 
 	make_packet(&packet, size);
-	for (;;)
+	for (unsigned int i = 0;; i++) {
+		if (flows > 1)
+			make_flow(&packet, i % flows);
 		/* ENETDOWN until somebody has the tap open; ENOBUFS when it is full. */
 		if (writev(fd, parts, 2) < 0 && errno != ENOBUFS && errno != ENETDOWN &&
 		    errno != EAGAIN)
 			err(STATUS_FAILED, "%s", name);
+	}
 }
 
 static void echo(const char *name)
@@ -286,8 +302,8 @@ int main(int argc, char **argv)
 		tap_ping(argv[2], parse_size(argv[3]), strtoul(argv[4], NULL, 0));
 	else if (strcmp(mode, "memcpy") == 0 && argc == 4)
 		copy(parse_size(argv[2]), strtod(argv[3], NULL));
-	else if (strcmp(mode, "flood") == 0 && argc == 4)
-		flood(argv[2], parse_size(argv[3]));
+	else if (strcmp(mode, "flood") == 0 && (argc == 4 || argc == 5))
+		flood(argv[2], parse_size(argv[3]), argc == 5 ? (unsigned int)atoi(argv[4]) : 1);
 	else if (strcmp(mode, "echo") == 0 && argc == 3)
 		echo(argv[2]);
 	else if (strcmp(mode, "tsc") == 0 && argc == 2)

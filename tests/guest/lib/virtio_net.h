@@ -119,7 +119,7 @@ struct net {
 		struct virtqueue receive;
 		struct virtqueue transmit;
 	} more[NET_PAIRS_MAX - 1];
-	struct virtqueue control; /* if there are several pairs */
+	struct virtqueue control;		   /* if there are several pairs */
 	unsigned int causes_taken, causes_missing; /* of interrupts: net_wait() */
 	uint8_t mac[6];
 	uint32_t header_size; /* 12 or 20 */
@@ -130,9 +130,9 @@ struct net {
  * Find the first network device, negotiate what the command line asks for, fill the receive
  * queue, go. Parameters, all on or off: mrg, event_idx, indirect, packed, in_order,
  * notification_data, hash (HASH_REPORT), csum, tso (host and guest, wants csum). rxbuf: size of a
- * receive buffer. pairs: of queues, to have and to switch on. num_buffers=any: it may be 0 where buffers can't be merged, as QEMU leaves it.
- * Ends the guest if something asked for isn't offered. Those of virtio_find() and virtio_connect()
- * as well.
+ * receive buffer. pairs: of queues, to have and to switch on. num_buffers=any: it may be 0 where
+ * buffers can't be merged, as QEMU leaves it. Ends the guest if something asked for isn't offered.
+ * Those of virtio_find() and virtio_connect() as well.
  */
 void net_init(struct net *net);
 

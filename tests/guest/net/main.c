@@ -7,10 +7,11 @@
  *	mode=send	send "count" test frames of "size" bytes, "batch" of them at a time
  *	mode=tso	send one TCP segment of "size" bytes, to be cut into "mss" bytes
  *	mode=pump	keep "window" frames going round for "seconds"
- *	mode=transmit	send frames of "size" bytes, "batch" of them at a time, on each queue pair from
- *	mode=receive	a CPU of its own; or take what comes: for so many TSC "cycles", or "packets"
+ *	mode=transmit	send frames of "size" bytes, "batch" of them at a time, for so many TSC
+ *			"cycles" or until "packets" are sent; each queue pair is a CPU's own
+ *	mode=receive	the same for what comes
  *	mode=ping	"count" frames of "size" bytes, each after the last one came back
- *			all three: wait=irq waits by interrupt, else they look at the rings
+ *			these three: with wait=irq by interrupt, else they look at the rings
  *	wait=poll	look at the rings instead of waiting for interrupts
  * reply and bounce end when a TEST_STOP frame arrives, or nothing for 5 seconds.
  */
