@@ -48,6 +48,8 @@ struct vhost_user {
 	const struct opener *opener; /* or NULL */
 	struct loop_watch watch;     /* of the session's epoll set, owned */
 	int listen_fd;		     /* owned; -1 for a client */
+	bool has_fd;		     /* there is but one connection, ever: */
+	int given_fd;		     /* owned; -1: it was used */
 	int timer_fd;		     /* owned */
 	int wake_fd;		     /* owned */
 
@@ -102,6 +104,8 @@ static void warn(struct vhost_user *vu, const struct error *err)
 /* Let the next back-end come, at once if it may (0). */
 static void try_again(struct vhost_user *vu, unsigned int ms)
 {
+	if (vu->has_fd)
+		return;
 	if (vu->listen_fd < 0) {
 		vhost_user_session_set_timer(&vu->session, ms ? ms : RETRY_MS);
 		return;
@@ -152,9 +156,13 @@ static void begin(struct vhost_user *vu, int fd)
 static int connect_to_backend(struct vhost_user *vu, struct error *err)
 {
 	const struct opening opening = {.kind = OPENING_CONNECTION, .name = vu->path};
-	int fd;
-	int ret = opener_open(vu->opener, &opening, vu->log, &fd, err);
+	int fd, ret;
 
+	if (vu->has_fd) {
+		begin(vu, fd_take(&vu->given_fd));
+		return 0;
+	}
+	ret = opener_open(vu->opener, &opening, vu->log, &fd, err);
 	if (!ret)
 		begin(vu, fd);
 	else
@@ -402,6 +410,7 @@ static void vhost_user_destroy(struct datapath *dp)
 	if (vu->listen_fd >= 0)
 		opener_open(vu->opener, &removal, vu->log, NULL, NULL);
 	fd_close(&vu->listen_fd);
+	fd_close(&vu->given_fd);
 	fd_close(&vu->timer_fd);
 	fd_close(&vu->wake_fd);
 	fd_close(&vu->watch.fd);
@@ -456,6 +465,11 @@ static int open_socket(struct vhost_user *vu, struct error *err)
 	const struct opening opening = {.kind = OPENING_LISTENER, .name = vu->path};
 	int ret;
 
+	if (vu->has_fd) {
+		vu->given_fd = vhost_user_socket_adopt(vu->session.config.fd, err);
+		if (vu->given_fd < 0)
+			return vu->given_fd;
+	}
 	if (!vu->session.config.server)
 		return connect_to_backend(vu, err);
 	ret = opener_open(vu->opener, &opening, vu->log, &vu->listen_fd, err);
@@ -530,7 +544,8 @@ static struct vhost_user *allocate(const struct vhost_user_config *config)
 	vu->log = config->log;
 	vu->opener = config->opener;
 	vu->watch = (struct loop_watch){.fd = -1, .ready = vhost_user_ready, .opaque = vu};
-	vu->listen_fd = vu->timer_fd = vu->wake_fd = -1;
+	vu->has_fd = config->has_fd;
+	vu->listen_fd = vu->given_fd = vu->timer_fd = vu->wake_fd = -1;
 	pthread_mutex_init(&vu->lock, NULL);
 
 	session->config = *config;

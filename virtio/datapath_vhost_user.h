@@ -26,6 +26,8 @@ struct vhost_user_config {
 	const struct opener *opener;	/* of the socket, outlives the datapath; or NULL */
 	const char *path;		/* of the socket; copied */
 	bool server;			/* listen there, instead of connecting */
+	bool has_fd; /* the only connection that there is: @fd, which is copied; */
+	int fd;	     /* @path is what messages call it */
 	unsigned int queue_pairs;
 	uint16_t queue_size;   /* of the largest ring */
 	uint16_t mtu;	       /* 0: none is offered to the driver */

@@ -2,6 +2,7 @@
 #include "virtio/vhost_user_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -49,6 +50,22 @@ int vhost_user_socket_connect(const char *path, struct error *err)
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
 		return error_errno(err, "connecting to %s", path);
 	return fd_take(&fd);
+}
+
+int vhost_user_socket_adopt(int fd, struct error *err)
+{
+	socklen_t len = sizeof(int);
+	int type, copy;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+		return error_errno(err, "descriptor %d", fd);
+	if (type != SOCK_STREAM)
+		return error_set(err, -EPROTOTYPE,
+				 "descriptor %d: a vhost-user connection is a unix stream socket, "
+				 "which this is not",
+				 fd);
+	copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return copy < 0 ? error_errno(err, "descriptor %d", fd) : copy;
 }
 
 int vhost_user_socket_listen(const char *path, struct error *err)

@@ -19,6 +19,12 @@ int vhost_user_socket_check(const char *path, struct error *err);
 int vhost_user_socket_connect(const char *path, struct error *err);
 
 /*
+ * A copy of the connection @fd, the caller's. -EPROTOTYPE: it is no stream socket; or what
+ * getsockopt() and fcntl() give.
+ */
+int vhost_user_socket_adopt(int fd, struct error *err);
+
+/*
  * A socket that listens at @path (checked), the caller's, who unlinks the path, too. What a process
  * that is gone left there is replaced; -EADDRINUSE if somebody listens there, -ENOTSOCK.
  */

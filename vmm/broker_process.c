@@ -81,9 +81,9 @@ static int permit_net(struct process *process, const struct xvmm_net *net)
 	} else if (net->socket) {
 		ret |= permit(process, OPENING_CONNECTION, net->socket);
 	}
-	if (net->socket && net->fallback)
+	if (net->fallback)
 		ret |= permit(process, OPENING_TAP, net->fallback);
-	if (!net->socket && net->tap)
+	if (net->tap)
 		ret |= permit(process, OPENING_TAP, net->tap);
 	if (net->vhost != XVMM_VHOST_OFF)
 		ret |= permit(process, OPENING_VHOST_NET, "");

@@ -35,7 +35,7 @@ static const char *const backend_names[] = {
 static const char *const own_keys[][6] = {
 	[BACKEND_TAP] = {"vhost", "poll_us", NULL},
 	[BACKEND_FD] = {"vhost", "poll_us", NULL},
-	[BACKEND_VHOST_USER] = {"socket", "server", "fallback", "grace", NULL},
+	[BACKEND_VHOST_USER] = {"socket", "fd", "server", "fallback", "grace", NULL},
 	[BACKEND_USER] = {"hostfwd...", "restrict", NULL},
 };
 
@@ -197,27 +197,34 @@ static int parse_tap(struct net_spec *net_spec, struct error *err)
 }
 
 /* A number, or a name, which doesn't begin with a digit. */
-static int parse_fd(struct net_spec *net_spec, struct error *err)
+/* A number, or the name that a client of the control socket has given one. */
+static int parse_descriptor(struct net_spec *net_spec, const char *text, struct error *err)
 {
-	const struct spec *spec = &net_spec->spec;
 	struct xvmm_net *net = &net_spec->net;
 	char option[OPTION_SIZE];
 	uint64_t fd = 0;
-	int ret = 0;
+	int ret;
 
 	net->has_fd = true;
 	net->fd = -1;
-	if (isdigit((unsigned char)*spec->first)) {
-		ret = spec_number(key_option(spec, "fd", option), spec->first, 0, INT_MAX, &fd,
+	if (isdigit((unsigned char)*text)) {
+		ret = spec_number(key_option(&net_spec->spec, "fd", option), text, 0, INT_MAX, &fd,
 				  err);
 		net->fd = (int)fd;
-	} else {
-		net_spec->received = spec->first;
-		snprintf(net_spec->fd_name, sizeof(net_spec->fd_name), "%s%s", fd_prefix,
-			 spec->first);
-		net->fd_name = net_spec->fd_name;
+		return ret;
 	}
-	return ret ? ret : parse_vhost(spec, net, err);
+	net_spec->received = text;
+	snprintf(net_spec->fd_name, sizeof(net_spec->fd_name), "%s%s", fd_prefix, text);
+	net->fd_name = net_spec->fd_name;
+	return 0;
+}
+
+static int parse_fd(struct net_spec *net_spec, struct error *err)
+{
+	const struct spec *spec = &net_spec->spec;
+	int ret = parse_descriptor(net_spec, spec->first, err);
+
+	return ret ? ret : parse_vhost(spec, &net_spec->net, err);
 }
 
 static int parse_user(struct net_spec *net_spec, struct error *err)
@@ -243,15 +250,22 @@ static int parse_vhost_user(struct net_spec *net_spec, struct error *err)
 {
 	const struct spec *spec = &net_spec->spec;
 	struct xvmm_net *net = &net_spec->net;
-	const char *grace = spec_value(spec, "grace");
+	const char *grace = spec_value(spec, "grace"), *fd = spec_value(spec, "fd");
 	char option[OPTION_SIZE];
-	int ret;
+	int ret = 0;
 
 	net->socket = spec_value(spec, "socket");
 	net->fallback = spec_value(spec, "fallback");
-	if (!net->socket)
-		return error_usage(err, "%s: vhost-user needs socket=PATH", spec->option);
-	ret = spec_flag(spec, "server", &net->server, err);
+	net->vhost_user = fd != NULL;
+	if (!net->socket == !fd)
+		return error_usage(err, "%s: vhost-user needs socket=PATH, or fd=N", spec->option);
+	if (fd)
+		ret = parse_descriptor(net_spec, fd, err);
+	if (!ret)
+		ret = spec_flag(spec, "server", &net->server, err);
+	if (!ret && fd && net->server)
+		ret = error_usage(err, "%s: server: the descriptor is a connection already",
+				  spec->option);
 	if (!ret && grace)
 		ret = spec_seconds(key_option(spec, "grace", option), grace, 0, &net->grace_ms,
 				   err);
@@ -303,12 +317,14 @@ struct user_net_config net_spec_user_net(const struct net_spec *spec)
 
 void net_spec_backend(const struct xvmm_net *net, char text[NET_SPEC_BACKEND_SIZE])
 {
+	const char *kind = net->vhost_user ? "vhost-user," : "";
+
 	if (net->socket)
 		snprintf(text, NET_SPEC_BACKEND_SIZE, "vhost-user,socket=%s", net->socket);
 	else if (net->has_fd && net->fd_name)
-		snprintf(text, NET_SPEC_BACKEND_SIZE, "%s", net->fd_name);
+		snprintf(text, NET_SPEC_BACKEND_SIZE, "%s%s", kind, net->fd_name);
 	else if (net->has_fd)
-		snprintf(text, NET_SPEC_BACKEND_SIZE, "fd=%d", net->fd);
+		snprintf(text, NET_SPEC_BACKEND_SIZE, "%sfd=%d", kind, net->fd);
 	else
 		snprintf(text, NET_SPEC_BACKEND_SIZE, "%s", net->tap ? net->tap : "");
 }

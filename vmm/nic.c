@@ -88,9 +88,14 @@ enum xvmm_transport nic_transport(const struct xvmm_config *config, const struct
 	return config->transport ? config->transport : XVMM_TRANSPORT_PCI;
 }
 
+bool nic_is_vhost_user(const struct xvmm_net *config)
+{
+	return config->socket || (config->has_fd && config->vhost_user);
+}
+
 bool nic_shares_memory(const struct xvmm_net *config)
 {
-	return config->socket || config->switchable;
+	return nic_is_vhost_user(config) || config->switchable;
 }
 
 static int check_queues(const struct xvmm_net *net, const char *id, struct error *err)
@@ -120,7 +125,7 @@ static int check_wire(const struct xvmm_net *net, const char *id, struct error *
 
 	if (!net->pcap && !net->faults.enabled)
 		return 0;
-	if (net->socket)
+	if (nic_is_vhost_user(net))
 		return error_usage(
 			err,
 			"%s: %s: with vhost-user another process moves the packets; try: "
@@ -158,7 +163,7 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 		return error_usage(err,
 				   "%s: %s takes guest memory that can be shared, and shared=off "
 				   "says no; try: --memory without shared=off",
-				   id, net->socket ? "vhost-user" : "switch=on");
+				   id, nic_is_vhost_user(net) ? "vhost-user" : "switch=on");
 	ret = check_wire(net, id, err);
 	return ret ? ret : check_queues(net, id, err);
 }
@@ -325,7 +330,7 @@ static void follow_carrier(struct nic *nic)
 	if (!up)
 		log_warning(nic->parts.log,
 			    "%s: no back-end at %s yet: the link is down until then", nic->id,
-			    attachment->name);
+			    attachment->name ? attachment->name : "its descriptor");
 	virtio_net_set_carrier(nic->dev, up);
 }
 
@@ -507,7 +512,8 @@ static int check_back_end(const struct nic *nic, const struct xvmm_net *config,
 	return error_set(err, -ENOTCONN,
 			 config->server ? "%s: %s: no back-end has connected to it within %d ms"
 					: "%s: %s: no back-end answers there within %d ms",
-			 nic->id, config->socket, SWITCH_WAIT_MS);
+			 nic->id, config->socket ? config->socket : "its descriptor",
+			 SWITCH_WAIT_MS);
 }
 
 static bool same_network(const struct nic_attachment *a, const struct nic_attachment *b)
@@ -548,7 +554,7 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pau
 				   "%s: %s: a switch changes what is behind a device, not what the "
 				   "guest knows of it; leave it out",
 				   nic->id, differs);
-	if (config->socket && nic->parts.mem->fd < 0)
+	if (nic_is_vhost_user(config) && nic->parts.mem->fd < 0)
 		return error_set(err, -EOPNOTSUPP,
 				 "%s: guest memory is private, and vhost-user takes shared memory; "
 				 "try: --memory SIZE,shared=on, or switch=on, from the start",

@@ -54,6 +54,9 @@ const char *nic_id(const struct xvmm_net *config, unsigned int index, char text[
 /* How the VM's network device @net is attached. */
 enum xvmm_transport nic_transport(const struct xvmm_config *config, const struct xvmm_net *net);
 
+/* Whether a vhost-user back-end is to serve it. */
+bool nic_is_vhost_user(const struct xvmm_net *config);
+
 /* Whether another process must be able to map guest memory, or may have to. */
 bool nic_shares_memory(const struct xvmm_net *config);
 

@@ -16,6 +16,7 @@
 #include "virtio/tap.h"
 #include "vmm/core/error.h"
 #include "vmm/core/log.h"
+#include "vmm/net_spec.h"
 
 enum {
 	GRACE_MS = 3000, /* a back-end that is restarted is back by then */
@@ -200,22 +201,27 @@ static int make_datapath(const struct making *making, struct error *err)
 static int make_vhost_user(const struct making *making, unsigned int wait_ms, struct error *err)
 {
 	const struct xvmm_net *net = making->config;
+	char name[NET_SPEC_BACKEND_SIZE];
 	const struct vhost_user_config config = {
 		.name = making->identity->id,
 		.mem = making->parts->mem,
 		.loop = making->parts->loop,
 		.log = making->parts->log,
 		.opener = making->parts->opener,
-		.path = net->socket,
+		.path = net->socket ? net->socket : name,
 		.server = net->server,
+		.has_fd = !net->socket,
+		.fd = net->fd,
 		.queue_pairs = making->identity->queue_pairs,
 		.queue_size = making->identity->queue_size,
 		.mtu = making->identity->mtu,
 		.assumed = net->features_on,
 	};
 	struct nic_attachment *attachment = making->attachment;
-	int ret = vhost_user_create(&config, wait_ms, &attachment->primary, err);
+	int ret;
 
+	net_spec_backend(net, name);
+	ret = vhost_user_create(&config, wait_ms, &attachment->primary, err);
 	attachment->vhost_user = true;
 	attachment->grace_ms = net->has_grace ? net->grace_ms : GRACE_MS;
 	if (!ret && net->fallback) {
@@ -228,9 +234,9 @@ static int make_vhost_user(const struct making *making, unsigned int wait_ms, st
 
 static const char *attachment_name(const struct xvmm_net *config)
 {
-	if (config->socket)
+	if (nic_is_vhost_user(config))
 		return config->fallback ? config->fallback : config->socket;
-	return config->tap;
+	return config->has_fd ? NULL : config->tap;
 }
 
 static int make(const struct making *making, unsigned int wait_ms, struct error *err)
@@ -240,12 +246,12 @@ static int make(const struct making *making, unsigned int wait_ms, struct error 
 	const char *name = attachment_name(net);
 	int ret;
 
-	if (name && !net->has_fd) {
+	if (name) {
 		attachment->name = strdup(name);
 		if (!attachment->name)
 			return out_of_memory(making, err);
 	}
-	if (net->socket)
+	if (nic_is_vhost_user(net))
 		return make_vhost_user(making, wait_ms, err);
 	if (net->has_fd)
 		ret = open_fd(making, &attachment->backend, err);

@@ -36,7 +36,7 @@ const char options_help[] =
 	"  --net user[,hostfwd=tcp:[ADDRESS]:PORT-[ADDRESS]:PORT]...[,restrict=on][,KEY=VALUE]...\n"
 	"                     user-mode networking, without tap or privileges (the guest asks DHCP);\n"
 	"                     hostfwd: a port of the host leads to it; restrict: it to nothing else\n"
-	"  --net vhost-user,socket=PATH[,server=on][,fallback=TAP][,grace=SECONDS][,KEY=VALUE]...\n"
+	"  --net vhost-user,socket=PATH|fd=N[,server=on][,fallback=TAP][,grace=SECONDS][,KEY=VALUE]...\n"
 	"                     another process serves it, which may come later, die and come back;\n"
 	"                     fallback: a tap for meanwhile; grace: else the link goes down then (3)\n"
 	"         KEY=VALUE   mac=M, mtu=N, id=ID, transport=mmio|pci, queue_size=N, speed=MBITS,\n"

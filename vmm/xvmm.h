@@ -147,6 +147,13 @@ struct xvmm_net {
 	 */
 	const char *pcap; /* path of a file for what the guest sends and receives; or NULL */
 	struct xvmm_net_faults faults;
+
+	/*
+	 * With has_fd: @fd is a unix stream socket instead, connected to a vhost-user back-end,
+	 * with
+	 * @fallback and @grace_ms as above. When that goes it doesn't come back.
+	 */
+	bool vhost_user;
 };
 
 /* The guest's serial console. */

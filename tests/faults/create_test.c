@@ -4,7 +4,8 @@
  * its cause, or the guest does its work; and nothing is left, neither memory nor a descriptor, a
  * thread or a file. With a sanitizer, it looks for memory that was lost, when the process ends.
  *
- * PHASE is start for xvmm_create(), running for xvmm_run(), stopping for xvmm_destroy().
+ * PHASE is start for xvmm_create(), running for xvmm_start() and xvmm_wait(), stopping for
+ * xvmm_destroy().
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,7 @@
 enum {
 	STATUS = 5, /* of the guest */
 	CPUS = 2,
+	THREADS = CPUS + 2, /* who runs the VM, and who looks on */
 };
 
 struct left {
@@ -99,7 +101,11 @@ static int create(struct xvmm **vm, struct xvmm_error *error)
 	/* Nobody listens at the socket: then nobody is waited for. */
 	const struct xvmm_net nets[] = {
 		{.has_fd = true, .fd = sockets[0]},
-		{.has_fd = true, .fd = sockets[0], .transport = XVMM_TRANSPORT_MMIO},
+		{.has_fd = true,
+		 .fd = sockets[0],
+		 .transport = XVMM_TRANSPORT_MMIO,
+		 .pcap = "/dev/null",
+		 .faults = {.enabled = true, .delay_us = 1}},
 		{.socket = "/nonexistent/vhost-user", .queues = 2},
 	};
 	const struct xvmm_config config = {
@@ -135,7 +141,11 @@ static bool run(struct xvmm *vm)
 	struct xvmm_error error = {0};
 	struct xvmm_end end = {0};
 
-	if (xvmm_run(vm, &end, &error)) {
+	int ret = xvmm_start(vm, &error);
+
+	if (!ret)
+		ret = xvmm_wait(vm, &end, &error);
+	if (ret) {
 		atomic_store(&plan->phase, PHASE_OFF);
 		expect_cause(&error);
 		return false;
@@ -207,13 +217,13 @@ static void *meet(void *barrier)
 static void fill_stack_cache(void)
 {
 	const struct thread_config config = {.name = "warm"};
-	pthread_t threads[CPUS + 1];
+	pthread_t threads[THREADS];
 	pthread_barrier_t barrier;
 
-	pthread_barrier_init(&barrier, NULL, CPUS + 1);
-	for (int i = 0; i <= CPUS; i++)
+	pthread_barrier_init(&barrier, NULL, THREADS);
+	for (int i = 0; i < THREADS; i++)
 		ck_assert_int_eq(thread_create(&threads[i], &config, meet, &barrier), 0);
-	for (int i = 0; i <= CPUS; i++)
+	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	pthread_barrier_destroy(&barrier);
 }

@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "vmm/core/fd.h"
+
 enum {
 	PATIENCE_MS = 10000,
 	TURN_MS = 10,
@@ -48,6 +50,20 @@ void qmp_send(int fd, const char *command)
 	size_t len = strlen(command);
 
 	ck_assert_int_eq(write(fd, command, len), (ssize_t)len);
+	ck_assert_int_eq(write(fd, "\n", 1), 1);
+}
+
+void qmp_send_fd(int fd, const char *command, int passed)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec iov = {(char *)command, strlen(command)};
+	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	fd_pass(&message, &control, &passed, 1);
+	ck_assert_int_eq(sendmsg(fd, &message, MSG_NOSIGNAL), (ssize_t)iov.iov_len);
 	ck_assert_int_eq(write(fd, "\n", 1), 1);
 }
 

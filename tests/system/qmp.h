@@ -12,6 +12,9 @@ int qmp_connect(const char *path);
 /* Send a command, a line of JSON; its answer comes later. */
 void qmp_send(int fd, const char *command);
 
+/* The same, with a descriptor, of which the other end gets a copy. */
+void qmp_send_fd(int fd, const char *command, int passed);
+
 /* The next line that is no event, within @milliseconds; false if none comes. */
 bool qmp_receive(int fd, char *line, int size, int milliseconds);
 

@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -365,6 +367,58 @@ START_TEST(test_switch)
 }
 END_TEST
 
+/* A connection to the back-end, which the guest's process is to inherit. */
+static int connect_to_backend(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", vhost_socket);
+	for (int i = 0; connect(fd, (struct sockaddr *)&address, sizeof(address)); i++) {
+		ck_assert_int_lt(i, PATIENCE_MS);
+		usleep(1000);
+	}
+	return fd;
+}
+
+/*
+ * On a connection that was handed in, and not made again: the fallback serves the guest when it is
+ * gone, until a client hands in another one.
+ */
+START_TEST(test_descriptor)
+{
+	char net[256], line[512];
+	int qmp, fd;
+
+	bridge_taps();
+	backend_start("tap=tap1", NULL);
+	fd = connect_to_backend();
+	snprintf(net, sizeof(net), "vhost-user,fd=%d,fallback=tap0,mac=" GUEST_MAC ",%s", fd,
+		 need_env("NET_OPTIONS"));
+	guest_start(net, parameters("mode=bounce lossy=on mrg=on"));
+	close(fd);
+	expect_traffic();
+	qmp = qmp_connect(control);
+	for (int i = 0; i < 2; i++) {
+		backend_kill();
+		expect_traffic();
+		backend_start("tap=tap1", NULL);
+		expect_traffic();
+		fd = connect_to_backend();
+		qmp_send_fd(qmp, "{\"execute\": \"getfd\", \"arguments\": {\"fdname\": \"wire\"}}",
+			    fd);
+		ck_assert(qmp_receive(qmp, line, sizeof(line), PATIENCE_MS));
+		ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
+		close(fd);
+		net_switch(qmp, "vhost-user,fd=wire,fallback=tap0");
+		expect_traffic();
+	}
+	close(qmp);
+	guest_stop();
+	backend_kill();
+}
+END_TEST
+
 static void add_test(Suite *suite, const TTest *test, int loops)
 {
 	/* A case of its own each: CK_RUN_CASE=NAME runs one. */
@@ -385,6 +439,7 @@ static Suite *make_suite(void)
 	add_test(suite, test_late, 1);
 	add_test(suite, test_fallback, 1);
 	add_test(suite, test_switch, N_PROTOCOLS);
+	add_test(suite, test_descriptor, 1);
 	return suite;
 }
 

@@ -315,6 +315,19 @@ START_TEST(net_spec_of_a_command)
 				   "name, of getfd");
 	ck_assert_int_eq(
 		net_spec_parse(&spec, "net-switch", "vhost-user,server=on,socket=/s", &err), 0);
+	net_spec_free(&spec);
+	ck_assert_int_eq(net_spec_parse(&spec, "--net", "vhost-user,fd=5,fallback=tap3", &err), 0);
+	ck_assert(spec.net.vhost_user && spec.net.has_fd && spec.net.fd == 5 && !spec.net.socket);
+	net_spec_backend(&spec.net, text);
+	ck_assert_str_eq(text, "vhost-user,fd=5");
+	net_spec_free(&spec);
+	ck_assert_int_lt(net_spec_parse(&spec, "--net", "vhost-user,fd=5,socket=/s", &err), 0);
+	ck_assert_int_lt(net_spec_parse(&spec, "--net", "vhost-user,fallback=tap3", &err), 0);
+	ck_assert_str_eq(err.text, "--net: vhost-user needs socket=PATH, or fd=N");
+	ck_assert_int_lt(net_spec_parse(&spec, "--net", "vhost-user,fd=5,server=on", &err), 0);
+	ck_assert_str_eq(err.text, "--net: server: the descriptor is a connection already");
+	ck_assert_int_eq(
+		net_spec_parse(&spec, "net-switch", "vhost-user,server=on,socket=/s", &err), 0);
 	net_spec_backend(&spec.net, text);
 	ck_assert_str_eq(text, "vhost-user,socket=/s");
 	net_spec_free(&spec);
@@ -382,7 +395,7 @@ static const struct {
 	{"--net fd=3,grace=1",
 	 "unknown key 'grace' (known keys of a descriptor: vhost, poll_us, mac,"},
 	{"--net vhost-user,socket=s,vhost=on",
-	 "unknown key 'vhost' (known keys of vhost-user: socket, server, fallback, grace, mac, "},
+	 "unknown key 'vhost' (known keys of vhost-user: socket, fd, server, fallback, grace, mac, "},
 	{"--net vhost-user,socket=s,poll_us=1", "unknown key 'poll_us'"},
 	{"--net vhost-user", "--net: vhost-user needs socket=PATH"},
 	{"--net vhost-user,server=on", "--net: vhost-user needs socket=PATH"},
