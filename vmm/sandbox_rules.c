@@ -52,7 +52,8 @@ static const struct rule {
 	{SCMP_SYS(writev), ALL},
 	{SCMP_SYS(sendmsg), ALL}, /* by a vCPU also: vhost-user messages */
 	{SCMP_SYS(recvmsg), ALL},
-	{SCMP_SYS(poll), ALL}, /* a socket or console that is full, a back-end's answer */
+	{SCMP_SYS(poll), ALL},	/* a socket or console that is full, a back-end's answer */
+	{SCMP_SYS(ppoll), ALL}, /* poll() where there is no such call (aarch64) */
 
 	/* Eventfds: kicks, interrupts, waking other threads; the console and messages, too. */
 	{SCMP_SYS(read), ALL},
@@ -232,6 +233,7 @@ static const int broker_calls[] = {
 	SCMP_SYS(sendto),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
 	SCMP_SYS(epoll_create1),
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(epoll_wait),
@@ -271,6 +273,7 @@ static const int user_net_calls[] = {
 	SCMP_SYS(recvfrom),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
 	SCMP_SYS(read),
 	SCMP_SYS(write),
 	SCMP_SYS(writev),
@@ -384,7 +387,8 @@ static int print_filter(unsigned int kind)
 
 int main(void)
 {
-	int ret = 0;
+	/* Of libseccomp: what filters may do, whatever the kernel that builds them can. */
+	int ret = seccomp_api_set(3);
 
 	printf("/* Made by vmm/sandbox_rules.c: the filter of each kind of thread. */\n");
 	for (unsigned int kind = 0; kind < THREAD_KINDS && !ret; kind++)
