@@ -109,6 +109,7 @@ static const struct kernel_format *find_format(const uint8_t *head, size_t len)
 static int open_kernel(struct boot_image *image, struct error *err)
 {
 	const struct memory_range *space = &boot_arch.space;
+	const uint64_t end = space->base + space->size;
 	struct kernel *kernel = &image->kernel;
 	uint8_t head[HEAD_SIZE];
 	size_t len = sizeof(head);
@@ -128,14 +129,13 @@ static int open_kernel(struct boot_image *image, struct error *err)
 	ret = kernel->format->open(kernel, err);
 	if (ret)
 		return ret;
-	if (kernel->extent.base < space->base || kernel->extent.base > space->base + space->size ||
-	    kernel->extent.size > space->base + space->size - kernel->extent.base)
+	if (kernel->extent.base < space->base || kernel->extent.base > end ||
+	    kernel->extent.size > end - kernel->extent.base)
 		return error_set(err, -ENOEXEC,
 				 "it wants %llu bytes at 0x%llx; kernels go from 0x%llx to 0x%llx",
 				 (unsigned long long)kernel->extent.size,
 				 (unsigned long long)kernel->extent.base,
-				 (unsigned long long)space->base,
-				 (unsigned long long)(space->base + space->size));
+				 (unsigned long long)space->base, (unsigned long long)end);
 	return 0;
 }
 

@@ -93,9 +93,10 @@ static int unpack(const struct image *file, void *to, uint32_t size, uint32_t *n
 	z_stream stream = {.next_out = to, .avail_out = size};
 	int ret = inflateInit2(&stream, GZIP_WINDOW);
 
+	*n = 0;
+	*ended = false;
 	if (ret != Z_OK)
 		return error_set(err, -ENOMEM, "gzip: %s", zError(ret));
-	*ended = false;
 	ret = inflate_all(&stream, file, input, ended, err);
 	*n = size - stream.avail_out;
 	inflateEnd(&stream);
@@ -107,7 +108,7 @@ static int unpack(const struct image *file, void *to, uint32_t size, uint32_t *n
 static int read_header(const struct image *file, bool gzip, struct header *header,
 		       struct error *err)
 {
-	uint32_t n = 0;
+	uint32_t n;
 	bool ended;
 	int ret;
 
