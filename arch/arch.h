@@ -21,7 +21,7 @@ struct error;
 
 enum arch_device_kind {
 	ARCH_DEVICE_SERIAL,
-	ARCH_DEVICE_ACPI_PM,
+	ARCH_DEVICE_POWER, /* its interrupt is the power button; registers: devices/acpi_pm.h */
 	ARCH_DEVICE_PVPANIC,
 	ARCH_DEVICE_DEBUG_EXIT,
 	ARCH_DEVICE_GUEST_MARK,
@@ -37,9 +37,9 @@ struct arch_device {
 	enum arch_device_kind kind;
 	bool pio; /* @base is a port number */
 	uint64_t base;
-	uint64_t size;
-	uint32_t gsi; /* or ARCH_NO_GSI */
-	bool level;   /* the interrupt stays asserted until the guest ends it; else an edge */
+	uint64_t size; /* 0: it has no registers here, only the interrupt */
+	uint32_t gsi;  /* or ARCH_NO_GSI */
+	bool level;    /* the interrupt stays asserted until the guest ends it; else an edge */
 };
 
 /*
@@ -75,6 +75,9 @@ unsigned int arch_max_cpus(void);
 /* Interrupt controller and what else must be there before the first vCPU. */
 int arch_vm_init(struct kvm_vm *vm, struct error *err);
 
+/* What takes all vCPUs to be there, and none to have run. */
+int arch_vm_complete(struct kvm_vm *vm, struct error *err);
+
 /* The architecture, as QEMU calls its targets. */
 extern const char arch_name[];
 
@@ -84,27 +87,38 @@ extern const char arch_name[];
  */
 bool arch_can_run_linux(const char **why);
 
-/*
- * Firmware tables for @cpus, @n @devices and @pci (NULL: there is none), written to @mem; *@tables:
- * where they begin (RSDP).
- */
-int arch_write_tables(const struct guest_memory *mem, unsigned int cpus,
-		      const struct arch_device *devices, size_t n, const struct arch_pci *pci,
-		      gpa_t *tables, struct error *err);
+/* The machine, for the firmware tables. */
+struct arch_platform {
+	const struct kvm_vm *vm; /* after arch_vm_init(); NULL: there will be none */
+	unsigned int cpus;
+	const struct arch_device *devices;
+	size_t n_devices;
+	const struct arch_pci *pci; /* NULL: there is none */
+};
+
+/* What a kernel is told besides, by the tables of some architectures. */
+struct arch_handover {
+	const char *cmdline;
+	struct memory_range initrd; /* in guest memory already; size 0: none */
+};
+
+/* Firmware tables, written to @mem; *@tables: where they begin (RSDP, device tree). */
+int arch_write_tables(const struct guest_memory *mem, const struct arch_platform *platform,
+		      const struct arch_handover *handover, gpa_t *tables, struct error *err);
 
 /* --- vCPUs --- */
 
 enum boot_protocol {
 	BOOT_PROTOCOL_AUTO,    /* the kernel file decides */
-	BOOT_PROTOCOL_LINUX64, /* Documentation/arch/x86/boot.rst, "64-bit Boot Protocol" */
-	BOOT_PROTOCOL_PVH,     /* Xen, docs/misc/pvh.pandoc */
+	BOOT_PROTOCOL_LINUX64, /* arch/x86/boot.rst, "64-bit Boot Protocol"; arm64/booting.rst */
+	BOOT_PROTOCOL_PVH,     /* x86: Xen, docs/misc/pvh.pandoc */
 };
 
 /* How the first vCPU enters the kernel. */
 struct arch_entry {
 	enum boot_protocol protocol; /* not AUTO */
 	gpa_t entry;
-	gpa_t params; /* LINUX64: struct boot_params; PVH: struct hvm_start_info */
+	gpa_t params; /* LINUX64: struct boot_params or device tree; PVH: struct hvm_start_info */
 };
 
 /* Features, topology, interrupt controller of a vCPU that was just created; @cpus: of the VM. */
@@ -117,6 +131,8 @@ int arch_vcpu_set_entry(const struct kvm_vcpu *vcpu, const struct guest_memory *
 
 enum arch_exit {
 	ARCH_EXIT_CONTINUE, /* handled: run on */
+	ARCH_EXIT_POWER_OFF,
+	ARCH_EXIT_RESET,
 	ARCH_EXIT_TRIPLE_FAULT,
 	ARCH_EXIT_UNSUPPORTED, /* the guest did what this KVM can't run; @err says what */
 	ARCH_EXIT_HOST_FAILED, /* not the guest's doing; @err says what */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From kernel files to guest memory: bzImage, ELF, initrd, command line.
+ * From kernel files to guest memory: kernel (of the formats in boot/<isa>), initrd, command line,
+ * firmware tables.
  *
  * Two steps, so that every file is open (and every plain mistake told) before a VM exists, and
  * nothing is opened later: boot_open(), then boot_load(). Files are hostile input. The thread that
@@ -36,13 +37,13 @@ struct boot_image;
 int boot_open(const struct boot_config *config, struct boot_image **image, struct error *err);
 
 /*
- * Put kernel, initrd, command line, memory map and the address of the firmware @tables into @mem,
+ * Put kernel, initrd, command line, memory map and the tables that describe @platform into @mem,
  * and say where to enter. @mem is as memory_create() made it: what the kernel expects to be zero is
- * not written. Errors: what does not fit (kernel, initrd, command line) and how much
- * memory it would take; a file that was cut since it was opened.
+ * not written. Errors: what does not fit (kernel, initrd, command line) and how much memory it
+ * would take; a file that was cut since it was opened; those of arch_write_tables().
  */
-int boot_load(const struct boot_image *image, const struct guest_memory *mem, gpa_t tables,
-	      struct arch_entry *entry, struct error *err);
+int boot_load(const struct boot_image *image, const struct guest_memory *mem,
+	      const struct arch_platform *platform, struct arch_entry *entry, struct error *err);
 
 /* How much memory the kernel itself takes, in bytes. */
 uint64_t boot_kernel_size(const struct boot_image *image);

@@ -182,6 +182,7 @@ static void check_memory(struct check *check)
 static void check_kernel(struct check *check)
 {
 	const struct boot_config config = vm_boot_config(&check->options->config, NULL);
+	const struct arch_platform platform = {.cpus = 1};
 	struct boot_image *image;
 	struct arch_entry entry;
 	struct error err;
@@ -198,7 +199,7 @@ static void check_kernel(struct check *check)
 	}
 	snprintf(text, sizeof(text), "it can be booted, and takes %llu MiB itself",
 		 (unsigned long long)(boot_kernel_size(image) + (1 << 20) - 1) >> 20);
-	if (check->has_memory && boot_load(image, &check->mem, gpa(0), &entry, &err))
+	if (check->has_memory && boot_load(image, &check->mem, &platform, &entry, &err))
 		report_error(check, &err);
 	else
 		report(check, STATUS_OK, text);

@@ -54,6 +54,7 @@ static const struct rule {
 	{SCMP_SYS(recvmsg), ALL},
 	{SCMP_SYS(shutdown), ALL}, /* what faults are before has gone (virtio/net_faults.h) */
 	{SCMP_SYS(poll), ALL},	   /* a socket or console that is full, a back-end's answer */
+	{SCMP_SYS(ppoll), ALL},	   /* poll() where there is no such call (aarch64) */
 
 	/* Eventfds: kicks, interrupts, waking other threads; the console and messages, too. */
 	{SCMP_SYS(read), ALL},
@@ -234,6 +235,7 @@ static const int broker_calls[] = {
 	SCMP_SYS(sendto),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
 	SCMP_SYS(epoll_create1),
 	SCMP_SYS(epoll_ctl),
 	SCMP_SYS(epoll_wait),
@@ -275,6 +277,7 @@ static const int user_net_calls[] = {
 	SCMP_SYS(recvfrom),
 	SCMP_SYS(sendmsg),
 	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
 	SCMP_SYS(read),
 	SCMP_SYS(write),
 	SCMP_SYS(writev),
@@ -389,7 +392,8 @@ static int print_filter(unsigned int kind)
 
 int main(void)
 {
-	int ret = 0;
+	/* Of libseccomp: what filters may do, whatever the kernel that builds them can. */
+	int ret = seccomp_api_set(3);
 
 	printf("/* Made by vmm/sandbox_rules.c: the filter of each kind of thread. */\n");
 	for (unsigned int kind = 0; kind < THREAD_KINDS && !ret; kind++)

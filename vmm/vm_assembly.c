@@ -61,11 +61,21 @@ static void panic_over(struct loop_watch *watch, uint32_t events)
 
 static void vcpu_ended(void *opaque, enum arch_exit why, const struct error *err)
 {
-	if (why == ARCH_EXIT_TRIPLE_FAULT)
+	switch (why) {
+	case ARCH_EXIT_POWER_OFF:
+		guest_ended(opaque, GUEST_EXIT_POWER_OFF, 0);
+		break;
+	case ARCH_EXIT_RESET:
+		guest_ended(opaque, GUEST_EXIT_RESET, 0);
+		break;
+	case ARCH_EXIT_TRIPLE_FAULT:
 		vm_end(opaque, XVMM_TRIPLE_FAULT, 0, NULL);
-	else
+		break;
+	default:
 		vm_end(opaque, why == ARCH_EXIT_UNSUPPORTED ? XVMM_UNSUPPORTED : XVMM_FAILED, 0,
 		       err->text);
+		break;
+	}
 }
 
 static void console_quit(void *opaque)
@@ -99,7 +109,7 @@ static int add_device(struct xvmm *vm, const struct arch_device *place, const st
 	if (vm->n_devices == VM_DEVICES_MAX)
 		return error_set(err, -ENOSPC, "too many devices");
 	vm->devices[vm->n_devices++] = *place;
-	return bus_add(place->pio ? &vm->pio : &vm->mmio, &range, err);
+	return place->size == 0 ? 0 : bus_add(place->pio ? &vm->pio : &vm->mmio, &range, err);
 }
 
 /* An eventfd in *@fd that raises @place's interrupt; @resample_fd for one that stays asserted. */
@@ -192,7 +202,7 @@ static int add_exit_devices(struct xvmm *vm, struct error *err)
 	struct arch_device place;
 	int ret;
 
-	ret = arch_place_device(ARCH_DEVICE_ACPI_PM, 0, &place, err);
+	ret = arch_place_device(ARCH_DEVICE_POWER, 0, &place, err);
 	if (!ret)
 		ret = watch_resample(vm, err);
 	if (!ret)
@@ -394,6 +404,9 @@ static int create_vcpus(struct xvmm *vm, const struct xvmm_config *config, struc
 		if (ret)
 			return ret;
 	}
+	ret = arch_vm_complete(&vm->kvm, err);
+	if (ret)
+		return ret;
 	vm->vcpu_shared.mmio = &vm->mmio;
 	vm->vcpu_shared.pio = &vm->pio;
 	vm->vcpu_shared.coalesced = kvm_vcpu_coalesced(&vm->kvm, &vm->vcpus[0].kvm);
@@ -417,14 +430,16 @@ static void warn_of_kvm(const struct xvmm *vm, const struct boot_image *image)
 /* Kernel, firmware tables, and the first vCPU's registers. */
 static int load(struct xvmm *vm, const struct boot_image *image, struct error *err)
 {
+	const struct arch_platform platform = {
+		.vm = &vm->kvm,
+		.cpus = vm->n_vcpus,
+		.devices = vm->devices,
+		.n_devices = vm->n_devices,
+		.pci = vm->has_pci ? &vm->arch_pci : NULL,
+	};
 	struct arch_entry entry;
-	gpa_t tables;
-	int ret;
+	int ret = boot_load(image, &vm->mem, &platform, &entry, err);
 
-	ret = arch_write_tables(&vm->mem, vm->n_vcpus, vm->devices, vm->n_devices,
-				vm->has_pci ? &vm->arch_pci : NULL, &tables, err);
-	if (!ret)
-		ret = boot_load(image, &vm->mem, tables, &entry, err);
 	if (!ret)
 		ret = arch_vcpu_set_entry(&vm->vcpus[0].kvm, &vm->mem, &entry, err);
 	return ret;

@@ -115,7 +115,7 @@ static struct description describe(enum arch_device_kind kind)
 		return (struct description){"QEMU0001", "PV"};
 	case ARCH_DEVICE_VIRTIO_MMIO:
 		return (struct description){"LNRO0005", "VM"};
-	case ARCH_DEVICE_ACPI_PM:    /* FADT and add_events() */
+	case ARCH_DEVICE_POWER:	     /* FADT and add_events() */
 	case ARCH_DEVICE_DEBUG_EXIT: /* no driver looks for it; who writes to it knows the port */
 	case ARCH_DEVICE_GUEST_MARK: /* nor for this */
 		break;
@@ -302,7 +302,7 @@ static uint64_t add_dsdt(struct acpi_builder *b)
 {
 	/* Revision 2: integers have 64 bits (section 5.2.11.1). */
 	const struct acpi_header head = header("DSDT", 2);
-	const struct arch_device *pm = find_device(b, ARCH_DEVICE_ACPI_PM);
+	const struct arch_device *pm = find_device(b, ARCH_DEVICE_POWER);
 	size_t at = begin_table(b, &head, sizeof(head));
 	aml_mark scope;
 
@@ -329,7 +329,7 @@ static struct acpi_address byte_port(uint64_t port)
 
 static uint64_t add_fadt(struct acpi_builder *b, uint64_t dsdt)
 {
-	const struct arch_device *pm = find_device(b, ARCH_DEVICE_ACPI_PM);
+	const struct arch_device *pm = find_device(b, ARCH_DEVICE_POWER);
 	struct acpi_fadt fadt = {
 		.header = header("FACP", 6),
 		.minor_version = 4,
@@ -490,15 +490,16 @@ int acpi_write_tables(const struct guest_memory *mem, struct memory_range area, 
 	return ret;
 }
 
-int arch_write_tables(const struct guest_memory *mem, unsigned int cpus,
-		      const struct arch_device *devices, size_t n, const struct arch_pci *pci,
-		      gpa_t *tables, struct error *err)
+int arch_write_tables(const struct guest_memory *mem, const struct arch_platform *platform,
+		      const struct arch_handover *handover, gpa_t *tables, struct error *err)
 {
 	static const struct memory_range area = {
 		.base = LAYOUT_TABLES,
 		.size = LAYOUT_TABLES_END - LAYOUT_TABLES,
 	};
 
+	(void)handover;
 	*tables = gpa(area.base);
-	return acpi_write_tables(mem, area, cpus, devices, n, pci, err);
+	return acpi_write_tables(mem, area, platform->cpus, platform->devices, platform->n_devices,
+				 platform->pci, err);
 }

@@ -67,6 +67,13 @@ int arch_vm_init(struct kvm_vm *vm, struct error *err)
 	return 0;
 }
 
+int arch_vm_complete(struct kvm_vm *vm, struct error *err)
+{
+	(void)vm;
+	(void)err;
+	return 0;
+}
+
 const char arch_name[] = "x86_64";
 
 bool arch_can_run_linux(const char **why)

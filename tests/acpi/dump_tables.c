@@ -29,7 +29,7 @@ static int fail(const char *what)
 /* One of each, and @nics on virtio-mmio. Returns the number of devices, or -1. */
 static int place_devices(unsigned int nics, struct arch_device devices[MAX_DEVICES])
 {
-	static const enum arch_device_kind single[] = {ARCH_DEVICE_SERIAL, ARCH_DEVICE_ACPI_PM,
+	static const enum arch_device_kind single[] = {ARCH_DEVICE_SERIAL, ARCH_DEVICE_POWER,
 						       ARCH_DEVICE_PVPANIC, ARCH_DEVICE_DEBUG_EXIT,
 						       ARCH_DEVICE_GUEST_MARK};
 	struct error err = {0};
@@ -119,7 +119,7 @@ int main(int argc, char **argv)
 	struct arch_pci pci;
 	struct guest_memory mem = {.fd = -1};
 	struct error err = {0};
-	unsigned int cpus;
+	struct arch_platform platform = {.devices = devices};
 	gpa_t tables;
 	int n, ret;
 
@@ -127,17 +127,19 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: dump_tables CPUS NICS PCI DIRECTORY\n");
 		return 2;
 	}
-	cpus = (unsigned int)strtoul(argv[1], NULL, 10);
+	platform.cpus = (unsigned int)strtoul(argv[1], NULL, 10);
 	n = place_devices((unsigned int)strtoul(argv[2], NULL, 10), devices);
 	if (n < 0)
 		return 1;
 	ret = arch_memory_ranges(64 << 20, ranges, &err);
 	if (ret > 0)
 		ret = memory_create(&mem, ranges, (size_t)ret, &config, &err);
+	platform.n_devices = (size_t)n;
 	arch_place_pci(64 << 20, &pci);
+	if (strcmp(argv[3], "1") == 0)
+		platform.pci = &pci;
 	if (!ret)
-		ret = arch_write_tables(&mem, cpus, devices, (size_t)n,
-					strcmp(argv[3], "1") ? NULL : &pci, &tables, &err);
+		ret = arch_write_tables(&mem, &platform, &(struct arch_handover){0}, &tables, &err);
 	if (ret)
 		fail(err.text);
 	else

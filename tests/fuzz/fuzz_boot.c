@@ -34,11 +34,12 @@ static void check_loaded(const struct guest_memory *mem, const struct arch_entry
 		(entry->protocol == BOOT_PROTOCOL_PVH ? LAYOUT_PVH_START_INFO : LAYOUT_ZERO_PAGE));
 	require_zero(mem, 0, LAYOUT_PVH_START_INFO);
 	require_zero(mem, LAYOUT_ZERO_PAGE + 4096, LAYOUT_CMDLINE);
-	require_zero(mem, LAYOUT_CMDLINE + LAYOUT_CMDLINE_MAX, LAYOUT_HIGH_RAM);
+	require_zero(mem, LAYOUT_CMDLINE + LAYOUT_CMDLINE_MAX, LAYOUT_TABLES);
 }
 
 static void boot(const struct boot_config *config)
 {
+	static const struct arch_platform platform = {.cpus = 1};
 	static const struct memory_config memory_config;
 	const struct memory_range range = {0, MEMORY_SIZE};
 	struct boot_image *image;
@@ -51,7 +52,7 @@ static void boot(const struct boot_config *config)
 		return;
 	}
 	require(memory_create(&mem, &range, 1, &memory_config, NULL) == 0);
-	if (boot_load(image, &mem, gpa(LAYOUT_TABLES), &entry, &err))
+	if (boot_load(image, &mem, &platform, &entry, &err))
 		require(err.code < 0 && err.text[0]);
 	else
 		check_loaded(&mem, &entry);

@@ -6,7 +6,9 @@
 
 lab_source=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 lab_cache=${XVMM_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xvmm-lab}
+lab_arch=x86_64                # of the guests, and of the machine that QEMU emulates
 lab_kernel=$lab_cache/kernel
+lab_sysroot=${XVMM_SYSROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/xvmm-sysroot/aarch64}
 dpdk_pmds=/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0
 libgcc=/usr/lib/x86_64-linux-gnu/libgcc_s.so.1 # backtrace() loads it
 slirp=/usr/lib/x86_64-linux-gnu/libslirp.so.0
@@ -46,6 +48,11 @@ any_part() {
 check_packages() {
 	local package file parts missing=()
 
+	if [[ $lab_arch == aarch64 ]]; then
+		[[ $(type -P qemu-system-aarch64) && -e $lab_sysroot/.packages/util-linux ]] ||
+			die "packages are missing; try: tests/setup aarch64"
+		return
+	fi
 	while read -r package file parts; do
 		case $package in
 		'' | '#'*) continue ;;
@@ -86,9 +93,12 @@ extract_vmlinux() {
 # $lab_kernel/{bzImage,vmlinux,modules/}. Remove the cache to get a newer one.
 fetch_kernel() (
 	[[ ! -d $lab_kernel ]] || exit 0
-	package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $2 }')
-	[[ $package ]] || die "linux-image-cloud-amd64 is not known here; try: apt-get update"
+	name=linux-image-cloud-amd64
+	[[ $lab_arch == x86_64 ]] || name=linux-image-cloud-arm64:arm64
+	package=$(apt-cache depends "$name" | awk '/Depends: linux-image/ { print $2 }')
+	[[ $package ]] || die "$name is not known here; try: apt-get update"
 	version=${package#linux-image-}
+	version=${version%:*}
 
 	mkdir -p "$lab_cache"
 	work=$(mktemp -d "$lab_cache/fetch.XXXXXX")
@@ -101,7 +111,7 @@ fetch_kernel() (
 	mkdir kernel
 	mv "root/boot/vmlinuz-$version" kernel/bzImage
 	mv "root/lib/modules/$version/kernel" kernel/modules
-	extract_vmlinux kernel/bzImage >kernel/vmlinux
+	[[ $lab_arch != x86_64 ]] || extract_vmlinux kernel/bzImage >kernel/vmlinux
 	mv -T kernel "$lab_kernel"
 )
 
@@ -115,23 +125,58 @@ place() {
 	ln -sfn "$(realpath "$1")" "$2"
 }
 
+# program NAME: where it is, for the guests' architecture.
+program() {
+	if [[ $lab_arch == x86_64 ]]; then
+		type -P "$1"
+	else
+		find "$lab_sysroot"/usr/{bin,sbin} -name "$1" -type f | head -n 1
+	fi
+}
+
+# build_program TARGET SOURCE: of C, static.
+build_program() {
+	local compiler=gcc
+
+	[[ $lab_arch == x86_64 ]] || compiler=$lab_arch-linux-gnu-gcc
+	"$compiler" -static -O2 -Wall -o "$1" "$2"
+}
+
+# What ldd would print, which runs the program: libraries of the sysroot, and what those load.
+place_foreign_libraries() {
+	local library
+
+	readelf -d "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | while read -r library; do
+		[[ ! -e $2/lib/$lab_arch-linux-gnu/$library ]] || continue
+		place "$lab_sysroot/usr/lib/$lab_arch-linux-gnu/$library" "$2/lib/$lab_arch-linux-gnu/$library"
+		place_foreign_libraries "$lab_sysroot/usr/lib/$lab_arch-linux-gnu/$library" "$2"
+	done
+}
+
 # place_program FILE TARGET ROOT: with the libraries that it loads, in ROOT.
 place_program() {
 	local library
 
 	place "$1" "$2"
+	if [[ $lab_arch != x86_64 ]]; then
+		place "$lab_sysroot/usr/lib/ld-linux-$lab_arch.so.1" "$3/lib/ld-linux-$lab_arch.so.1"
+		place_foreign_libraries "$1" "$3"
+		return
+	fi
 	ldd "$1" 2>/dev/null | grep -o '/[^ ]*' | while read -r library; do
 		place "$library" "$3$library"
 	done || : # a static program
 }
 
-# place_modules ROOT MODULE...
+# place_modules ROOT MODULE...: but for those that are built in or that the kernel doesn't have.
 place_modules() {
-	local root=$1 module
+	local root=$1 module file
 
 	shift
+	mkdir -p "$root/modules"
 	for module in "$@"; do
-		place "$(find "$lab_kernel/modules" -name "$module.ko")" "$root/modules/$module.ko"
+		file=$(find "$lab_kernel/modules" -name "$module.ko")
+		[[ ! $file ]] || place "$file" "$root/modules/$module.ko"
 	done
 }
 
@@ -147,9 +192,9 @@ build_guest() {
 
 	place "$lab_source/guest/init" "$root/init"
 	place "$lab_source/guest/lib.sh" "$root/lib.sh"
-	place_program "$(type -P busybox)" "$root/bin/busybox" "$root"
+	place_program "$(program busybox)" "$root/bin/busybox" "$root"
 	mkdir -p "$root/usr/bin"
-	gcc -static -O2 -Wall -o "$root/usr/bin/outb" "$lab_source/guest/outb.c"
+	[[ $lab_arch != x86_64 ]] || build_program "$root/usr/bin/outb" "$lab_source/guest/outb.c"
 	place_modules "$root" virtio_ring virtio virtio_mmio virtio_pci_modern_dev \
 		virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net \
 		pvpanic pvpanic-mmio button evdev
@@ -163,20 +208,20 @@ build_part() {
 
 	case $2 in
 	iperf3)
-		place_program "$(type -P iperf3)" "$root/usr/bin/iperf3" "$root"
+		place_program "$(program iperf3)" "$root/usr/bin/iperf3" "$root"
 		;;
 	tools)
-		place_program "$(type -P ethtool)" "$root/usr/bin/ethtool" "$root"
-		place_program "$(type -P tcpdump)" "$root/usr/bin/tcpdump" "$root"
-		place_program "$(type -P ip)" "$root/usr/bin/ip" "$root"
+		place_program "$(program ethtool)" "$root/usr/bin/ethtool" "$root"
+		place_program "$(program tcpdump)" "$root/usr/bin/tcpdump" "$root"
+		place_program "$(program ip)" "$root/usr/bin/ip" "$root"
 		place_modules "$root" llc stp garp mrp 8021q
 		;;
 	numbered)
 		mkdir -p "$root/usr/bin"
-		gcc -static -O2 -Wall -o "$root/usr/bin/numbered" "$lab_source/guest/numbered.c"
+		build_program "$root/usr/bin/numbered" "$lab_source/guest/numbered.c"
 		;;
 	kexec)
-		place_program "$(type -P kexec)" "$root/usr/bin/kexec" "$root"
+		place_program "$(program kexec)" "$root/usr/bin/kexec" "$root"
 		place "$lab_kernel/bzImage" "$root/boot/bzImage"
 		place "$1/guest.cpio" "$root/boot/guest.cpio"
 		;;
@@ -252,15 +297,15 @@ build_tree() {
 		place_part "$lab" "$root" "$file"
 	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
-	place "$lab_kernel/vmlinux" "$lab/vmlinux"
+	[[ $lab_arch != x86_64 ]] || place "$lab_kernel/vmlinux" "$lab/vmlinux"
 	for file in "$lab_source"/{lib.sh,compare.sh,faults.sh,hostile.sh,kill.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
 		place "$file" "$lab/${file#"$lab_source/"}"
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"
-	gcc -static -O2 -Wall -o "$lab/bin/numbered" "$lab_source/guest/numbered.c"
+	build_program "$lab/bin/numbered" "$lab_source/guest/numbered.c"
 	place_unit_tests "$lab" "$root"
 	for file in ip iperf3 unshare; do
-		place_program "$(type -P "$file")" "$lab/bin/$file" "$root"
+		place_program "$(program "$file")" "$lab/bin/$file" "$root"
 	done
 	place_peers "$root"
 }
@@ -292,8 +337,8 @@ build_l1() {
 	local root=$1/l1
 
 	place "$lab_source/l1/init" "$root/init"
-	place_program "$(type -P busybox)" "$root/bin/busybox" "$root"
-	gcc -static -O2 -Wall -o "$root/bin/hold_kvm" "$lab_source/l1/hold_kvm.c"
+	place_program "$(program busybox)" "$root/bin/busybox" "$root"
+	build_program "$root/bin/hold_kvm" "$lab_source/l1/hold_kvm.c"
 	place_modules "$root" irqbypass kvm kvm-amd vhost_iotlb vhost tun tap vhost_net \
 		llc stp garp mrp 8021q bridge
 	pack "$root" >"$1/l1.cpio"
@@ -306,6 +351,13 @@ exec_l1() {
 	local work=$1 parameters=$2
 
 	shift 2
+	if [[ $lab_arch == aarch64 ]]; then
+		# TAP goes to a PCI card, the second serial port; cortex-a76: with VHE.
+		exec qemu-system-aarch64 -M virt,virtualization=on,gic-version=3 -cpu "${XVMM_LAB_CPU:-cortex-a76}" \
+			-accel tcg,thread=multi -smp 2 -m "$l1_memory" -nodefaults -display none -no-reboot \
+			-kernel "$lab_kernel/bzImage" -initrd "$work/l1.cpio" \
+			-append "console=ttyAMA0 quiet panic=-1 softlockup_panic=1 lab.tap=ttyS0 $parameters" "$@"
+	fi
 	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu max,npt=off -smp 2 -m "$l1_memory" \
 		-nodefaults -display none -no-reboot \
 		-kernel "$lab_kernel/bzImage" -initrd "$work/l1.cpio" \
@@ -326,6 +378,11 @@ parse_options() {
 			shift
 			;;
 		--direct | --lab) lab_mode=${1#--} ;;
+		--arch)
+			[[ ${2:-} == x86_64 || ${2:-} == aarch64 ]] || die "--arch needs x86_64 or aarch64"
+			lab_arch=$2
+			shift
+			;;
 		-h | --help)
 			usage
 			exit
@@ -336,6 +393,10 @@ parse_options() {
 		shift
 	done
 
+	if [[ $lab_arch != x86_64 ]]; then
+		lab_mode=lab lab_kernel=$lab_cache/kernel-$lab_arch
+		[[ $lab_xvmm != "$lab_source/../../build/xvmm" ]] || lab_xvmm=$lab_source/../../build-$lab_arch/xvmm
+	fi
 	if [[ ! $lab_mode ]]; then
 		host_kvm_runs_linux && lab_mode=direct || lab_mode=lab
 	fi

@@ -47,6 +47,20 @@ static int open_kvm(struct error *err)
 	}
 }
 
+/*
+ * The widest addresses that all guests were given on arm64, where KVM tells how wide the host's
+ * are, or less. Elsewhere KVM has no such types.
+ */
+static unsigned long machine_type(int kvm_fd)
+{
+	enum {
+		DEFAULT_BITS = 40
+	};
+	int bits = kvm_ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE);
+
+	return bits > 0 && bits < DEFAULT_BITS ? KVM_VM_TYPE_ARM_IPA_SIZE((unsigned int)bits) : 0;
+}
+
 int kvm_vm_create(struct kvm_vm *vm, struct error *err)
 {
 	int ret;
@@ -73,7 +87,7 @@ int kvm_vm_create(struct kvm_vm *vm, struct error *err)
 		goto fail;
 	}
 	vm->vcpu_mmap = (size_t)ret;
-	ret = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	ret = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, machine_type(vm->kvm_fd));
 	if (ret < 0) {
 		errno = -ret;
 		ret = error_errno(err, "/dev/kvm: creating a VM");

@@ -26,6 +26,7 @@ struct kvm_vm {
 	 */
 	unsigned int (*irqchip_routes)(struct kvm_irq_routing_entry *entries);
 	uint32_t first_msi_gsi;
+	unsigned int irqchip; /* which interrupt controller, where there are several; arch/'s */
 
 	pthread_mutex_t routes_lock;	  /* of the next two */
 	struct kvm_msi_route *msi_routes; /* owned; of first_msi_gsi and those that follow */

@@ -29,7 +29,7 @@ guest_lines guest-to-host
 guest_lines was
 guest_lines rebound
 guest_said '50 packets transmitted, 50 packets received' || lab_fail "guest to host"
-guest_said 'irq:.*PCI-MSI.*virtio0-input' || lab_fail "no MSI-X"
+guest_said 'irq:.*\(PCI\|ITS\)-MSI.*virtio0-input' || lab_fail "no MSI-X"
 guest_said 'was reset' || lab_fail "function reset"
 [ "$(grep -c 'rebound.* 20 packets received' "$LAB_TMP/console.log")" = 2 ] || lab_fail "after unbind"
 ping -q -c 50 -i 0.05 10.0.2.2 | tee "$LAB_TMP/ping"

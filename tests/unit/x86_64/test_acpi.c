@@ -14,7 +14,7 @@
 static const struct arch_device serial = {
 	.kind = ARCH_DEVICE_SERIAL, .pio = true, .base = 0x3f8, .size = 8, .gsi = 4};
 static const struct arch_device pm = {
-	.kind = ARCH_DEVICE_ACPI_PM, .pio = true, .base = 0x620, .size = ACPI_PM_SIZE, .gsi = 9};
+	.kind = ARCH_DEVICE_POWER, .pio = true, .base = 0x620, .size = ACPI_PM_SIZE, .gsi = 9};
 static const struct arch_device pvpanic = {
 	.kind = ARCH_DEVICE_PVPANIC, .pio = true, .base = 0x505, .size = 1, .gsi = ARCH_NO_GSI};
 static const struct arch_device debug_exit = {
@@ -130,13 +130,23 @@ static struct tables walk(uint64_t rsdp)
 	return t;
 }
 
+/* As arch_write_tables() does; they begin at @at. */
+static int write_tables(unsigned int cpus, const struct arch_device *devices, size_t n,
+			const struct arch_pci *pci, gpa_t *at)
+{
+	const struct arch_platform platform = {
+		.cpus = cpus, .devices = devices, .n_devices = n, .pci = pci};
+
+	return arch_write_tables(&mem, &platform, &(struct arch_handover){0}, at, &err);
+}
+
 static struct tables write_and_walk(unsigned int cpus, const struct arch_device *devices, size_t n)
 {
 	gpa_t at = gpa(0);
 
 	struct tables t;
 
-	ck_assert_int_eq(arch_write_tables(&mem, cpus, devices, n, NULL, &at, &err), 0);
+	ck_assert_int_eq(write_tables(cpus, devices, n, NULL, &at), 0);
 	ck_assert_uint_eq(at.value, LAYOUT_TABLES);
 	t = walk(at.value);
 	ck_assert_ptr_null(t.mcfg);
@@ -252,7 +262,7 @@ START_TEST(pci_host_bridge)
 	gpa_t at;
 
 	arch_place_pci(0x20000000, &pci);
-	ck_assert_int_eq(arch_write_tables(&mem, 1, &serial, 1, &pci, &at, &err), 0);
+	ck_assert_int_eq(write_tables(1, &serial, 1, &pci, &at), 0);
 	t = walk(at.value);
 	ck_assert_ptr_nonnull(t.mcfg);
 	ck_assert_uint_eq(t.mcfg->header.length, sizeof(*t.mcfg));
@@ -495,7 +505,7 @@ START_TEST(odd_device)
 {
 	gpa_t at;
 
-	ck_assert_int_eq(arch_write_tables(&mem, 1, &odd_devices[_i].device, 1, NULL, &at, &err),
+	ck_assert_int_eq(write_tables(1, &odd_devices[_i].device, 1, NULL, &at),
 			 odd_devices[_i].expected);
 	if (odd_devices[_i].expected)
 		ck_assert_uint_gt(strlen(err.text), 20);
@@ -509,8 +519,8 @@ START_TEST(too_many_devices)
 
 	for (size_t i = 0; i < 257; i++)
 		devices[i] = pvpanic;
-	ck_assert_int_eq(arch_write_tables(&mem, 1, devices, 256, NULL, &at, &err), 0);
-	ck_assert_int_eq(arch_write_tables(&mem, 1, devices, 257, NULL, &at, &err), -EINVAL);
+	ck_assert_int_eq(write_tables(1, devices, 256, NULL, &at), 0);
+	ck_assert_int_eq(write_tables(1, devices, 257, NULL, &at), -EINVAL);
 }
 END_TEST
 

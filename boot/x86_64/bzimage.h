@@ -5,8 +5,8 @@
  * The file: boot sector and real-mode code, which nobody runs here, with the setup header in it;
  * then the protected-mode kernel, which unpacks itself.
  */
-#ifndef BOOT_BZIMAGE_H
-#define BOOT_BZIMAGE_H
+#ifndef BOOT_X86_64_BZIMAGE_H
+#define BOOT_X86_64_BZIMAGE_H
 
 #include <asm/bootparam.h>
 #include <stdbool.h>

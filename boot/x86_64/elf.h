@@ -5,8 +5,8 @@
  * protocol, or at the address in their PVH note (Xen, xen/include/public/elfnote.h,
  * XEN_ELFNOTE_PHYS32_ENTRY).
  */
-#ifndef BOOT_ELF_H
-#define BOOT_ELF_H
+#ifndef BOOT_X86_64_ELF_H
+#define BOOT_X86_64_ELF_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a kernel is told, whatever the protocol. All of it is in guest memory already. */
-#ifndef BOOT_HANDOVER_H
-#define BOOT_HANDOVER_H
+#ifndef BOOT_X86_64_HANDOVER_H
+#define BOOT_X86_64_HANDOVER_H
 
-#include "boot/memory_map.h"
+#include "boot/x86_64/memory_map.h"
 #include "vmm/core/memory.h"
 
 struct handover {

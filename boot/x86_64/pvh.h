@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* PVH's start info (Xen, xen/include/public/arch-x86/hvm/start_info.h and docs/misc/pvh.pandoc). */
-#ifndef BOOT_PVH_H
-#define BOOT_PVH_H
+#ifndef BOOT_X86_64_PVH_H
+#define BOOT_X86_64_PVH_H
 
 #include <stddef.h>
 #include <stdint.h>

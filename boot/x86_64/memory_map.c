@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "boot/memory_map.h"
+#include "boot/x86_64/memory_map.h"
 
 #include <errno.h>
 

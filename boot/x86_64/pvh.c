@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "boot/pvh.h"
+#include "boot/x86_64/pvh.h"
 
 #include <errno.h>
 
 #include "arch/x86_64/layout.h"
-#include "boot/handover.h"
+#include "boot/x86_64/handover.h"
 #include "vmm/core/error.h"
 
 /* How it lies in its page. */

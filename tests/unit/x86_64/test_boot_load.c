@@ -6,10 +6,9 @@
 
 #include "arch/x86_64/layout.h"
 #include "boot/boot.h"
-#include "boot/pvh.h"
+#include "boot/x86_64/pvh.h"
 #include "tests/unit/boot_files.h"
 
-#define TABLES	   gpa(LAYOUT_TABLES)
 #define KERNEL_END (BZIMAGE_PREF + BZIMAGE_INIT_SIZE)
 
 static struct error err;
@@ -17,6 +16,7 @@ static struct boot_config config;
 static struct boot_image *image;
 static struct guest_memory mem;
 static struct arch_entry entry;
+static const struct arch_platform platform = {.cpus = 1};
 
 static void set_up(void)
 {
@@ -46,7 +46,7 @@ static int open_kernel(const void *bytes, size_t len)
 
 static void load(void)
 {
-	ck_assert_msg(boot_load(image, &mem, TABLES, &entry, &err) == 0, "%s", err.text);
+	ck_assert_msg(boot_load(image, &mem, &platform, &entry, &err) == 0, "%s", err.text);
 }
 
 static void open_and_load_bzimage(void)
@@ -289,7 +289,7 @@ START_TEST(says_how_much_memory_a_kernel_takes)
 	test_bzimage_init(&bz);
 	bz.header.init_size = 48 * MIB + 1;
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, TABLES, &entry, &err), -ENOMEM);
+	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -ENOMEM);
 	assert_error(err, -ENOMEM, "try: --memory 65M");
 	resize_memory(65 * MIB);
 	load();
@@ -299,7 +299,7 @@ START_TEST(says_how_much_memory_a_kernel_takes)
 	test_elf_init(&elf);
 	elf.data.p_memsz = 70 * MIB - ELF_DATA_ADDR;
 	ck_assert_int_eq(open_kernel(&elf, sizeof(elf)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, TABLES, &entry, &err), -ENOMEM);
+	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -ENOMEM);
 	assert_error(err, -ENOMEM, "try: --memory 70M");
 	resize_memory(70 * MIB);
 	load();
@@ -313,7 +313,7 @@ START_TEST(tells_a_kernel_that_was_cut)
 	test_bzimage_init(&bz);
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
 	ck_assert_int_eq(truncate(config.kernel, sizeof(bz) - 1), 0);
-	ck_assert_int_eq(boot_load(image, &mem, TABLES, &entry, &err), -ENODATA);
+	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -ENODATA);
 	assert_error(err, -ENODATA, "became shorter");
 	ck_assert_ptr_nonnull(strstr(err.text, config.kernel));
 }
@@ -397,7 +397,7 @@ START_TEST(initrd_goes_below_a_kernel_that_fills_memory)
 	boot_close(image);
 	use_initrd(15 * MIB + 1);
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, TABLES, &entry, &err), -ENOMEM);
+	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -ENOMEM);
 	assert_error(err, -ENOMEM, "try: --memory 79M");
 	boot_close(image);
 
@@ -417,7 +417,7 @@ START_TEST(says_how_much_memory_an_initrd_takes)
 	use_initrd(64 * MIB - KERNEL_END + 1);
 	test_bzimage_init(&bz);
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, TABLES, &entry, &err), -ENOMEM);
+	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -ENOMEM);
 	assert_error(err, -ENOMEM, "48234497 bytes");
 	assert_error(err, -ENOMEM, "try: --memory 65M");
 	resize_memory(65 * MIB);
@@ -428,19 +428,19 @@ START_TEST(says_how_much_memory_an_initrd_takes)
 	resize_memory(64 * MIB);
 	bz.header.initrd_addr_max = 32 * MIB - 1;
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, TABLES, &entry, &err), -EFBIG);
+	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -EFBIG);
 	assert_error(err, -EFBIG, "0x2000000");
 	boot_close(image);
 	bz.header.initrd_addr_max = 0;
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, TABLES, &entry, &err), -EFBIG);
+	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -EFBIG);
 	assert_error(err, -EFBIG, "at most 0 below 0x0");
 	boot_close(image);
 
 	use_initrd(1ULL << 62);
 	test_bzimage_init(&bz);
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, TABLES, &entry, &err), -EFBIG);
+	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -EFBIG);
 }
 END_TEST
 
@@ -563,7 +563,7 @@ START_TEST(needs_no_error)
 	file = test_file_make(&bz, sizeof(bz));
 	config.kernel = file.path;
 	ck_assert_int_eq(boot_open(&config, &image, NULL), 0);
-	ck_assert_int_eq(boot_load(image, &mem, TABLES, &entry, NULL), -ENOMEM);
+	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, NULL), -ENOMEM);
 }
 END_TEST
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Linux's struct boot_params, the "zero page" (Documentation/arch/x86/zero-page.rst). */
-#ifndef BOOT_LINUX_PARAMS_H
-#define BOOT_LINUX_PARAMS_H
+#ifndef BOOT_X86_64_LINUX_PARAMS_H
+#define BOOT_X86_64_LINUX_PARAMS_H
 
 #include <asm/bootparam.h>
 

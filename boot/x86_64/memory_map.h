@@ -3,8 +3,8 @@
  * The memory map that the guest is given: one list, which linux_params.c renders as e820 and pvh.c
  * as PVH's table.
  */
-#ifndef BOOT_MEMORY_MAP_H
-#define BOOT_MEMORY_MAP_H
+#ifndef BOOT_X86_64_MEMORY_MAP_H
+#define BOOT_X86_64_MEMORY_MAP_H
 
 #include <stddef.h>
 #include <stdint.h>

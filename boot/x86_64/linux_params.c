@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "boot/linux_params.h"
+#include "boot/x86_64/linux_params.h"
 
 #include <errno.h>
 #include <stddef.h>
 
 #include "arch/x86_64/layout.h"
-#include "boot/handover.h"
+#include "boot/x86_64/handover.h"
 #include "vmm/core/error.h"
 
 #define LOADER_UNDEFINED 0xff	    /* boot.rst, type_of_loader: no assigned number */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "boot/bzimage.h"
+#include "boot/x86_64/bzimage.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "boot/elf.h"
+#include "boot/x86_64/elf.h"
 
 #include <elf.h>
 #include <endian.h>

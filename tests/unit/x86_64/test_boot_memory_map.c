@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "boot/memory_map.h"
+#include "boot/x86_64/memory_map.h"
 #include "tests/unit/boot_files.h"
 
 #define GIB (1ULL << 30)

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "boot/bzimage.h"
+#include "boot/x86_64/bzimage.h"
 #include "tests/unit/boot_files.h"
 
 /* bzimage_open() of the first @len bytes of @file. */

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "boot/elf.h"
+#include "boot/x86_64/elf.h"
 #include "tests/unit/boot_files.h"
 
 static int open_bytes(const void *bytes, size_t len, struct elf *elf, struct memory_range *extent,
