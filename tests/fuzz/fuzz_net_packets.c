@@ -45,7 +45,7 @@ enum {
 	PACKET_MAX = 66000, /* more than passes */
 	MTU = 1400,
 	STEPS_MAX = 64,
-	PATIENCE_MS = 10000, /* what takes longer never comes */
+	PATIENCE_MS = 30000, /* what takes longer never comes, even beside many others */
 };
 _Static_assert(CHAINS >= 128, "no ring has more chains");
 
