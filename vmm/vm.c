@@ -53,6 +53,11 @@ static void timer_ready(struct loop_watch *watch, uint32_t events)
 	vm_end(watch->opaque, XVMM_TIMEOUT, 0, NULL);
 }
 
+bool vm_is_heard(const struct xvmm *vm)
+{
+	return vm->control || vm->broker || vm->user_event;
+}
+
 void vm_tell(void *opaque, const char *name, json_t *data)
 {
 	struct xvmm *vm = opaque;
@@ -134,6 +139,9 @@ int vm_create(const struct xvmm_config *config, struct broker *broker, struct ti
 		vm->user_log_opaque = config->log_opaque;
 		vm->log = (struct logger){forward_log, vm};
 	}
+	/* Before a thread is confined: a seed for Jansson's tables takes a random number. */
+	if (config->control || config->event)
+		json_object_seed(0);
 	vm->user_event = config->event;
 	vm->user_event_opaque = config->event_opaque;
 	if (vm_assemble(vm, config, &err)) {
@@ -224,7 +232,7 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 		return vm_report(error, &err);
 	/* loop_stop() without a reason: xvmm_stop(). */
 	vm_end(vm, XVMM_STOPPED, 0, NULL);
-	if (vm->control || vm->broker || vm->user_event)
+	if (vm_is_heard(vm))
 		control_commands_ended(vm_tell, vm, &vm->end, vm->ended_by);
 	*end = vm->end;
 	return 0;

@@ -171,6 +171,8 @@ void vm_net_tell(void *vm, const struct nic *nic, enum nic_event event)
 {
 	const char *id = nic_device(nic)->name;
 
+	if (!vm_is_heard(vm))
+		return;
 	if (event == NIC_FILTER_CHANGED)
 		tell_filter(vm, id);
 	else

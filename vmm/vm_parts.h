@@ -115,7 +115,13 @@ void vm_disassemble(struct xvmm *vm);
  * thread. */
 void vm_end(struct xvmm *vm, enum xvmm_reason reason, int value, const char *text);
 
-/* Tell the clients of the control socket: control_event(), of an opaque VM. */
+/*
+ * Whether anybody hears what is told: else nothing is made for it, which a confined thread might not
+ * be able to.
+ */
+bool vm_is_heard(const struct xvmm *vm);
+
+/* Tell the clients of the control socket, and the program: control_event(), of an opaque VM. */
 void vm_tell(void *vm, const char *name, json_t *data);
 
 /* Tell them of a network device of an opaque VM; see struct nic_parts. */
