@@ -116,8 +116,8 @@ void vm_disassemble(struct xvmm *vm);
 void vm_end(struct xvmm *vm, enum xvmm_reason reason, int value, const char *text);
 
 /*
- * Whether anybody hears what is told: else nothing is made for it, which a confined thread might not
- * be able to.
+ * Whether anybody hears what is told: else nothing is made for it, which a confined thread might
+ * not be able to.
  */
 bool vm_is_heard(const struct xvmm *vm);
 

@@ -49,6 +49,8 @@ start() {
 
 # Wait for what was started; sets $status, and $left if a process of it is left behind.
 finish() {
+	local i
+
 	wait "$pid" 2>/dev/null
 	status=$?
 	left=
@@ -56,6 +58,11 @@ finish() {
 		left=yes
 		kill -KILL -- "-$pid"
 	fi
+	# Until they are gone they have what the next one wants: a tap, a socket.
+	for ((i = 0; i < limit * 100; i++)); do
+		kill -0 -- "-$pid" 2>/dev/null || break
+		sleep 0.01
+	done
 }
 
 # Wait until the guest has printed a line that matches; false if it doesn't.
