@@ -5,7 +5,7 @@
 # limit: 240
 . "$LAB_DIR/lib.sh"
 
-duration=75
+duration=45
 
 # How many processes there are in this scenario's PID namespace.
 processes() {

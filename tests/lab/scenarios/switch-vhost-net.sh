@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shows: a guest's rings move between xvmm and vhost-net under traffic, and nothing is lost
 # set: ci
-# limit: 400
+# limit: 240
 . "$LAB_DIR/lib.sh"
 # shellcheck source=../switch.sh
 . "$LAB_DIR/switch.sh"
