@@ -98,8 +98,7 @@ struct virtio_device {
 
 /*
  * Fill the common part of @dev, whose ops, id, name, log, timeline and offered are set. The queues
- * have
- * @size_max descriptors at most. 0 or a negative errno.
+ * have @size_max descriptors at most. 0 or a negative errno.
  */
 int virtio_device_init(struct virtio_device *dev, unsigned int n_queues, uint16_t size_max);
 

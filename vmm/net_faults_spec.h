@@ -14,11 +14,12 @@ struct error;
 extern const char *const net_faults_keys[];
 
 /*
- * What @spec says of them:
+ * What @spec says of them. All errors are usage errors.
+ *
  *	loss=, duplicate=, corrupt=, reorder=	a share of the packets: 1%, 0.05%
  *	delay=TIME[~JITTER]			times with a unit: 100us, 10ms, 1.5s
- *	rate=RATE[/BURST][+RATE[/BURST]]	10mbit/32K: bits, and bytes at once; 1000pps/10:
- *packets seed=N All errors are usage errors.
+ *	rate=RATE[/BURST][+RATE[/BURST]]	10mbit/32K: bits, bytes at once; 1000pps/10
+ *	seed=N
  */
 int net_faults_parse(const struct spec *spec, struct xvmm_net_faults *faults, struct error *err);
 

@@ -111,8 +111,10 @@ int vm_assemble(struct xvmm *vm, const struct xvmm_config *config, struct error 
 /* Take it apart, while nothing of it runs. */
 void vm_disassemble(struct xvmm *vm);
 
-/* It ends, for the first reason that is told. @text: one line, or NULL for that of @reason. Any
- * thread. */
+/*
+ * It ends, for the first reason that is told. @text: one line, or NULL for that of @reason. Any
+ * thread.
+ */
 void vm_end(struct xvmm *vm, enum xvmm_reason reason, int value, const char *text);
 
 /*

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "arch/aarch64/layout.h"
-#include "arch/arch.h"
+#include "arch/places.h"
 #include "devices/debug_exit.h"
 #include "devices/guest_mark.h"
 #include "devices/pvpanic.h"
@@ -24,40 +24,25 @@ int arch_memory_ranges(uint64_t size, struct memory_range ranges[MEMORY_MAX_REGI
 	return 1;
 }
 
-int arch_place_device(enum arch_device_kind kind, unsigned int index, struct arch_device *device,
-		      struct error *err)
-{
-	/* There is one of each, but for the virtio devices. */
-	static const struct arch_device places[] = {
-		[ARCH_DEVICE_SERIAL] = {.base = LAYOUT_SERIAL,
-					.size = SERIAL_SIZE,
-					.gsi = LAYOUT_GSI_SERIAL},
-		/* PSCI powers off and resets. */
-		[ARCH_DEVICE_POWER] = {.gsi = LAYOUT_GSI_POWER},
-		[ARCH_DEVICE_PVPANIC] = {.base = LAYOUT_PVPANIC,
-					 .size = PVPANIC_SIZE,
-					 .gsi = ARCH_NO_GSI},
-		[ARCH_DEVICE_DEBUG_EXIT] = {.base = LAYOUT_DEBUG_EXIT,
-					    .size = DEBUG_EXIT_SIZE,
-					    .gsi = ARCH_NO_GSI},
-		[ARCH_DEVICE_GUEST_MARK] = {.base = LAYOUT_GUEST_MARK,
-					    .size = GUEST_MARK_SIZE,
-					    .gsi = ARCH_NO_GSI},
-		[ARCH_DEVICE_VIRTIO_MMIO] = {.base = LAYOUT_VIRTIO_MMIO,
-					     .size = LAYOUT_MMIO_STRIDE,
-					     .gsi = LAYOUT_GSI_VIRTIO_MMIO},
-	};
-	unsigned int limit = kind == ARCH_DEVICE_VIRTIO_MMIO ? LAYOUT_MAX_VIRTIO_MMIO : 1;
+const struct arch_device arch_places[ARCH_DEVICE_KINDS] = {
+	[ARCH_DEVICE_SERIAL] = {.base = LAYOUT_SERIAL,
+				.size = SERIAL_SIZE,
+				.gsi = LAYOUT_GSI_SERIAL},
+	/* PSCI powers off and resets. */
+	[ARCH_DEVICE_POWER] = {.gsi = LAYOUT_GSI_POWER},
+	[ARCH_DEVICE_PVPANIC] = {.base = LAYOUT_PVPANIC, .size = PVPANIC_SIZE, .gsi = ARCH_NO_GSI},
+	[ARCH_DEVICE_DEBUG_EXIT] = {.base = LAYOUT_DEBUG_EXIT,
+				    .size = DEBUG_EXIT_SIZE,
+				    .gsi = ARCH_NO_GSI},
+	[ARCH_DEVICE_GUEST_MARK] = {.base = LAYOUT_GUEST_MARK,
+				    .size = GUEST_MARK_SIZE,
+				    .gsi = ARCH_NO_GSI},
+	[ARCH_DEVICE_VIRTIO_MMIO] = {.base = LAYOUT_VIRTIO_MMIO,
+				     .size = LAYOUT_MMIO_STRIDE,
+				     .gsi = LAYOUT_GSI_VIRTIO_MMIO},
+};
 
-	if (index >= limit)
-		return error_usage(err, "too many devices: at most %u on virtio-mmio", limit);
-	*device = places[kind];
-	device->kind = kind;
-	device->base += index * LAYOUT_MMIO_STRIDE;
-	if (device->gsi != ARCH_NO_GSI)
-		device->gsi += index;
-	return 0;
-}
+const unsigned int arch_max_virtio_mmio = LAYOUT_MAX_VIRTIO_MMIO;
 
 void arch_place_pci(uint64_t memory_end, struct arch_pci *pci)
 {

@@ -3,7 +3,7 @@
 #include <cpuid.h>
 #include <errno.h>
 
-#include "arch/arch.h"
+#include "arch/places.h"
 #include "arch/x86_64/layout.h"
 #include "devices/acpi_pm.h"
 #include "devices/debug_exit.h"
@@ -30,47 +30,34 @@ int arch_memory_ranges(uint64_t size, struct memory_range ranges[MEMORY_MAX_REGI
 	return 2;
 }
 
-int arch_place_device(enum arch_device_kind kind, unsigned int index, struct arch_device *device,
-		      struct error *err)
-{
-	/* There is one of each, but for the virtio devices. */
-	static const struct arch_device places[] = {
-		[ARCH_DEVICE_SERIAL] = {.pio = true,
-					.base = LAYOUT_PORT_SERIAL,
-					.size = SERIAL_SIZE,
-					.gsi = LAYOUT_GSI_SERIAL},
-		[ARCH_DEVICE_POWER] = {.pio = true,
-				       .base = LAYOUT_PORT_ACPI_PM,
-				       .size = ACPI_PM_SIZE,
-				       .gsi = LAYOUT_GSI_ACPI_PM,
-				       .level = true},
-		[ARCH_DEVICE_PVPANIC] = {.pio = true,
-					 .base = LAYOUT_PORT_PVPANIC,
-					 .size = PVPANIC_SIZE,
-					 .gsi = ARCH_NO_GSI},
-		[ARCH_DEVICE_DEBUG_EXIT] = {.pio = true,
-					    .base = LAYOUT_PORT_DEBUG_EXIT,
-					    .size = DEBUG_EXIT_SIZE,
-					    .gsi = ARCH_NO_GSI},
-		[ARCH_DEVICE_GUEST_MARK] = {.pio = true,
-					    .base = LAYOUT_PORT_GUEST_MARK,
-					    .size = GUEST_MARK_SIZE,
-					    .gsi = ARCH_NO_GSI},
-		[ARCH_DEVICE_VIRTIO_MMIO] = {.base = LAYOUT_VIRTIO_MMIO,
-					     .size = LAYOUT_MMIO_STRIDE,
-					     .gsi = LAYOUT_GSI_VIRTIO_MMIO},
-	};
-	unsigned int limit = kind == ARCH_DEVICE_VIRTIO_MMIO ? LAYOUT_MAX_VIRTIO_MMIO : 1;
+const struct arch_device arch_places[ARCH_DEVICE_KINDS] = {
+	[ARCH_DEVICE_SERIAL] = {.pio = true,
+				.base = LAYOUT_PORT_SERIAL,
+				.size = SERIAL_SIZE,
+				.gsi = LAYOUT_GSI_SERIAL},
+	[ARCH_DEVICE_POWER] = {.pio = true,
+			       .base = LAYOUT_PORT_ACPI_PM,
+			       .size = ACPI_PM_SIZE,
+			       .gsi = LAYOUT_GSI_ACPI_PM,
+			       .level = true},
+	[ARCH_DEVICE_PVPANIC] = {.pio = true,
+				 .base = LAYOUT_PORT_PVPANIC,
+				 .size = PVPANIC_SIZE,
+				 .gsi = ARCH_NO_GSI},
+	[ARCH_DEVICE_DEBUG_EXIT] = {.pio = true,
+				    .base = LAYOUT_PORT_DEBUG_EXIT,
+				    .size = DEBUG_EXIT_SIZE,
+				    .gsi = ARCH_NO_GSI},
+	[ARCH_DEVICE_GUEST_MARK] = {.pio = true,
+				    .base = LAYOUT_PORT_GUEST_MARK,
+				    .size = GUEST_MARK_SIZE,
+				    .gsi = ARCH_NO_GSI},
+	[ARCH_DEVICE_VIRTIO_MMIO] = {.base = LAYOUT_VIRTIO_MMIO,
+				     .size = LAYOUT_MMIO_STRIDE,
+				     .gsi = LAYOUT_GSI_VIRTIO_MMIO},
+};
 
-	if (index >= limit)
-		return error_usage(err, "too many devices: at most %u on virtio-mmio", limit);
-	*device = places[kind];
-	device->kind = kind;
-	device->base += index * LAYOUT_MMIO_STRIDE;
-	if (device->gsi != ARCH_NO_GSI)
-		device->gsi += index;
-	return 0;
-}
+const unsigned int arch_max_virtio_mmio = LAYOUT_MAX_VIRTIO_MMIO;
 
 /* The first address that the CPU can't form. */
 static uint64_t address_end(void)
