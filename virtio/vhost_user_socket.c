@@ -55,9 +55,9 @@ int vhost_user_socket_connect(const char *path, struct error *err)
 int vhost_user_socket_adopt(int fd, struct error *err)
 {
 	socklen_t len = sizeof(int);
-	int type, copy;
+	int type = -1, copy;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 && errno != ENOTSOCK)
 		return error_errno(err, "descriptor %d", fd);
 	if (type != SOCK_STREAM)
 		return error_set(err, -EPROTOTYPE,
