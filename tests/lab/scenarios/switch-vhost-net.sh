@@ -1,9 +1,8 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
 # shows: a guest's rings move between xvmm and vhost-net under traffic, and nothing is lost
-# set: extra
-# limit: 400
-# Not of the CI set while it hangs in one run of two, with TCP and switches at once (not understood).
+# set: ci
+# limit: 150
 . "$LAB_DIR/lib.sh"
 # shellcheck source=../switch.sh
 . "$LAB_DIR/switch.sh"
