@@ -12,6 +12,13 @@ enum {
 	MIN_IOVS = 512, /* buffers of small rings may be in pieces, too */
 	/* Chains that were used before the rest is moved to the front again. */
 	SPARE_CHAINS = 64,
+	/*
+	 * Each piece that the kernel is offered costs it time. So they are enough for a packet as
+	 * large as those that came lately; what a larger one has more is copied once, and then
+	 * expected. Less is not: see net_window_begin().
+	 */
+	EXPECTED_MIN = 1024,
+	EXPECTED_DECAY = 64, /* packets */
 };
 
 struct net_window *net_window_create(unsigned int ring_size, const struct net_window_format *format)
@@ -23,6 +30,7 @@ struct net_window *net_window_create(unsigned int ring_size, const struct net_wi
 	/* All but the overflow, which stays untouched. */
 	memset(window, 0, offsetof(struct net_window, overflow));
 	window->format = format;
+	window->expected = EXPECTED_MIN;
 	window->max_chains = ring_size + SPARE_CHAINS;
 	/*
 	 * One chain, which has at most as many pieces as the ring has descriptors, always finds
@@ -106,28 +114,37 @@ int net_window_fill(struct net_window *window, struct ring *ring)
 struct iovec *net_window_begin(struct net_window *window, unsigned int *n)
 {
 	struct iovec *iovs = first_iov(window);
-	unsigned int last = window->n_iovs < IOV_MAX ? window->n_iovs : IOV_MAX - 1;
+	unsigned int last = 0;
 
+	window->offered = 0;
+	while (last < window->n_iovs && last < IOV_MAX - 1 && window->offered < window->expected)
+		window->offered += iovs[last++].iov_len;
 	if (last < window->n_iovs)
 		window->displaced = iovs[last];
 	iovs[last] = (struct iovec){window->overflow, sizeof(window->overflow)};
+	window->overflow_at = last;
 	*n = last + 1;
 	return iovs;
 }
 
+/* A packet of @len bytes has come. */
+static void expect(struct net_window *window, size_t len)
+{
+	if (len > window->expected)
+		window->expected = len;
+	else
+		window->expected -= (window->expected - len) / EXPECTED_DECAY;
+	if (window->expected < EXPECTED_MIN)
+		window->expected = EXPECTED_MIN;
+}
+
 size_t net_window_end(struct net_window *window, size_t len)
 {
-	size_t direct = window->capacity;
-
-	if (window->n_iovs >= IOV_MAX) {
-		struct iovec *iovs = first_iov(window);
-
-		iovs[IOV_MAX - 1] = window->displaced;
-		direct = 0;
-		for (unsigned int i = 0; i < IOV_MAX - 1; i++)
-			direct += iovs[i].iov_len;
-	}
-	return len < direct ? len : direct;
+	if (window->overflow_at < window->n_iovs)
+		first_iov(window)[window->overflow_at] = window->displaced;
+	if (len)
+		expect(window, len);
+	return len < window->offered ? len : window->offered;
 }
 
 /* How many of the waiting chains a packet of @len bytes takes; 0 if they can't hold it. */

@@ -39,9 +39,12 @@ struct net_window {
 	unsigned int max_chains, max_iovs;
 	unsigned int first_chain, n_chains;
 	unsigned int first_iov, n_iovs;
-	struct iovec displaced; /* by the overflow, where one read can't take all the pieces */
-	size_t capacity;	/* bytes in the chains */
-	size_t pending;		/* length of a packet in the overflow that needs buffers; or 0 */
+	size_t expected;	  /* bytes of a packet that one read offers pieces for, about */
+	size_t offered;		  /* bytes that it does offer, before the overflow */
+	unsigned int overflow_at; /* the overflow's index among its pieces */
+	struct iovec displaced;	  /* by the overflow; if there is a piece there */
+	size_t capacity;	  /* bytes in the chains */
+	size_t pending;		  /* length of a packet in the overflow that needs buffers; or 0 */
 	bool full; /* no further chain can be taken, though they hold no largest packet */
 	uint8_t overflow[NET_PACKET_MAX]; /* hardly ever touched: then its pages don't exist */
 };
