@@ -16,9 +16,10 @@ struct error;
 struct guest_memory;
 
 struct kvm_vm {
-	int kvm_fd;	  /* /dev/kvm; owned */
-	int vm_fd;	  /* owned */
-	size_t vcpu_mmap; /* size of a vCPU's struct kvm_run mapping, in bytes */
+	int kvm_fd;	     /* /dev/kvm; owned */
+	int vm_fd;	     /* owned */
+	size_t vcpu_mmap;    /* size of a vCPU's struct kvm_run mapping, in bytes */
+	uint64_t created_ms; /* as counter_now_ms() */
 
 	/*
 	 * From arch/: how interrupt numbers (GSIs) reach the interrupt controller by default, at
