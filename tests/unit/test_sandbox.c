@@ -338,11 +338,9 @@ static void keep_capabilities(void)
 }
 
 static void (*const forbidden[])(void) = {
-	make_socket,	      run_program,     start_process,
-	executable_memory,    make_executable, signal_parent,
-	signal_other_process, trace,	       create_vm,
-	type_into_terminal,   change_user,     keep_capabilities,
-	foreign_call,
+	make_socket,   run_program,	     start_process, executable_memory, make_executable,
+	signal_parent, signal_other_process, trace,	    create_vm,	       type_into_terminal,
+	change_user,   keep_capabilities,    foreign_call,
 };
 enum {
 	N_FORBIDDEN = sizeof(forbidden) / sizeof(forbidden[0]),

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 /*
- * A system call of another architecture: AArch32's set_tls(), which AArch64 doesn't have; there is but
- * one way in for both.
+ * A system call of another architecture: AArch32's set_tls(), which AArch64 doesn't have; there is
+ * but one way in for both.
  */
 static inline void foreign_call(void)
 {
