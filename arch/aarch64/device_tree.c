@@ -219,6 +219,7 @@ static void add_gic(struct tree *tree)
 		end(tree);
 	} else {
 		add_string(tree, "compatible", "arm,cortex-a15-gic");
+		add_u32(tree, "#address-cells", 0);
 		ADD_CELLS(tree, "reg", CELLS64(LAYOUT_GICD), CELLS64(LAYOUT_GICV2_GICD_SIZE),
 			  CELLS64(LAYOUT_GICV2_GICC), CELLS64(LAYOUT_GICV2_GICC_SIZE));
 	}
@@ -286,7 +287,7 @@ static void add_interrupt_map(struct tree *tree, const struct arch_pci *pci)
 	enum {
 		CELLS = 4 + 1 + 2 + 3
 	};
-	/* GICv2's node has no #address-cells. */
+	/* Of GICv2's node they are 0. */
 	const size_t n = has_its(tree) ? CELLS : CELLS - 2;
 	uint32_t map[4 * CELLS];
 

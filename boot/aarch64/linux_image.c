@@ -44,62 +44,102 @@ bool linux_image_match_gzip(const uint8_t *head, size_t len)
 
 /* --- gzip --- */
 
+struct gzip {
+	const struct image *file;
+	uint64_t at; /* bytes of it that were read */
+	z_stream stream;
+	bool ended; /* and its checksum is right */
+	uint8_t input[INPUT_SIZE];
+};
+
 /* More input, when there is none left. */
-static int refill(z_stream *stream, const struct image *file, uint64_t *at, uint8_t *input,
-		  struct error *err)
+static int refill(struct gzip *gzip, struct error *err)
 {
-	uint64_t left = file->size - *at;
+	uint64_t left = gzip->file->size - gzip->at;
 	size_t len = left < INPUT_SIZE ? (size_t)left : INPUT_SIZE;
 	int ret;
 
-	if (stream->avail_in > 0)
+	if (gzip->stream.avail_in > 0)
 		return 0;
 	if (len == 0)
 		return error_set(err, -ENODATA, "truncated: its gzip stream doesn't end");
-	ret = image_read(file, *at, input, len, "its gzip stream", err);
-	*at += len;
-	stream->next_in = input;
-	stream->avail_in = (uInt)len;
+	ret = image_read(gzip->file, gzip->at, gzip->input, len, "its gzip stream", err);
+	gzip->at += len;
+	gzip->stream.next_in = gzip->input;
+	gzip->stream.avail_in = (uInt)len;
 	return ret;
 }
 
-static int inflate_all(z_stream *stream, const struct image *file, uint8_t *input, bool *ended,
-		       struct error *err)
+/* Unpack to @to until its @size bytes are full or there is no more. */
+static int inflate_to(struct gzip *gzip, void *to, uint32_t size, struct error *err)
 {
-	uint64_t at = 0;
+	z_stream *stream = &gzip->stream;
 
-	while (stream->avail_out > 0 && !*ended) {
-		int ret = refill(stream, file, &at, input, err);
+	stream->next_out = to;
+	stream->avail_out = size;
+	while (stream->avail_out > 0 && !gzip->ended) {
+		int ret = refill(gzip, err);
 
 		if (ret)
 			return ret;
 		ret = inflate(stream, Z_NO_FLUSH);
-		*ended = ret == Z_STREAM_END;
-		if (ret != Z_OK && !*ended)
+		gzip->ended = ret == Z_STREAM_END;
+		if (ret != Z_OK && !gzip->ended)
 			return error_set(err, -ENOEXEC, "damaged: gzip: %s",
 					 stream->msg ? stream->msg : zError(ret));
 	}
 	return 0;
 }
 
+/* What follows the stream is left alone, as by gunzip, unless more of the kernel would be in it. */
+static int check_rest(const struct gzip *gzip, struct error *err)
+{
+	uint64_t end = gzip->at - gzip->stream.avail_in;
+	uint8_t magic[2];
+	int ret;
+
+	if (gzip->file->size - end < sizeof(magic))
+		return 0;
+	ret = image_read(gzip->file, end, magic, sizeof(magic), "what follows gzip's stream", err);
+	if (!ret && linux_image_match_gzip(magic, sizeof(magic)))
+		ret = error_set(err, -ENOEXEC,
+				"it has several gzip members; unpack it first: gunzip -c FILE > "
+				"Image");
+	return ret;
+}
+
+static int unpack_to(struct gzip *gzip, void *to, uint32_t size, uint32_t *n, bool *all,
+		     struct error *err)
+{
+	uint8_t more;
+	int ret = inflate_to(gzip, to, size, err);
+
+	*n = size - gzip->stream.avail_out;
+	*all = gzip->ended;
+	/* The end may come just behind. */
+	if (!ret && !gzip->ended) {
+		ret = inflate_to(gzip, &more, sizeof(more), err);
+		*all = gzip->ended && gzip->stream.avail_out > 0;
+	}
+	return ret || !*all ? ret : check_rest(gzip, err);
+}
+
 /*
- * Unpack the first @size bytes to @to; *@n: how many there were. *@ended: these are all, and the
+ * Unpack the first @size bytes to @to; *@n: how many there were. *@all: there are no more, and the
  * file's checksum is theirs.
  */
-static int unpack(const struct image *file, void *to, uint32_t size, uint32_t *n, bool *ended,
+static int unpack(const struct image *file, void *to, uint32_t size, uint32_t *n, bool *all,
 		  struct error *err)
 {
-	uint8_t input[INPUT_SIZE];
-	z_stream stream = {.next_out = to, .avail_out = size};
-	int ret = inflateInit2(&stream, GZIP_WINDOW);
+	struct gzip gzip = {.file = file};
+	int ret = inflateInit2(&gzip.stream, GZIP_WINDOW);
 
 	*n = 0;
-	*ended = false;
+	*all = false;
 	if (ret != Z_OK)
 		return error_set(err, -ENOMEM, "gzip: %s", zError(ret));
-	ret = inflate_all(&stream, file, input, ended, err);
-	*n = size - stream.avail_out;
-	inflateEnd(&stream);
+	ret = unpack_to(&gzip, to, size, n, all, err);
+	inflateEnd(&gzip.stream);
 	return ret;
 }
 
@@ -109,13 +149,13 @@ static int read_header(const struct image *file, bool gzip, struct header *heade
 		       struct error *err)
 {
 	uint32_t n;
-	bool ended;
+	bool all;
 	int ret;
 
 	if (!gzip)
 		return image_read(file, 0, header, sizeof(*header), "the header", err);
-	ret = unpack(file, header, sizeof(*header), &n, &ended, err);
-	if (!ret && (n < sizeof(*header) || !linux_image_match((const uint8_t *)header, n)))
+	ret = unpack(file, header, sizeof(*header), &n, &all, err);
+	if (!ret && !linux_image_match((const uint8_t *)header, n))
 		ret = error_set(err, -ENOEXEC, "what gzip has packed in it is no arm64 Image");
 	return ret;
 }
@@ -152,15 +192,15 @@ static int load_gzip(const struct image *file, const struct memory_range *extent
 {
 	void *to = memory_translate(mem, gpa(extent->base), extent->size);
 	uint32_t n;
-	bool ended;
+	bool all;
 	int ret;
 
 	if (!to)
 		return error_set(err, -EFAULT, "the guest has no memory at 0x%llx for %llu bytes",
 				 (unsigned long long)extent->base,
 				 (unsigned long long)extent->size);
-	ret = unpack(file, to, (uint32_t)extent->size, &n, &ended, err);
-	if (!ret && !ended)
+	ret = unpack(file, to, (uint32_t)extent->size, &n, &all, err);
+	if (!ret && !all)
 		ret = error_set(err, -ENOEXEC,
 				"damaged: it has more than the %llu bytes that its header says",
 				(unsigned long long)extent->size);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Linux's Image for arm64 (Documentation/arm64/booting.rst, "Call the kernel image"), as it is or
- * compressed with gzip.
+ * compressed with gzip, in one member; what follows that is not looked at. The flags in the header
+ * are between the kernel and the CPU: its endianness, the size of its pages.
  */
 #ifndef BOOT_AARCH64_LINUX_IMAGE_H
 #define BOOT_AARCH64_LINUX_IMAGE_H

@@ -312,9 +312,11 @@ build_tree() {
 
 # place_unit_tests LAB ROOT: those that need more of a kernel than every machine has.
 place_unit_tests() {
-	local file=${lab_xvmm%/*}/tests/test_vhost_net
+	local file
 
-	[[ ! -x $file ]] || place_program "$file" "$1/bin/${file##*/}" "$2"
+	for file in "${lab_xvmm%/*}"/tests/test_{pci_msix,vhost_net,virtio_pci}; do
+		[[ ! -x $file ]] || place_program "$file" "$1/bin/${file##*/}" "$2"
+	done
 }
 
 # Other VMMs, for compare scenarios only.

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/unit/boot_files.h"
+#include "kernel_files.h"
 #include "vmm/control.h"
 #include "vmm/vm.h"
 
@@ -29,11 +29,8 @@ static void setup(void)
 	struct xvmm_net net = {.id = "wan", .has_fd = true, .mac = {2, 0, 0, 0, 0, 1}};
 	struct xvmm_config config = {.memory = 64 << 20, .nets = &net, .n_nets = 1};
 	struct xvmm_error error;
-	struct test_file file;
-	struct test_elf elf;
+	struct test_file file = test_kernel_make();
 
-	test_elf_init(&elf);
-	file = test_file_make(&elf, sizeof(elf));
 	config.kernel = file.path;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
 	net.fd = fds[0];

@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "foreign_call.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 
@@ -336,18 +337,10 @@ static void keep_capabilities(void)
 	prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
 }
 
-static void another_architecture(void)
-{
-	/* getpid() of i386. */
-	__asm__ volatile("int $0x80" : : "a"(20) : "memory");
-}
-
 static void (*const forbidden[])(void) = {
-	make_socket,	      run_program,     start_process,
-	executable_memory,    make_executable, signal_parent,
-	signal_other_process, trace,	       create_vm,
-	type_into_terminal,   change_user,     keep_capabilities,
-	another_architecture,
+	make_socket,   run_program,	     start_process, executable_memory, make_executable,
+	signal_parent, signal_other_process, trace,	    create_vm,	       type_into_terminal,
+	change_user,   keep_capabilities,    foreign_call,
 };
 enum {
 	N_FORBIDDEN = sizeof(forbidden) / sizeof(forbidden[0]),

@@ -37,7 +37,6 @@ enum {
 	RUNNING = READY | VIRTIO_CONFIG_S_DRIVER_OK,
 	MASTER = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER,
 	NO_VECTOR = 0xffff,
-	APIC = 0xfee00000,
 
 	/* struct virtio_pci_common_cfg, 4.1.4.3 */
 	DEVICE_FEATURE_SELECT = 0x00,
@@ -825,7 +824,7 @@ END_TEST
 static void enable_msix(void)
 {
 	for (uint32_t i = 0; i <= QUEUES; i++) {
-		set(table + i * 16, APIC, 4);
+		set(table + i * 16, irqchip_msi_address, 4);
 		set(table + i * 16 + 8, 0x40 + i, 4);
 		set(table + i * 16 + 12, 0, 4);
 	}

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "boot/x86_64/bzimage.h"
-#include "tests/unit/boot_files.h"
+#include "tests/unit/x86_64/kernel_files.h"
 
 /* bzimage_open() of the first @len bytes of @file. */
 static int open_bytes(const union test_bzimage *file, size_t len, struct bzimage *bz,

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "boot/x86_64/elf.h"
-#include "tests/unit/boot_files.h"
+#include "tests/unit/x86_64/kernel_files.h"
 
 static int open_bytes(const void *bytes, size_t len, struct elf *elf, struct memory_range *extent,
 		      struct error *err)

@@ -7,7 +7,7 @@
 #include "arch/x86_64/layout.h"
 #include "boot/boot.h"
 #include "boot/x86_64/pvh.h"
-#include "tests/unit/boot_files.h"
+#include "tests/unit/x86_64/kernel_files.h"
 
 #define KERNEL_END (BZIMAGE_PREF + BZIMAGE_INIT_SIZE)
 
