@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # With a PID namespace (vmm/pid_namespace.h) xvmm ends as without one, whoever is signalled or dies,
 # and leaves nothing behind; also for who isn't root. What its processes may do: sandbox.sh.
+# shellcheck disable=SC2317 # until_true reaches them
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 require_kvm
@@ -17,7 +18,6 @@ network=()
 [ ${#network[@]} = 0 ] || echo '# without user-mode networking'
 
 # until_true COMMAND...: false if it doesn't become true.
-# shellcheck disable=SC2317 # what it calls is reached
 until_true() {
 	local i
 	for ((i = 0; i < limit * 50; i++)); do
@@ -85,24 +85,21 @@ for signal in TERM INT; do
 	over "a second SIG$signal ends the guest" $((128 + $(kill -l "$signal")))
 done
 
-# As of a whole process group: each process has it. The guest hears of the power button, and goes on.
+# As of a whole process group: each process has it, and one of them first. The guest goes on.
 mkfifo "$work/keys"
 exec 3<>"$work/keys"
 no_signals() {
-	grep -q '^ShdPnd:.0*$' "/proc/$first/status" && in_state "$first" S &&
-		grep -q '^ShdPnd:.0*$' "/proc/$vm/status"
+	in_state "$first" S && [ "$(cat "/proc/$first/status" "/proc/$vm/status" | grep -c '^ShdPnd:.0*$')" = 2 ]
 }
-for order in first vm; do
+for order in 'first vm' 'vm first'; do
 	vm echo --cmdline 'count=4 echo=on' <"$work/keys"
-	if [ $order = first ]; then
-		kill -INT "$first" "$vm"
-	else
-		kill -INT "$vm" "$first"
-	fi
+	read -r one other <<<"$order"
+	kill -INT "${!one}"
 	until_true grep -q 'power button was pressed' "$work/err"
-	until_true no_signals
+	kill -INT "${!other}"
+	until_true no_signals 2>/dev/null
 	echo keys >&3
-	over "one SIGINT to both counts once, $order" 0
+	over "one SIGINT to both counts once: $order" 0
 done
 for process in first vm; do
 	for signal in HUP QUIT ABRT SEGV KILL; do
@@ -121,6 +118,21 @@ vm spin </dev/null
 kill -KILL "$(processes xvmm-init)"
 over 'SIGKILL to PID 1' 137
 
+# A helper that hangs: it has five seconds. In a session of its own the end of the first process
+# doesn't continue it, as it does in a group that becomes an orphan by that.
+prefix=(setsid)
+vm spin --control "$socket" </dev/null
+group_gone() {
+	! pgrep -g "$first" >/dev/null
+}
+kill -STOP "$(pgrep -g "$first" -x xvmm-broker)"
+kill -KILL "$vm"
+over 'a broker that hangs' 137
+until_true group_gone
+verdict 'and is killed' "$(pgrep -g "$first" -l)"
+prefix=()
+rm -f "$socket"
+
 vm spin </dev/null
 problem=
 kill -TSTP "$first"
@@ -134,13 +146,39 @@ until_true grep -q 'power button was pressed' "$work/err"
 kill -TERM "$first"
 over 'and the end' 143
 
-# --- who isn't root ---
+# --- users ---
+
+if [ "$(id -u)" != 0 ] || ! setpriv --clear-groups --reuid 65534 true 2>/dev/null; then
+	echo '# nobody else to be here'
+	done_testing
+fi
+
+# It becomes another one only later: before that it waits for a reader of its console.
+mkfifo "$work/console"
+has_filter() {
+	grep -q '^Seccomp:.2' "/proc/$(first_process)/status"
+}
+for signal in TERM KILL; do
+	jail=(--sandbox 'on,namespaces=on,user=65534')
+	start --kernel "$GUESTS/spin.elf" "${jail[@]}" --console "file:$work/console" </dev/null
+	until_true has_filter 2>/dev/null
+	kill "-$signal" "$(first_process)"
+	over "SIG$signal, while it may become another user" $((128 + $(kill -l "$signal")))
+	vm spin </dev/null
+	if [ $signal = TERM ]; then
+		kill -TERM "$first"
+		until_true grep -q 'power button was pressed' "$work/err"
+	fi
+	kill "-$signal" "$first"
+	over "SIG$signal, when it is another user" $((128 + $(kill -l "$signal")))
+done
+jail=(--sandbox 'on,namespaces=on')
 
 # Of a group that /dev/kvm belongs to besides their own, and with a tap of theirs.
 someone=(setpriv --reuid 65534 --regid 65534 --groups "$(stat -c %g /dev/kvm)")
 chmod 711 "$work"
-if [ "$(id -u)" != 0 ] || ! "${someone[@]}" sh -c ": <>/dev/kvm && '$XVMM' --version >/dev/null" 2>/dev/null; then
-	echo '# nobody else to be here'
+if ! "${someone[@]}" sh -c ": <>/dev/kvm && '$XVMM' --version >/dev/null" 2>/dev/null; then
+	echo '# another user has no /dev/kvm'
 	done_testing
 fi
 ip tuntap add tap0 mode tap user 65534
