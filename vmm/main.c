@@ -309,7 +309,7 @@ static int write_timeline(const struct options *options, struct timeline *timeli
 static int run_options(struct options *options, struct timeline *timeline)
 {
 	struct xvmm_config *config = &options->config;
-	int console_file, timeline_file, status;
+	int console_file, timeline_file, status = STATUS_OK;
 	struct error err;
 	int ret = 0;
 

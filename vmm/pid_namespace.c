@@ -47,7 +47,7 @@ static int keep_ids(uid_t uid, gid_t gid, struct error *err)
 	snprintf(uids, sizeof(uids), "%u %u 1", uid, uid);
 	snprintf(gids, sizeof(gids), "%u %u 1", gid, gid);
 	ret = write_file("/proc/self/uid_map", uids);
-	/* A group may be there to keep its members out: who may leave it can't have a map. */
+	/* A group may be there to keep its members out: who could leave it gets no map. */
 	if (!ret)
 		ret = write_file("/proc/self/setgroups", "deny");
 	if (!ret)

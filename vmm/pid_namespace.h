@@ -12,15 +12,15 @@
  *
  * The VM's process isn't PID 1 itself: signals do nothing to that by default (not even raise() or
  * abort() in it), and its end is the end of all, of the broker as well, before that could remove
- *the control socket.
+ * the control socket.
  *
  * Both that wait have no descriptors but stderr and those by which they know each other and the
- *VM's process, no capabilities, and a filter with what it takes to wait (vmm/sandbox_rules.c).
- *Where the jail names a user they have that one for all but the real user ID: by that the first may
- *signal the VM's process before it has become this user, too.
+ * VM's process, no capabilities, and a filter with what it takes to wait (vmm/sandbox_rules.c).
+ * Where the jail names a user they have that one for all but the real user ID: by that the first
+ * may signal the VM's process before it has become this user, too.
  *
- * If the first one ends, however, all are killed. If the VM's process ends, its helpers have 5
- * seconds to do the same.
+ * When the first process ends, in whatever way, all others are killed. When the VM's process ends,
+ * its helpers have 5 seconds to do the same.
  *
  * It takes CAP_SYS_ADMIN, or no capabilities at all: then a user namespace comes with it, in which
  * user, group and groups are what they were, so that files, taps and devices are open to them as

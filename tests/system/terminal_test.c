@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * On a terminal: raw while the guest runs, the escape key works, and restored on every way out. With
- * SANDBOX in the environment, under --sandbox $SANDBOX.
+ * On a terminal: raw while the guest runs, the escape key works, and restored on every way out.
+ * With SANDBOX in the environment, under --sandbox $SANDBOX.
  */
 #include <check.h>
 #include <fcntl.h>
