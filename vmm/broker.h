@@ -5,7 +5,8 @@
  * net-switch since; and it keeps the control socket, so that it hears itself of what its clients
  * name, and what descriptors they pass, of which the VM gets those that a net-switch names. It runs
  * nothing of the guest, and sees none of its memory. It ends with the VM's process, however that
- * ends, and removes the control socket.
+ * ends, and removes the control socket; unless its PID namespace is killed with all that is in it
+ * (vmm/pid_namespace.h).
  *
  * Of the VM's process: all by the thread that runs the loop, or before it runs, but broker_event().
  */

@@ -9,7 +9,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-static void keep_descriptors(const int *fds, size_t n)
+void helper_keep_descriptors(const int *fds, size_t n)
 {
 	unsigned int first = (unsigned int)fds[0], last = (unsigned int)fds[n - 1];
 	unsigned int low = first < last ? first : last;
@@ -39,7 +39,7 @@ void helper_begin(const char *name, const int *fds, size_t n)
 {
 	prctl(PR_SET_NAME, name);
 	ignore_signals();
-	keep_descriptors(fds, n);
+	helper_keep_descriptors(fds, n);
 }
 
 void helper_limit_capabilities(const unsigned int *kept, size_t n)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the processes that xvmm forks have in common: the broker (vmm/broker.h), and one for each
- * user-mode network (vmm/user_net_process.h). Each is a child that runs nothing of the guest, keeps
- * of what its parent had open and might do only what it needs, and ends with the VM's process.
+ * What the processes that xvmm forks have in common: the broker (vmm/broker.h), one for each
+ * user-mode network (vmm/user_net_process.h), and those that wait (vmm/pid_namespace.h). Each is a
+ * process that runs nothing of the guest, keeps of what its parent had open and might do only what
+ * it needs, and ends with the VM's process.
  */
 #ifndef VMM_HELPER_H
 #define VMM_HELPER_H
@@ -15,6 +16,9 @@
  * whoever ends the VM sends to both, to end this process.
  */
 void helper_begin(const char *name, const int *fds, size_t n);
+
+/* The second of these alone. */
+void helper_keep_descriptors(const int *fds, size_t n);
 
 /* Give up all capabilities but the @n in @kept (CAP_*), where the process has these. */
 void helper_limit_capabilities(const unsigned int *kept, size_t n);

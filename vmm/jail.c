@@ -97,12 +97,9 @@ static int become_user(const struct jail *jail, struct error *err)
 	return 0;
 }
 
-static int leave_namespaces(struct error *err)
+int jail_unshare(int flags, struct error *err)
 {
-	const int all = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |
-			CLONE_NEWCGROUP;
-
-	if (unshare(all) == 0)
+	if (unshare(flags) == 0)
 		return 0;
 	if (errno == EPERM)
 		return error_errno(err, "--sandbox: namespaces (try: sysctl "
@@ -124,6 +121,8 @@ bool jail_is_open(const struct jail *jail)
 
 int jail_enter(const struct jail *jail, struct error *err)
 {
+	const int namespaces = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC |
+			       CLONE_NEWUTS | CLONE_NEWCGROUP;
 	int ret = 0;
 
 	/* Another user may change the root only in a user namespace of its own. */
@@ -132,7 +131,7 @@ int jail_enter(const struct jail *jail, struct error *err)
 	if (!ret && jail->has_user)
 		ret = become_user(jail, err);
 	if (!ret && jail->namespaces)
-		ret = leave_namespaces(err);
+		ret = jail_unshare(namespaces, err);
 	if (!ret && jail->root && jail->namespaces)
 		ret = change_root(jail->root, err);
 	return ret;

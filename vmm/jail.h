@@ -4,14 +4,13 @@
  * its files, its networks. It is the program's, not the library's: an embedding one has its own.
  * Each thread gives up the rest (vmm/sandbox.h).
  *
- * In this order; each may be left out:
+ * In this order; each may be left out. (A PID namespace, which belongs to these, comes long before:
+ * vmm/pid_namespace.h.)
  *	groups, then user	become @gid without other groups, @uid; privileges go with that
  *	namespaces		a user namespace without any user of the host; a network namespace
  *				without any interface (taps that are open stay: a packet goes by
  *				them only); mount, IPC, UTS and cgroup namespaces
  *	root directory		@root; empty is best
- *
- * Not a PID namespace: a process can't enter one, and the filter lets it signal itself only.
  */
 #ifndef VMM_JAIL_H
 #define VMM_JAIL_H
@@ -38,6 +37,9 @@ bool jail_is_open(const struct jail *jail);
  * usage errors.
  */
 int jail_set_user(struct jail *jail, const char *user, const char *group, struct error *err);
+
+/* unshare(). 0 or a negative errno, and the cure, if there may be one. */
+int jail_unshare(int flags, struct error *err);
 
 /* Give it up, for good. By a process with one thread. 0 or a negative errno. */
 int jail_enter(const struct jail *jail, struct error *err);

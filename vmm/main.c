@@ -22,6 +22,7 @@
 #include "vmm/jail.h"
 #include "vmm/net_spec.h"
 #include "vmm/options.h"
+#include "vmm/pid_namespace.h"
 #include "vmm/selftest.h"
 #include "vmm/terminal.h"
 #include "vmm/timeline_file.h"
@@ -45,19 +46,28 @@ enum {
 /* What the signal handler needs. */
 static struct {
 	struct xvmm *_Atomic vm;
-	volatile sig_atomic_t count;
+	volatile sig_atomic_t own;   /* those that were sent to this process */
+	volatile sig_atomic_t count; /* with those that were passed on to it */
 	volatile sig_atomic_t signal;
 } signals;
 
 /* SIGTERM, SIGINT: first ask the guest, then end it. */
-static void handle_signal(int signal)
+static void handle_signal(int signal, siginfo_t *info, void *context)
 {
 	static const char pressed[] =
 		"xvmm: the guest's power button was pressed; once more ends it at once\n";
 	struct xvmm *vm = atomic_load(&signals.vm);
-	int saved = errno;
+	int saved = errno, before = signals.count;
+	int count = pid_namespace_passed(info);
 
-	if (signals.count++ == 0) {
+	(void)context;
+	if (!count)
+		count = ++signals.own;
+	/* Of a signal to both processes this is the second half. */
+	if (count <= before)
+		return;
+	signals.count = count;
+	if (before == 0) {
 		if (write(STDERR_FILENO, pressed, sizeof(pressed) - 1) < 0) {
 			/* Nobody listens: nothing to be done. */
 		}
@@ -71,8 +81,14 @@ static void handle_signal(int signal)
 
 static void install_signals(struct xvmm *vm)
 {
-	struct sigaction action = {.sa_handler = handle_signal, .sa_flags = SA_RESTART};
+	struct sigaction action = {
+		.sa_sigaction = handle_signal,
+		.sa_flags = SA_RESTART | SA_SIGINFO,
+	};
 
+	/* One at a time. */
+	sigaddset(&action.sa_mask, SIGTERM);
+	sigaddset(&action.sa_mask, SIGINT);
 	atomic_store(&signals.vm, vm);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
@@ -293,9 +309,15 @@ static int write_timeline(const struct options *options, struct timeline *timeli
 static int run_options(struct options *options, struct timeline *timeline)
 {
 	struct xvmm_config *config = &options->config;
-	int console_file, timeline_file;
-	int status = open_console(options, &config->console, &console_file);
+	int console_file, timeline_file, status = STATUS_OK;
+	struct error err;
+	int ret = 0;
 
+	if (options->jail.namespaces)
+		ret = pid_namespace_enter(&options->jail, &status, &err);
+	if (ret)
+		return ret < 0 ? fail(err.text, err.usage) : status;
+	status = open_console(options, &config->console, &console_file);
 	if (!status)
 		status = open_timeline(options, &timeline_file);
 	if (status)

@@ -21,8 +21,9 @@ static const struct {
 	{filter_2, sizeof(filter_2) / sizeof(filter_2[0])},
 	{filter_3, sizeof(filter_3) / sizeof(filter_3[0])},
 	{filter_4, sizeof(filter_4) / sizeof(filter_4[0])},
+	{filter_5, sizeof(filter_5) / sizeof(filter_5[0])},
 };
-_Static_assert(THREAD_KINDS == 5, "one for each");
+_Static_assert(THREAD_KINDS == 6, "one for each");
 
 static void set_pid(struct sock_filter *steps, size_t n)
 {

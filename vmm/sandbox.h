@@ -6,6 +6,8 @@
  *
  * A VM comes to be in stages:
  *
+ *	fork	 if asked to, a child in a PID namespace goes on: vmm/pid_namespace.h, of the
+ *		 command line only.
  *	create   xvmm_create(): everything is opened, with the privileges that xvmm was started
  *		 with. Nothing of the guest runs, and no thread but the caller's.
  *	jail	 the process as a whole, if asked to, gives up its user, files and networks:

@@ -40,6 +40,8 @@ enum {
 	ALL = MOST | 1 << THREAD_RING,
 	BROKER = 1 << THREAD_BROKER,	 /* nobody's child; see broker_calls */
 	USER_NET = 1 << THREAD_USER_NET, /* nor is this; see user_net_calls */
+	WAITING = 1 << THREAD_WAITING,	 /* nor this; see waiting_calls */
+	HELPERS = BROKER | USER_NET | WAITING,
 };
 
 /* A call with all its arguments. */
@@ -127,8 +129,8 @@ static const struct argument_rule {
 	uint64_t mask;
 	uint64_t value;
 } argument_rules[] = {
-	{SCMP_SYS(mmap), ALL | BROKER | USER_NET, 2, PROT_EXEC, 0},
-	{SCMP_SYS(mprotect), ALL | BROKER | USER_NET, 2, PROT_EXEC, 0},
+	{SCMP_SYS(mmap), ALL | HELPERS, 2, PROT_EXEC, 0},
+	{SCMP_SYS(mprotect), ALL | HELPERS, 2, PROT_EXEC, 0},
 	{SCMP_SYS(newfstatat), MOST, 3, INT_BITS,
 	 AT_EMPTY_PATH}, /* fstat() of glibc 2.33 to 2.38 */
 
@@ -206,11 +208,11 @@ static const struct refusal {
 	/* Its arguments are in memory, where a filter can't look; clone() is taken instead. */
 	{SCMP_SYS(clone3), MOST, ENOSYS},
 	/* How the system is set up, in /proc: glibc's free() looks there when a heap shrinks. */
-	{SCMP_SYS(openat), ALL, EACCES},
-	{SCMP_SYS(open), ALL, EACCES},
+	{SCMP_SYS(openat), ALL | WAITING, EACCES},
+	{SCMP_SYS(open), ALL | WAITING, EACCES},
 };
 
-/* Of both the following: the C library, for memory, locks, what the time is, seeds. */
+/* Of all the following: the C library, for memory, locks, what the time is, seeds. */
 static const int helper_calls[] = {
 	SCMP_SYS(brk),		 SCMP_SYS(munmap),	 SCMP_SYS(mremap),
 	SCMP_SYS(madvise),	 SCMP_SYS(futex),	 SCMP_SYS(sched_getaffinity),
@@ -304,6 +306,17 @@ static const int user_net_calls[] = {
 	SCMP_SYS(newfstatat),
 };
 
+/*
+ * The process that was started, and PID 1, where there is a PID namespace: signals, and the end of
+ * other processes. They can open nothing, and signal nobody but themselves and the VM's process, of
+ * which the first one has a descriptor.
+ */
+static const int waiting_calls[] = {
+	SCMP_SYS(rt_sigtimedwait), SCMP_SYS(pidfd_send_signal),
+	SCMP_SYS(wait4),	   SCMP_SYS(read), /* that the VM's process has ended */
+	SCMP_SYS(write),
+};
+
 static int add_calls(scmp_filter_ctx filter, const int *calls, size_t n)
 {
 	int ret = 0;
@@ -317,12 +330,14 @@ static int add_rules(scmp_filter_ctx filter, unsigned int kind)
 {
 	int ret = 0;
 
-	if (kind & (BROKER | USER_NET))
+	if (kind & HELPERS)
 		ret = add_calls(filter, helper_calls, sizeof(helper_calls) / sizeof(int));
 	if (!ret && kind == BROKER)
 		ret = add_calls(filter, broker_calls, sizeof(broker_calls) / sizeof(int));
 	if (!ret && kind == USER_NET)
 		ret = add_calls(filter, user_net_calls, sizeof(user_net_calls) / sizeof(int));
+	if (!ret && kind == WAITING)
+		ret = add_calls(filter, waiting_calls, sizeof(waiting_calls) / sizeof(int));
 	for (size_t i = 0; i < sizeof(plain_rules) / sizeof(plain_rules[0]) && !ret; i++) {
 		/* It stands in for a call that this architecture has. */
 		if (plain_rules[i].call == SCMP_SYS(ppoll) && SCMP_SYS(poll) >= 0)
@@ -361,8 +376,8 @@ static int export(scmp_filter_ctx filter, FILE *file)
 
 static int create_filter(unsigned int kind, FILE *file)
 {
-	scmp_filter_ctx filter = seccomp_init(kind & (BROKER | USER_NET) ? SCMP_ACT_ERRNO(EPERM)
-									 : SCMP_ACT_KILL_PROCESS);
+	scmp_filter_ctx filter = seccomp_init(kind & HELPERS ? SCMP_ACT_ERRNO(EPERM)
+							     : SCMP_ACT_KILL_PROCESS);
 	int ret;
 
 	if (!filter)

@@ -47,6 +47,19 @@ start() {
 	set +m
 }
 
+# The processes of xvmm whose names match $1 as a whole: they stay in one process group.
+processes() {
+	pgrep -g "$pid" -x "$1"
+}
+
+# The process that was started; the VM's, which is the same but in a PID namespace.
+first_process() {
+	pgrep -P "$pid" -x xvmm
+}
+vm_process() {
+	pgrep -P "$(first_process)" -x xvmm || first_process
+}
+
 # Wait for what was started; sets $status, and $left if a process of it is left behind.
 finish() {
 	local i

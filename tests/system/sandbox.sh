@@ -7,16 +7,19 @@
 require_kvm
 require_network_namespace
 
-# What isn't confined of the threads whose names match $1.
+# What isn't confined of the threads whose names match $1. The broker has capabilities.
 open_threads() {
-	local child status name line
+	local process status name line
 
-	child=$(pgrep -P "$pid" -x xvmm) || echo "there is no xvmm"
-	for status in "/proc/$child/task"/*/status; do
-		name=$(sed -n 's/^Name:\t//p' "$status")
-		[[ $name =~ $1 ]] || continue
-		for line in 'CapInh:0+' 'CapPrm:0+' 'CapEff:0+' 'CapAmb:0+' NoNewPrivs:1 Seccomp:2; do
-			tr -d '\t' <"$status" | grep -Eqx "$line" || echo "$name: no $line"
+	processes xvmm >/dev/null || echo "there is no xvmm"
+	for process in $(processes 'xvmm.*'); do
+		for status in "/proc/$process/task"/*/status; do
+			name=$(sed -n 's/^Name:\t//p' "$status")
+			[[ $name =~ $1 ]] || continue
+			for line in 'CapInh:0+' 'CapPrm:0+' 'CapEff:0+' 'CapAmb:0+' NoNewPrivs:1 Seccomp:2; do
+				[[ $name$line != xvmm-brokerCap* ]] || continue
+				tr -d '\t' <"$status" | grep -Eqx "$line" || echo "$name: no $line"
+			done
 		done
 	done
 }
@@ -75,7 +78,7 @@ jailed() {
 	[ -n "$problem" ] || "$XVMM" ctl "$work/control" net-switch net0 tap0,vhost=off >/dev/null 2>"$work/ctl" ||
 		problem="no switch: $(cat "$work/ctl")"
 	[ -n "$problem" ] || answers || problem='the guest does not answer after the switch'
-	child=$(pgrep -P "$pid" -x xvmm) || problem=${problem:-$(cat "$work/err")}
+	child=$(vm_process) || problem=${problem:-$(cat "$work/err")}
 	[ -n "$problem" ] || problem=$(what_is_wrong)
 	[ -n "$problem" ] || problem=$(open_threads '')
 	kill -KILL -- "-$pid"
@@ -94,6 +97,24 @@ has_own_namespaces() {
 	for kind in user net mnt ipc uts cgroup; do
 		[ "$(readlink "/proc/$child/ns/$kind")" != "$(readlink "/proc/self/ns/$kind")" ] || echo "$kind is ours"
 	done
+	has_pid_namespace
+}
+
+# The VM's process is the second in a PID namespace, and all but the first process are in it.
+has_pid_namespace() {
+	local process namespace
+
+	grep -Pqx "NSpid:\t$child\t2" "/proc/$child/status" || grep '^NSpid:' "/proc/$child/status"
+	namespace=$(readlink "/proc/$child/ns/pid")
+	[ "$namespace" != "$(readlink "/proc/self/ns/pid")" ] || echo 'pid is ours'
+	for process in $(processes 'xvmm.*'); do
+		[ "$process" = "$(first_process)" ] || [ "$(readlink "/proc/$process/ns/pid")" = "$namespace" ] ||
+			echo "$(cat "/proc/$process/comm") is in another PID namespace"
+	done
+	[ "$(processes 'xvmm.*' | wc -l)" -ge 3 ] || echo 'a process is missing'
+	# Each has what it waits for, and the standard ones.
+	[ "$(find "/proc/$(first_process)/fd" -type l | wc -l)" = 5 ] || ls -l "/proc/$(first_process)/fd"
+	[ "$(find "/proc/$(processes xvmm-init)/fd" -type l | wc -l)" = 4 ] || ls -l "/proc/$(processes xvmm-init)/fd"
 }
 
 has_root() {

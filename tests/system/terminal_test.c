@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* On a terminal: raw while the guest runs, the escape key works, and restored on every way out. */
+/*
+ * On a terminal: raw while the guest runs, the escape key works, and restored on every way out.
+ * With SANDBOX in the environment, under --sandbox $SANDBOX.
+ */
 #include <check.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -33,8 +36,16 @@ static void set_up(void)
 
 static void start(const char *guest, const char *option, const char *value)
 {
-	const char *argv[] = {need_env("XVMM"), "--kernel", guest_path(guest), option, value, NULL};
+	const char *sandbox = getenv("SANDBOX");
+	const char *argv[8] = {need_env("XVMM"), "--kernel", guest_path(guest)};
+	size_t n = 3;
 
+	if (sandbox) {
+		argv[n++] = "--sandbox";
+		argv[n++] = sandbox;
+	}
+	argv[n++] = option;
+	argv[n] = value;
 	process_start(&process, argv, terminal);
 }
 

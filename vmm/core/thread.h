@@ -17,6 +17,7 @@ enum thread_kind {
 	THREAD_RING,	 /* moves packets: of one ring, or of all of a device with faults */
 	THREAD_BROKER,	 /* the only one of the broker's process (vmm/broker.h) */
 	THREAD_USER_NET, /* the only one of its process (vmm/user_net_process.h) */
+	THREAD_WAITING,	 /* the only one of a process that waits (vmm/pid_namespace.h) */
 	THREAD_KINDS,
 };
 
