@@ -26,11 +26,12 @@ static int place_devices(unsigned int nics, struct arch_device devices[MAX_DEVIC
 {
 	int n = 0;
 
-	for (int kind = 0; kind < ARCH_DEVICE_KINDS; kind++) {
+	for (unsigned int kind = 0; kind < ARCH_DEVICE_KINDS; kind++) {
 		unsigned int count = kind == ARCH_DEVICE_VIRTIO_MMIO ? nics : 1;
 
 		for (unsigned int i = 0; i < count; i++) {
-			int ret = arch_place_device(kind, i, &devices[n++], err);
+			int ret = arch_place_device((enum arch_device_kind)kind, i, &devices[n++],
+						    err);
 
 			if (ret)
 				return ret;

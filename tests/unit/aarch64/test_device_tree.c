@@ -39,12 +39,13 @@ static const void *fdt;
 static void place(unsigned int nics)
 {
 	platform.n_devices = 0;
-	for (int kind = 0; kind < ARCH_DEVICE_KINDS; kind++) {
+	for (unsigned int i = 0; i < ARCH_DEVICE_KINDS; i++) {
+		const enum arch_device_kind kind = (enum arch_device_kind)i;
 		unsigned int n = kind == ARCH_DEVICE_VIRTIO_MMIO ? nics : 1;
 
-		for (unsigned int i = 0; i < n; i++)
+		for (unsigned int j = 0; j < n; j++)
 			ck_assert_int_eq(
-				arch_place_device(kind, i, &devices[platform.n_devices++], &err),
+				arch_place_device(kind, j, &devices[platform.n_devices++], &err),
 				0);
 	}
 }

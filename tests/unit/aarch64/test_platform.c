@@ -49,7 +49,8 @@ static void add_all(struct pieces *pieces)
 	struct memory_range ram[MEMORY_MAX_REGIONS];
 	struct arch_pci pci;
 
-	for (int kind = 0; kind < ARCH_DEVICE_KINDS; kind++) {
+	for (unsigned int k = 0; k < ARCH_DEVICE_KINDS; k++) {
+		const enum arch_device_kind kind = (enum arch_device_kind)k;
 		struct arch_device device;
 
 		for (unsigned int i = 0; arch_place_device(kind, i, &device, &err) == 0; i++)
@@ -109,7 +110,9 @@ START_TEST(no_two_have_one_interrupt)
 	struct arch_device device;
 	struct arch_pci pci;
 
-	for (int kind = 0; kind < ARCH_DEVICE_KINDS; kind++) {
+	for (unsigned int k = 0; k < ARCH_DEVICE_KINDS; k++) {
+		const enum arch_device_kind kind = (enum arch_device_kind)k;
+
 		for (unsigned int i = 0; arch_place_device(kind, i, &device, &err) == 0; i++) {
 			ck_assert_int_eq(device.kind, kind);
 			ck_assert(!device.pio);
