@@ -286,15 +286,15 @@ def measure(title, unit, better="lower", x=None, series=None):
     return {"title": title, "unit": unit, "better": better, "x": x, "series": series}
 
 
-def main(title, measures, contenders):
+def main(title, measures, contenders, rounds=7):
     """
     A benchmark. @measures: by name. @contenders: by name, (lacks, function): lacks is None or a
     sentence, and function makes one round and returns numbers by name of measure. The first one is
-    what the others are compared with: the floor if there is one.
+    what the others are compared with: the floor if there is one. @rounds: of each, by default.
     """
     if sys.argv[1:] == ["--describe"]:
         lacks = {name: contender[0] for name, contender in contenders.items()}
-        print(json.dumps({"title": title, "measures": measures, "contenders": lacks}))
+        print(json.dumps({"title": title, "measures": measures, "contenders": lacks, "rounds": rounds}))
         return
     if len(sys.argv) != 2 or sys.argv[1] not in contenders:
         sys.exit(f"usage: {sys.argv[0]} --describe | CONTENDER")
