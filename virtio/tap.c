@@ -8,6 +8,7 @@
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -342,6 +343,26 @@ static int explain_busy(const char *name, struct error *err)
 			 name);
 }
 
+/* Before a command that takes CAP_NET_ADMIN. */
+static const char *sudo(void)
+{
+	return geteuid() ? "sudo " : "";
+}
+
+static int explain_permission(const char *name, const struct tap_info *info, struct error *err)
+{
+	char whose[48] = "";
+
+	if (info->has_owner && info->owner != geteuid())
+		snprintf(whose, sizeof(whose), ": it belongs to uid %u", info->owner);
+	else if (info->has_group)
+		snprintf(whose, sizeof(whose), ": it is for members of gid %u", info->group);
+	return error_set(err, -EPERM,
+			 "%s: Operation not permitted%s; try: %sip link del %s; %sip tuntap add %s "
+			 "mode tap user $USER",
+			 name, whose, sudo(), name, sudo(), name);
+}
+
 /* TUNSETIFF failed with errno: say why, as far as it can be found out. */
 static int explain_attach(const char *name, unsigned int n_queues, const struct tap_info *info,
 			  struct error *err)
@@ -358,22 +379,19 @@ static int explain_attach(const char *name, unsigned int n_queues, const struct 
 	case EBUSY:
 		return explain_busy(name, err);
 	case EPERM:
-		if (info->has_owner && info->owner != geteuid())
-			return error_set(
-				err, -code,
-				"%s: Operation not permitted: it belongs to uid %u; try: "
-				"ip tuntap add %s mode tap user $USER (after ip link del %s)",
-				name, info->owner, name, name);
-		return error_set(err, -code,
-				 "%s: Operation not permitted; try: ip tuntap add %s mode tap user "
-				 "$USER (after ip link del %s)",
-				 name, name, name);
+		return explain_permission(name, info, err);
 	case EINVAL:
 		if (info->tap && !info->multi_queue && n_queues > 1)
 			return error_set(err, -code,
 					 "%s: it has one queue, and several were asked for; try: "
 					 "ip link del %s; ip tuntap add %s mode tap multi_queue",
 					 name, name, name);
+		if (info->bridge)
+			return error_set(
+				err, -code,
+				"%s: it is a bridge, not a tap; try: a tap in it: ip "
+				"tuntap add tap0 mode tap && ip link set tap0 master %s up",
+				name, name);
 		return error_set(err, -code, "%s: it is not a tap device", name);
 	default:
 		errno = code;
@@ -416,12 +434,17 @@ int tap_open(const char *name, unsigned int n_queues, const struct logger *log, 
 	if (strlen(name) >= IFNAMSIZ)
 		return error_usage(err, "%s: an interface name has at most %d characters", name,
 				   IFNAMSIZ - 1);
+	/* The kernel makes none of such a name, or of % a number. */
+	if (strpbrk(name, "/:% \t\n"))
+		return error_usage(err, "'%s': an interface name has no blank, '/', ':' or '%%'",
+				   name);
 	ret = tap_info_get(name, &info);
 	if (ret == -ENODEV)
 		return error_set(err, ret,
-				 "%s: no such network interface; try: ip tuntap add %s mode tap%s "
-				 "&& ip link set %s up",
-				 name, name, n_queues > 1 ? " multi_queue" : "", name);
+				 "%s: no such network interface; try: %sip tuntap add %s mode "
+				 "tap%s%s && %sip link set %s up",
+				 name, sudo(), name, geteuid() ? " user $USER" : "",
+				 n_queues > 1 ? " multi_queue" : "", sudo(), name);
 	/* The kernel has room for another process's queues, which would get half of the packets. */
 	if (info.multi_queue && info.queues)
 		return explain_busy(name, err);
@@ -541,6 +564,21 @@ int tap_create(const char *name, unsigned int queue_pairs, const struct opener *
 	return finish(tap, name, ret, backend, err);
 }
 
+/* TUNGETIFF failed with errno. */
+static int explain_descriptor(int fd, struct error *err)
+{
+	switch (errno) {
+	case EBADF:
+		return error_set(err, -EBADFD, "descriptor %d: it is not open", fd);
+	case EBADFD:
+		return error_set(err, -EBADFD,
+				 "descriptor %d: it is of /dev/net/tun, and attached to no tap",
+				 fd);
+	default:
+		return error_set(err, -EBADFD, "descriptor %d: it is no tap, and no socket", fd);
+	}
+}
+
 int tap_adopt(int fd, const struct opener *opener, struct net_backend **backend, struct error *err)
 {
 	static const short needed = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
@@ -549,7 +587,7 @@ int tap_adopt(int fd, const struct opener *opener, struct net_backend **backend,
 	struct tap *tap;
 
 	if (ioctl(fd, TUNGETIFF, &ifr) < 0)
-		return error_set(err, -EBADFD, "descriptor %d: it is no attached tap", fd);
+		return explain_descriptor(fd, err);
 	if ((ifr.ifr_flags & needed) != needed)
 		return error_set(err, -EBADFD,
 				 "descriptor %d: %s must be attached with IFF_TAP, IFF_NO_PI and "

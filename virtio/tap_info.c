@@ -50,6 +50,10 @@ static void take_tun_attribute(const struct rtattr *attr, struct tap_info *info)
 		info->has_owner = true;
 		info->owner = u32(attr);
 		break;
+	case IFLA_TUN_GROUP:
+		info->has_group = true;
+		info->group = u32(attr);
+		break;
 	default:
 		break;
 	}
@@ -58,10 +62,12 @@ static void take_tun_attribute(const struct rtattr *attr, struct tap_info *info)
 static void take_info_attribute(const struct rtattr *attr, struct tap_info *info)
 {
 	/* The kernel puts the kind before its data. */
-	if (attr->rta_type == IFLA_INFO_KIND)
+	if (attr->rta_type == IFLA_INFO_KIND) {
 		info->tun_driver = strcmp(RTA_DATA(attr), "tun") == 0;
-	else if (attr->rta_type == IFLA_INFO_DATA && info->tun_driver)
+		info->bridge = strcmp(RTA_DATA(attr), "bridge") == 0;
+	} else if (attr->rta_type == IFLA_INFO_DATA && info->tun_driver) {
 		for_each_attribute(RTA_DATA(attr), RTA_PAYLOAD(attr), info, take_tun_attribute);
+	}
 }
 
 static void take_link_attribute(const struct rtattr *attr, struct tap_info *info)

@@ -14,6 +14,9 @@ struct tap_info {
 	uint32_t queues; /* of a multi-queue tap: how many descriptors are attached to it */
 	bool has_owner;
 	uint32_t owner; /* uid */
+	bool has_group;
+	uint32_t group; /* gid */
+	bool bridge;	/* none of the above, but a bridge */
 };
 
 /*

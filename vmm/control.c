@@ -37,6 +37,7 @@ struct client {
 	bool fd_is_next;  /* all requests before it were served: the next one takes it, or none */
 	bool waiting;	  /* there may be requests that were read and not served */
 	bool negotiated;  /* past qmp_capabilities */
+	bool oob;	  /* and it may ask for commands out of band, which no command does */
 	bool at_end;	  /* no more requests come */
 	bool deaf;	  /* it has closed its end: what is for it is thrown away */
 	const char *lost; /* why the connection is to be closed, whatever waits; or NULL */
@@ -163,20 +164,14 @@ static void deliver_events(struct control *control)
 
 /* --- what every control socket knows --- */
 
-/* "0.1.0" in QMP's form. */
+/*
+ * "qemu" is the version of QEMU whose QMP this is: clients refuse what they take for an old QEMU,
+ * and look there for what they may use.
+ */
 static json_t *version(void)
 {
-	const char *text = XVMM_VERSION;
-	int parts[3] = {0};
-
-	for (int i = 0; i < 3; i++) {
-		char *end;
-
-		parts[i] = (int)strtol(text, &end, 10);
-		text = *end ? end + 1 : end;
-	}
-	return json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "micro", parts[2], "minor", parts[1],
-			 "major", parts[0], "package", "xvmm " XVMM_VERSION);
+	return json_pack("{s:{s:i,s:i,s:i},s:s}", "qemu", "micro", 0, "minor", 2, "major", 7,
+			 "package", "xvmm " XVMM_VERSION);
 }
 
 static int no_arguments(json_t *arguments, struct error *err)
@@ -354,7 +349,21 @@ static void execute(struct client *client, const char *name, json_t *arguments, 
 	reply_error(client, error_class(ret), err.text, id);
 }
 
-/* The first command: which of the capabilities that the greeting listed, none, it wants. */
+/* Whether @enable is a list of capabilities that the greeting listed: "oob"; or NULL. */
+static bool are_capabilities(const json_t *enable)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(enable, i, name)
+	{
+		if (!json_is_string(name) || strcmp(json_string_value(name), "oob") != 0)
+			return false;
+	}
+	return !enable || json_is_array(enable);
+}
+
+/* The first command: which of the capabilities it wants. */
 static void negotiate(struct client *client, const char *name, json_t *arguments, json_t *id)
 {
 	json_t *enable = NULL;
@@ -362,16 +371,18 @@ static void negotiate(struct client *client, const char *name, json_t *arguments
 	if (strcmp(name, "qmp_capabilities") != 0) {
 		reply_error(client, "CommandNotFound", "the first command is qmp_capabilities", id);
 	} else if (json_unpack(arguments, "{s?o!}", "enable", &enable) ||
-		   (enable && (!json_is_array(enable) || json_array_size(enable)))) {
-		reply_error(client, "GenericError", "there are no capabilities to enable", id);
+		   !are_capabilities(enable)) {
+		reply_error(client, "GenericError", "it takes enable, a list of capabilities: oob",
+			    id);
 	} else {
 		client->negotiated = true;
+		client->oob = json_array_size(enable) > 0;
 		reply(client, "return", json_object(), id);
 	}
 }
 
-/* What is wrong with a request, or NULL. */
-static const char *check_request(json_t *request)
+/* What is wrong with a request, the name of whose command is in @verb; or NULL. */
+static const char *check_request(json_t *request, const char *verb)
 {
 	json_t *arguments = json_object_get(request, "arguments");
 	const char *key;
@@ -379,25 +390,36 @@ static const char *check_request(json_t *request)
 
 	if (!json_is_object(request))
 		return "a request is a JSON object";
-	if (!json_is_string(json_object_get(request, "execute")))
+	if (!json_is_string(json_object_get(request, verb)))
 		return "a request has a string \"execute\", the name of a command";
 	if (arguments && !json_is_object(arguments))
 		return "\"arguments\" is a JSON object";
 	json_object_foreach(request, key, value)
 	{
-		if (strcmp(key, "execute") != 0 && strcmp(key, "arguments") != 0 &&
+		if (strcmp(key, verb) != 0 && strcmp(key, "arguments") != 0 &&
 		    strcmp(key, "id") != 0)
 			return "a request has nothing but \"execute\", \"arguments\" and \"id\"";
 	}
 	return NULL;
 }
 
+/* To be carried out at once, whatever waits: which no command has to be, none takes so long. */
+static void refuse_oob(struct client *client, const char *name, json_t *id)
+{
+	if (find_command(built_in, name) || find_command(client->control->commands, name))
+		reply_error(client, "GenericError", "this command is not one for exec-oob", id);
+	else
+		reply_error(client, "CommandNotFound", "there is no such command", id);
+}
+
 static void handle_request(struct client *client, json_t *request)
 {
 	json_t *id = json_object_get(request, "id");
 	json_t *arguments = json_object_get(request, "arguments");
-	const char *name = json_string_value(json_object_get(request, "execute"));
-	const char *wrong = check_request(request);
+	const bool oob = client->oob && json_object_get(request, "exec-oob");
+	const char *verb = oob ? "exec-oob" : "execute";
+	const char *name = json_string_value(json_object_get(request, verb));
+	const char *wrong = check_request(request, verb);
 	json_t *none = NULL;
 
 	if (wrong) {
@@ -408,6 +430,8 @@ static void handle_request(struct client *client, json_t *request)
 		arguments = none = json_object();
 	if (!arguments)
 		client->lost = "out of memory";
+	else if (oob)
+		refuse_oob(client, name, id);
 	else if (client->negotiated)
 		execute(client, name, arguments, id);
 	else
@@ -588,8 +612,8 @@ static void add_client(struct control *control, int fd)
 		return;
 	}
 	*client = new_client;
-	put_message(client,
-		    json_pack("{s:{s:o,s:[]}}", "QMP", "version", version(), "capabilities"));
+	put_message(client, json_pack("{s:{s:o,s:[s]}}", "QMP", "version", version(),
+				      "capabilities", "oob"));
 	serve_client(client);
 }
 

@@ -23,6 +23,8 @@ enum {
 /* Take arguments apart as json_unpack() does; @takes names them all, for the message. */
 static int unpack(json_t *arguments, struct error *err, const char *takes, const char *format, ...)
 {
+	static const char left_over[] = "left unpacked: ";
+	const char *extra;
 	json_error_t error;
 	va_list ap;
 	int ret;
@@ -30,7 +32,14 @@ static int unpack(json_t *arguments, struct error *err, const char *takes, const
 	va_start(ap, format);
 	ret = json_vunpack_ex(arguments, &error, 0, format, ap);
 	va_end(ap);
-	return ret ? error_set(err, -EINVAL, "%s; it takes %s", error.text, takes) : 0;
+	if (!ret)
+		return 0;
+	/* In Jansson's words, but for an argument too much. */
+	extra = strstr(error.text, left_over);
+	if (extra)
+		return error_set(err, -EINVAL, "there is no argument '%s'; it takes %s",
+				 extra + strlen(left_over), takes);
+	return error_set(err, -EINVAL, "%s; it takes %s", error.text, takes);
 }
 
 static int no_arguments(json_t *arguments, struct error *err)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -234,6 +235,8 @@ struct ctl {
 
 static int explain_connect(const char *path, struct error *err)
 {
+	struct stat st;
+
 	switch (errno) {
 	case ENOENT:
 		return error_set(err, -ENOENT,
@@ -241,10 +244,13 @@ static int explain_connect(const char *path, struct error *err)
 				 "that runs?",
 				 path);
 	case ECONNREFUSED:
+		if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+			return error_set(err, -ENOTSOCK,
+					 "ctl: %s: it is no socket; is it the --control of a VM?",
+					 path);
 		return error_set(err, -ECONNREFUSED,
-				 "ctl: %s: nobody listens there; the VM has ended, or it is no "
-				 "socket",
-				 path);
+				 "ctl: %s: nobody listens there: its VM was killed; try: rm %s",
+				 path, path);
 	case EACCES:
 	case EPERM:
 		return error_set(err, -EACCES,

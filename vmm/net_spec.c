@@ -257,8 +257,11 @@ static int parse_vhost_user(struct net_spec *net_spec, struct error *err)
 	net->socket = spec_value(spec, "socket");
 	net->fallback = spec_value(spec, "fallback");
 	net->vhost_user = fd != NULL;
-	if (!net->socket == !fd)
+	if (!net->socket && !fd)
 		return error_usage(err, "%s: vhost-user needs socket=PATH, or fd=N", spec->option);
+	if (net->socket && fd)
+		return error_usage(err, "%s: vhost-user takes socket or fd, not both",
+				   spec->option);
 	if (fd)
 		ret = parse_descriptor(net_spec, fd, err);
 	if (!ret)

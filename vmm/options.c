@@ -63,14 +63,16 @@ const char options_help[] =
 
 static int parse_kernel(struct options *options, const char *value, struct error *err)
 {
-	(void)err;
+	if (!*value)
+		return error_usage(err, "--kernel: it needs the path of a file");
 	options->config.kernel = value;
 	return 0;
 }
 
 static int parse_initrd(struct options *options, const char *value, struct error *err)
 {
-	(void)err;
+	if (!*value)
+		return error_usage(err, "--initrd: it needs the path of a file");
 	options->config.initrd = value;
 	return 0;
 }

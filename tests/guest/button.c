@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Waits for the interrupt of the Generic Event Device, as which the power button arrives, and
- * powers off. Which event it was is not looked at: only AML knows where to read that.
+ * powers off; with then=panic it says that it panics (pvpanic.c). Which event it was is not looked
+ * at: only AML knows where to read that.
  */
 #include "lib/acpi.h"
 #include "lib/guest.h"
 #include "lib/irq.h"
+#include "x86_64/ring0.h"
+
+enum {
+	PORT_PVPANIC = 0x505,
+	PVPANIC_PANICKED = 1 << 0,
+};
 
 int main(void)
 {
@@ -18,6 +25,8 @@ int main(void)
 	print("ready\n");
 	irq_halt(irq, 0);
 	print("pressed\n");
+	if (arg_is("then", "panic"))
+		port_write(PORT_PVPANIC, 1, PVPANIC_PANICKED);
 	acpi_power_off();
 	fatal("still here");
 }

@@ -203,7 +203,7 @@ ctl query-status
 refused 'no socket' 1 "$socket: there is no such socket"
 : >"$socket"
 ctl query-status
-refused 'a file' 1 "$socket: nobody listens there"
+refused 'a file' 1 "$socket: it is no socket"
 start --kernel "$GUESTS/hello.elf" --control "$socket" </dev/null
 finish
 judge 'a file in the way' 1
@@ -322,7 +322,8 @@ told() {
 vm button
 listen 1
 listen 2
-told 'the greeting' "$work/client1" '^{"QMP": {"version": {"qemu": {.*"capabilities": \[\]}}'
+told 'the greeting' "$work/client1" \
+	'^{"QMP": {"version": {"qemu": {.*"capabilities": \["oob"\]}}'
 ctl system_powerdown
 finish
 wait

@@ -44,6 +44,8 @@ bzimage=$GUESTS/hello.bzimage
 usage 'kernel'
 usage 'frobnicate' --kernel "$elf" --frobnicate
 usage 'stray' --kernel "$elf" stray
+usage 'kernel.*path' --kernel ''
+usage 'initrd.*path' --kernel "$elf" --initrd ''
 usage 'kernel' --kernel
 usage 'twice' --kernel "$elf" --kernel "$elf"
 usage 'control' --kernel "$elf" --control ''
@@ -64,6 +66,10 @@ usage 'vhots.*mac.*mtu' --kernel "$elf" --net tap0,vhots=on
 usage 'socket.*keys of a tap: .*mac' --kernel "$elf" --net tap0,socket=/tmp/s
 usage 'vhost.*keys of vhost-user: socket' --kernel "$elf" --net vhost-user,socket=/tmp/s,vhost=on
 usage 'vhost-user needs socket' --kernel "$elf" --net vhost-user,queues=2
+usage 'socket or fd, not both' --kernel "$elf" --net vhost-user,socket=/tmp/s,fd=3
+for name in a/b 'a b' a:b tap%d; do
+	usage "'$name': an interface name" --kernel "$elf" --net "$name"
+done
 usage 'poll_us needs vhost=on' --kernel "$elf" --net tap0,poll_us=10
 usage 'maybe.*off, on, auto' --kernel "$elf" --net tap0,vhost=maybe
 usage 'grace' --kernel "$elf" --net vhost-user,socket=/tmp/s,grace=long
@@ -104,7 +110,8 @@ cp "$elf" "$work/32bit.elf"
 printf '\1' | dd of="$work/32bit.elf" bs=1 seek=4 conv=notrunc status=none
 truncate -s 1G "$work/large"
 
-wrong 'kernel missing' "$missing.*No such file" --kernel "$missing"
+wrong 'kernel missing' "$missing: No such file or directory; try: /boot" --kernel "$missing"
+wrong 'kernel in no directory' "no directory $missing; try: /boot" --kernel "$missing/kernel"
 wrong 'kernel is a directory' "$work.*directory" --kernel "$work"
 wrong 'kernel is a device' '/dev/zero' --kernel /dev/zero
 wrong 'kernel is empty' 'empty' --kernel "$work/empty"
@@ -129,6 +136,8 @@ wrong 'initrd does not fit' 'large' --kernel "$elf" --memory 64M --initrd "$work
 wrong 'initrd does not fit, bzImage' 'large' --kernel "$bzimage" --memory 64M --initrd "$work/large"
 wrong 'command line too long' 'command line|cmdline' --kernel "$bzimage" \
 	--cmdline "$(printf '%5000s' x)"
+wrong 'more memory at once than there is' 'this machine has [0-9]*; try: without prealloc' \
+	--kernel "$elf" --memory 1024G,prealloc=on
 wrong 'console file in no directory' "$missing" --kernel "$elf" --console "file:$missing/console"
 
 # --- taps ---
@@ -141,7 +150,13 @@ ip link add dummy0 type dummy 2>/dev/null
 
 wrong 'tap missing' 'tap9.*ip tuntap add' --kernel "$elf" --net tap9
 wrong 'tun, not tap' 'tun0' --kernel "$elf" --net tun0
-wrong 'not a tap at all' 'lo' --kernel "$elf" --net lo
+wrong 'not a tap at all' 'lo: it is not a tap device' --kernel "$elf" --net lo
+ip link add br0 type bridge 2>/dev/null &&
+	wrong 'a bridge' 'br0: it is a bridge.*master br0' --kernel "$elf" --net br0
+wrong 'no descriptor' 'descriptor 77: it is not open' --kernel "$elf" --net fd=77
+wrong 'a descriptor of a file' 'descriptor 7: it is no tap' --kernel "$elf" --net fd=7 7<"$work/text"
+wrong 'a descriptor of no tap yet' 'descriptor 7: .*attached to no tap' --kernel "$elf" \
+	--net fd=7 7<>/dev/net/tun
 usage "size 100: .*packed=on" --kernel "$elf" --net tap0,queue_size=100
 usage "queue_size.*32 to 32768" --kernel "$elf" --net tap0,queue_size=16
 usage 'more than 31 characters' --kernel "$elf" --net tap0,id=an-id-that-goes-on-and-on-and-on-x
@@ -199,7 +214,7 @@ verdict 'a back-end that is not there yet' "$problem"
 
 ip -br link >"$work/links"
 problem=
-grep -Eqv '^(lo|tap0|tapmq|tun0|dummy0)' "$work/links" && problem='an interface'
+grep -Eqv '^(lo|tap0|tapmq|tun0|dummy0|br0)' "$work/links" && problem='an interface'
 verdict 'no interface is left behind' "$problem"
 
 done_testing

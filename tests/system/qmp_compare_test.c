@@ -36,17 +36,21 @@ static int wire[2]; /* xvmm's network device is on the first end, which it inher
 
 /* --- both of them --- */
 
-static void start(int which, const char *guest)
+static void start(int which, const char *guest, const char *cmdline)
 {
 	struct side *side = &sides[which];
 	char net[64], qmp[96];
-	const char *const xvmm[] = {need_env("XVMM"), "--kernel", guest_path(guest),
-				    "--net",	      net,	  "--control",
-				    side->path,	      NULL};
+	const char *const xvmm[] = {
+		need_env("XVMM"), "--kernel", guest_path(guest), "--cmdline", cmdline,
+		"--net",	  net,	      "--control",	 side->path,  NULL};
 	const char *const qemu[] = {need_env("QEMU"),
 				    "-t",
 				    "60",
 				    guest_path(guest),
+				    "-append",
+				    cmdline,
+				    "-device",
+				    "pvpanic",
 				    "-netdev",
 				    "hubport,id=hub,hubid=0",
 				    "-device",
@@ -91,10 +95,10 @@ static void fit_schemas(void)
 	qmp_client_fit(&sides[XVMM].client, query(XVMM, "query-qmp-schema"));
 }
 
-static void open_both(const char *guest)
+static void open_both(const char *guest, const char *cmdline)
 {
 	for (int i = 0; i < SIDES; i++) {
-		start(i, guest);
+		start(i, guest, cmdline);
 		json_decref(qmp_client_open(&sides[i].client, sides[i].path));
 		json_decref(ask(i, "{'execute':'qmp_capabilities'}", "qmp_capabilities", -1));
 	}
@@ -143,15 +147,19 @@ static void expect_same(json_t *ours, json_t *theirs, const char *of)
 }
 
 /* Have them end. SHUTDOWN comes before the reply from QEMU, after it from xvmm. */
-static void end_both(const char *request)
+static void end_both(const char *request, bool panics)
 {
-	json_t *data[SIDES];
+	json_t *data[SIDES], *panic[SIDES];
 
 	for (int i = 0; i < SIDES; i++) {
 		json_decref(ask(i, request, "quit", -1));
+		if (panics)
+			panic[i] = qmp_client_event(&sides[i].client, "GUEST_PANICKED");
 		data[i] = qmp_client_event(&sides[i].client, "SHUTDOWN");
 		ck_assert_ptr_null(qmp_client_reply(&sides[i].client));
 	}
+	if (panics)
+		expect_same(panic[XVMM], panic[QEMU], "GUEST_PANICKED");
 	expect_same(data[XVMM], data[QEMU], request);
 	close_both();
 }
@@ -190,35 +198,49 @@ static void step(const char *request, int fd)
 
 START_TEST(test_negotiation)
 {
+	json_t *capabilities[SIDES];
+	int major[SIDES], minor[SIDES];
 	static const char *const requests[] = {
 		"{'execute':'query-status','id':1}",
+		"{'exec-oob':'query-status','id':1}",
 		"{'execute':'nothing-like-it'}",
 		"{'execute':'qmp_capabilities','arguments':{'enable':['nothing']},'id':[2]}",
 		"{'execute':'qmp_capabilities','arguments':{'enable':'oob'}}",
+		"{'execute':'qmp_capabilities','arguments':{'enable':['oob',1]}}",
 		"{'execute':'qmp_capabilities','arguments':{'more':1}}",
-		"{'execute':'qmp_capabilities','arguments':{'enable':[]},'id':{'a':null}}",
+		"{'execute':'qmp_capabilities','arguments':{'enable':['oob']},'id':{'a':null}}",
 		"{'execute':'qmp_capabilities','id':3}",
+		"{'exec-oob':'query-status','id':4}",
+		"{'exec-oob':'nothing-like-it','id':5}",
+		"{'exec-oob':6,'id':6}",
+		"{'exec-oob':'query-status','arguments':[],'id':7}",
+		"{'exec-oob':'query-status','more':8,'id':8}",
+		"{'exec-oob':'query-status','execute':'query-status','id':9}",
+		"{'execute':'query-status','id':10}",
 	};
 
 	for (int i = 0; i < SIDES; i++) {
-		json_t *greeting, *capabilities;
-		json_int_t part;
+		json_t *greeting;
 		const char *package;
+		int micro;
 
-		start(i, "spin");
+		start(i, "spin", "");
 		greeting = qmp_client_open(&sides[i].client, sides[i].path);
-		ck_assert_int_eq(json_unpack(greeting, "{s:{s:{s:{s:I,s:I,s:I!},s:s!},s:o!}!}",
-					     "QMP", "version", "qemu", "micro", &part, "minor",
-					     &part, "major", &part, "package", &package,
-					     "capabilities", &capabilities),
+		ck_assert_int_eq(json_unpack(greeting, "{s:{s:{s:{s:i,s:i,s:i!},s:s!},s:O!}!}",
+					     "QMP", "version", "qemu", "micro", &micro, "minor",
+					     &minor[i], "major", &major[i], "package", &package,
+					     "capabilities", &capabilities[i]),
 				 0);
-		ck_assert(json_is_array(capabilities));
 		json_decref(greeting);
 	}
+	/* Clients refuse a QEMU that is older, and use what is listed. */
+	ck_assert_int_eq(major[XVMM], major[QEMU]);
+	ck_assert_int_eq(minor[XVMM], minor[QEMU]);
+	expect_same(capabilities[XVMM], capabilities[QEMU], "capabilities");
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
 		step(requests[i], -1);
 	fit_schemas();
-	end_both("{'execute':'quit'}");
+	end_both("{'execute':'quit'}", false);
 }
 END_TEST
 
@@ -287,7 +309,7 @@ static const char *const passing[] = {
 
 START_TEST(test_commands)
 {
-	open_both("spin");
+	open_both("spin", "");
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
 		step(requests[i], -1);
 	for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
@@ -300,7 +322,7 @@ START_TEST(test_commands)
 	step("{'execute':'getfd','arguments':{'fdname':'c'}}", -1);
 	step("{'execute':'closefd','arguments':{'fdname':'c'}}", -1);
 	step("{'execute':'closefd','arguments':{'fdname':'b'}}", -1);
-	end_both("{'execute':'quit'}");
+	end_both("{'execute':'quit'}", false);
 }
 END_TEST
 
@@ -310,7 +332,7 @@ START_TEST(test_names)
 	json_t *theirs, *info;
 	const char *name;
 
-	open_both("spin");
+	open_both("spin", "");
 	theirs = sides[QEMU].client.schemas[0];
 	json_object_foreach(sides[XVMM].client.schemas[1], name, info)
 	{
@@ -321,7 +343,7 @@ START_TEST(test_names)
 			ck_assert_msg(own == !qmp_schema_find(theirs, kind, name), "%s %s", kind,
 				      name);
 	}
-	end_both("{'execute':'quit'}");
+	end_both("{'execute':'quit'}", false);
 }
 END_TEST
 
@@ -392,7 +414,7 @@ static void expect_same_filters(void)
 
 START_TEST(test_filters)
 {
-	open_both("filter");
+	open_both("filter", "");
 	for (int i = 0; i < SIDES; i++)
 		await_text(i, "ready\n");
 	expect_same_filters();
@@ -431,19 +453,22 @@ END_TEST
 
 static const struct {
 	const char *guest;
+	const char *cmdline;
 	const char *request;
+	bool panics;
 } ends[] = {
-	{"spin", "{'execute':'quit'}"},
-	{"spin", "{'execute':'system_reset'}"},
-	{"button", "{'execute':'system_powerdown'}"},
+	{"spin", "", "{'execute':'quit'}", false},
+	{"spin", "", "{'execute':'system_reset'}", false},
+	{"button", "", "{'execute':'system_powerdown'}", false},
+	{"button", "then=panic", "{'execute':'system_powerdown'}", true},
 };
 
 START_TEST(test_end)
 {
-	open_both(ends[_i].guest);
+	open_both(ends[_i].guest, ends[_i].cmdline);
 	for (int i = 0; i < SIDES; i++)
 		await_text(i, "ready\n");
-	end_both(ends[_i].request);
+	end_both(ends[_i].request, ends[_i].panics);
 }
 END_TEST
 

@@ -212,7 +212,7 @@ START_TEST(test_descriptors)
 	/* What no device can be on, and where there is no device. */
 	fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	json_decref(returned(name_tap, "getfd", fd));
-	expect_error(to_tap, -1, "no attached tap");
+	expect_error(to_tap, -1, "it is no tap");
 	json_decref(returned(name_tap, "getfd", fd));
 	expect_error("{'execute':'xvmm-net-switch','arguments':{'id':'lan','spec':'fd=tap'}}", -1,
 		     "no network device 'lan'");

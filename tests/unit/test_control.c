@@ -302,7 +302,6 @@ static void open_greeted(struct client *client)
 	json_t *message, *capabilities;
 	int micro, minor, major;
 	const char *package;
-	char text[32];
 
 	open_raw(client);
 	message = receive(client);
@@ -310,9 +309,10 @@ static void open_greeted(struct client *client)
 				     "version", "qemu", "micro", &micro, "minor", &minor, "major",
 				     &major, "package", &package, "capabilities", &capabilities),
 			 0);
-	snprintf(text, sizeof(text), "xvmm %d.%d.%d", major, minor, micro);
-	ck_assert_str_eq(package, text);
-	ck_assert(json_is_array(capabilities) && json_array_size(capabilities) == 0);
+	ck_assert(major == 7 && minor == 2);
+	ck_assert_str_eq(package, "xvmm " XVMM_VERSION);
+	ck_assert(json_array_size(capabilities) == 1);
+	ck_assert_str_eq(json_string_value(json_array_get(capabilities, 0)), "oob");
 	json_decref(message);
 }
 
@@ -354,12 +354,14 @@ START_TEST(negotiation)
 	open_greeted(&a);
 	send_text(&a, "{\"execute\":\"empty\",\"id\":7}");
 	expect_error(&a, "CommandNotFound", "qmp_capabilities", 7);
-	send_text(&a, "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"oob\"]}}");
-	expect_error(&a, "GenericError", "no capabilities", 0);
+	send_text(&a, "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[\"oob\",1]}}");
+	expect_error(&a, "GenericError", "list of capabilities", 0);
+	send_text(&a, "{\"exec-oob\":\"empty\",\"id\":9}");
+	expect_error(&a, "GenericError", "execute", 9);
 	send_text(&a, "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":{}}}");
-	expect_error(&a, "GenericError", "no capabilities", 0);
+	expect_error(&a, "GenericError", "list of capabilities", 0);
 	send_text(&a, "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"disable\":[]}}");
-	expect_error(&a, "GenericError", "no capabilities", 0);
+	expect_error(&a, "GenericError", "list of capabilities", 0);
 	send_text(&a, "{\"execute\":\"qmp_capabilities\",\"arguments\":{\"enable\":[]},\"id\":8}");
 	expect(&a, "{'return':{},'id':8}");
 	send_text(&a, "{\"execute\":\"qmp_capabilities\"}");

@@ -195,8 +195,8 @@ START_TEST(another_owner)
 		return;
 	drop_net_admin();
 	assert_error("tap1", -EPERM,
-		     "tap1: Operation not permitted: it belongs to uid 1234; try: ip tuntap add "
-		     "tap1 mode tap user $USER (after ip link del tap1)");
+		     "tap1: Operation not permitted: it belongs to uid 1234; try: ip link del "
+		     "tap1; ip tuntap add tap1 mode tap user $USER");
 }
 END_TEST
 

@@ -52,6 +52,14 @@ int error_errno(struct error *err, const char *fmt, ...)
 	return -saved;
 }
 
+void error_append(struct error *err, const char *text)
+{
+	const size_t len = err ? strlen(err->text) : 0;
+
+	if (err)
+		snprintf(err->text + len, sizeof(err->text) - len, "%s", text);
+}
+
 void error_prefix(struct error *err, const char *fmt, ...)
 {
 	char text[sizeof(err->text)];

@@ -27,6 +27,9 @@ int error_usage(struct error *err, const char *fmt, ...) __attribute__((format(p
 /* Like error_set() with the code -errno, and ": <text of errno>" after the formatted text. */
 int error_errno(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Put @text after what @err says already. */
+void error_append(struct error *err, const char *text);
+
 /* Put a formatted text before what @err says already ("tap0: " and the like). */
 void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -81,6 +81,11 @@ int kvm_vm_create(struct kvm_vm *vm, struct error *err)
 	vm->kvm_fd = ret;
 
 	ret = kvm_ioctl(vm->kvm_fd, KVM_GET_API_VERSION, 0);
+	if (ret < 0) {
+		ret = error_set(err, -ENOTSUP, "/dev/kvm: it is not KVM's device: %s",
+				strerror(-ret));
+		goto fail;
+	}
 	if (ret != KVM_API_VERSION) {
 		ret = error_set(err, -ENOTSUP, "/dev/kvm: API version %d, need %d", ret,
 				KVM_API_VERSION);

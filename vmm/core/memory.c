@@ -6,6 +6,7 @@
 #include <linux/memfd.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "vmm/core/counter.h"
@@ -112,6 +113,26 @@ static int populate(const struct guest_memory *mem, uint64_t total, const struct
 	return 0;
 }
 
+/*
+ * Memory for all of it now that this machine hasn't: the kernel would not say so, but end some
+ * process.
+ */
+static int check_prealloc(uint64_t size, struct error *err)
+{
+	struct sysinfo info;
+	uint64_t total;
+
+	if (sysinfo(&info) < 0)
+		return 0;
+	total = ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
+	if (size <= total)
+		return 0;
+	return error_set(err, -ENOMEM,
+			 "guest memory: %llu MiB at once, and this machine has %llu; try: without "
+			 "prealloc=on",
+			 (unsigned long long)size >> 20, (unsigned long long)total >> 20);
+}
+
 static void map_failed(int code, uint64_t size, const struct memory_config *config,
 		       struct error *err)
 {
@@ -143,7 +164,9 @@ int memory_create(struct guest_memory *mem, const struct memory_range *ranges, s
 		mem->regions[i] = (struct memory_region){.range = ranges[i], .fd_offset = offset};
 		offset += ranges[i].size;
 	}
-	if (config->shared)
+	if (config->prealloc && !config->hugepages)
+		ret = check_prealloc(offset, err);
+	if (!ret && config->shared)
 		ret = create_memfd(mem, offset, config->hugepages, err);
 	for (size_t i = 0; i < n && !ret; i++) {
 		ret = map_region(mem, &mem->regions[i], config);

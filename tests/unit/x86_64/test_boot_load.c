@@ -451,7 +451,8 @@ START_TEST(tells_which_initrd_is_missing)
 	test_bzimage_init(&bz);
 	config.initrd = "/nowhere/initrd";
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), -ENOENT);
-	ck_assert_str_eq(err.text, "initrd /nowhere/initrd: No such file or directory");
+	ck_assert_str_eq(err.text, "initrd /nowhere/initrd: No such file or directory: "
+				   "there is no directory /nowhere");
 }
 END_TEST
 
