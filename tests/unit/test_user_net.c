@@ -510,7 +510,8 @@ START_TEST(no_descriptors)
 	ck_assert_int_eq(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
 	before = cpu_ms();
 	usleep(WATCHED_MS * 1000);
-	ck_assert_int_lt(cpu_ms() - before, WATCHED_MS / 20);
+	/* What turns on the spot takes all of it; a look now and then is slow under a sanitizer. */
+	ck_assert_int_lt(cpu_ms() - before, WATCHED_MS / 2);
 	setrlimit(RLIMIT_NOFILE, &limit);
 	receive_ip(IPPROTO_TCP);
 	ck_assert(got.tcp.syn);
