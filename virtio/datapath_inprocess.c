@@ -37,6 +37,7 @@ static int watch(int epoll_fd, int fd, uint32_t events)
 
 static void worker_cleanup(struct ring_worker *worker)
 {
+	sem_destroy(&worker->stop);
 	fd_close(&worker->wake_fd);
 	fd_close(&worker->epoll_fd);
 	net_window_destroy(worker->window);
@@ -84,9 +85,10 @@ static int worker_prepare(struct ring_worker *worker, uint16_t size)
 	ret = watch(worker->epoll_fd, worker->wake_fd, EPOLLIN);
 	if (!ret)
 		ret = watch(worker->epoll_fd, worker->wires.kick_fd, EPOLLIN);
+	/* For now only to hear that it has gone. */
+	worker->awaits_backend = false;
 	if (!ret)
-		ret = watch(worker->epoll_fd, backend->ops->fd(backend, worker->index / 2),
-			    inprocess_receives(worker) ? EPOLLIN : EPOLLOUT);
+		ret = watch(worker->epoll_fd, backend->ops->fd(backend, worker->index / 2), 0);
 	return ret;
 }
 
@@ -167,6 +169,7 @@ static int inprocess_start_ring(struct datapath *datapath, unsigned int index,
 	worker->told = false;
 	worker->kicks = true; /* as a ring begins */
 	atomic_store(&worker->stopping, false);
+	sem_init(&worker->stop, 0, 0);
 	/* A ring that is wrong from the start breaks when its thread first takes a chain. */
 	ring_start(&worker->ring, dp->mem, state, dp->features);
 	ret = worker_prepare(worker, state->size);
@@ -195,6 +198,7 @@ static void inprocess_stop_ring(struct datapath *datapath, unsigned int index,
 	struct ring_worker *worker = &((struct inprocess *)datapath)->workers[index];
 
 	atomic_store_explicit(&worker->stopping, true, memory_order_release);
+	sem_post(&worker->stop);
 	fd_eventfd_signal(worker->wake_fd);
 	pthread_join(worker->thread, NULL);
 	/* From here on no other thread steers packets to it. */

@@ -25,6 +25,19 @@ enum {
 	VLAN_TAG = 4, /* bytes */
 	NS_PER_US = 1000,
 	NS_PER_S = 1000000000,
+	/* A stream: so many packets in so short a time, and hardly any the other way. */
+	STREAM_PACKETS = 4,
+	STREAM_NS = 100000,
+	STREAM_ONE_WAY = 4,
+	NAP_NS = 50000, /* about twice that with the kernel's timer slack */
+};
+
+/* What a thread does after a batch. */
+enum next {
+	GO_ON,
+	NAP,
+	AWAIT_BACKEND,
+	AWAIT_DRIVER,
 };
 
 /* Why a thread has nothing more to do. */
@@ -46,6 +59,11 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static struct timespec timespec_of(uint64_t ns)
+{
+	return (struct timespec){(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
 }
 
 static void count(struct ring_worker *worker, enum queue_counter counter)
@@ -188,18 +206,35 @@ static int await(const struct ring_worker *worker, uint64_t until, struct epoll_
 	now = now_ns();
 	if (now >= until)
 		return 0;
-	timeout.tv_sec = (time_t)((until - now) / NS_PER_S);
-	timeout.tv_nsec = (long)((until - now) % NS_PER_S);
+	timeout = timespec_of(until - now);
 	return epoll_pwait2(worker->epoll_fd, events, max, &timeout, NULL);
 }
 
-static void wait_event(const struct ring_worker *worker, uint64_t until)
+/*
+ * Have a packet, or room for one, end the sleep only if that is what is missing: without a buffer
+ * for them a stream of packets would wake the thread for each.
+ */
+static void await_backend(struct ring_worker *worker, int fd, bool await)
+{
+	struct epoll_event event = {.events = EPOLLET, .data.fd = fd};
+
+	if (worker->awaits_backend == await)
+		return;
+	worker->awaits_backend = await;
+	if (await)
+		event.events |= inprocess_receives(worker) ? EPOLLIN : EPOLLOUT;
+	epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, fd, &event);
+}
+
+static void wait_event(struct ring_worker *worker, bool for_backend, uint64_t until)
 {
 	const struct inprocess *dp = worker->dp;
 	const int backend_fd = dp->backend->ops->fd(dp->backend, worker->index / 2);
 	struct epoll_event events[3];
-	int n = await(worker, until, events, 3);
+	int n;
 
+	await_backend(worker, backend_fd, for_backend);
+	n = await(worker, until, events, 3);
 	for (int i = 0; i < n; i++) {
 		if (events[i].events & (EPOLLERR | EPOLLHUP) && events[i].data.fd == backend_fd &&
 		    dp->backend_gone)
@@ -207,14 +242,47 @@ static void wait_event(const struct ring_worker *worker, uint64_t until)
 	}
 }
 
-/* Whether the thread may sleep: if it needs the driver, once that was asked for a kick. */
-static bool may_sleep(struct ring_worker *worker, enum progress progress)
+static uint64_t passed(const struct ring_worker *worker)
 {
-	if (progress == NEEDS_DRIVER) {
-		worker->kicks = true;
-		return !ring_enable_kicks(&worker->ring);
-	}
-	return progress != UNFINISHED;
+	return queue_counted(&worker->stats, QUEUE_PACKETS);
+}
+
+static void begin_window(struct ring_worker *worker, uint64_t now)
+{
+	worker->window_start.ns = now;
+	worker->window_start.received = passed(worker);
+	worker->window_start.sent = passed(worker + 1);
+}
+
+/*
+ * Whether packets come fast, and mostly one way. A thread that sleeps until the next one takes its
+ * CPU from who makes them and who uses them, for a packet or two, and costs the sender a wake-up:
+ * it had better look for them at intervals. What comes as an answer doesn't wait so; nor what is
+ * for other rings, of which it doesn't know how many answer.
+ */
+static bool streams(struct ring_worker *worker)
+{
+	const uint64_t received = passed(worker) - worker->window_start.received;
+	const uint64_t sent = passed(worker + 1) - worker->window_start.sent;
+	uint64_t now;
+
+	if (worker->dp->steers || interrupt_due(&worker->coalescing))
+		return false;
+	now = now_ns();
+	if (now - worker->window_start.ns > STREAM_NS)
+		begin_window(worker, now);
+	else
+		return received >= STREAM_PACKETS && sent <= received / STREAM_ONE_WAY;
+	return false;
+}
+
+/* Sleep for an interval, whatever comes. (By a futex: the sandbox has no other call for it.) */
+static void nap(struct ring_worker *worker)
+{
+	struct timespec until = timespec_of(now_ns() + NAP_NS);
+
+	sem_clockwait(&worker->stop, CLOCK_MONOTONIC, &until);
+	begin_window(worker, now_ns());
 }
 
 void inprocess_ring_wake(struct ring_worker *worker)
@@ -552,11 +620,23 @@ static enum progress work(struct ring_worker *worker)
 	return dp->steers ? receive_and_steer(worker) : receive(worker);
 }
 
-/* One batch. True if the thread may sleep after it, until @until (as interrupt_due()) at most. */
-static bool serve_batch(struct ring_worker *worker, uint64_t *until)
+static enum next next_after(struct ring_worker *worker, enum progress progress)
+{
+	if (progress == UNFINISHED)
+		return GO_ON;
+	if (progress != BROKEN && inprocess_receives(worker) && streams(worker))
+		return NAP;
+	if (progress != NEEDS_DRIVER)
+		return progress == NEEDS_BACKEND ? AWAIT_BACKEND : AWAIT_DRIVER;
+	worker->kicks = true;
+	return ring_enable_kicks(&worker->ring) ? GO_ON : AWAIT_DRIVER;
+}
+
+/* One batch. @until (as interrupt_due()): for how long to wait after it. */
+static enum next serve_batch(struct ring_worker *worker, uint64_t *until)
 {
 	enum progress progress;
-	bool sleep;
+	enum next next;
 
 	enter_ring(worker);
 	if (worker->kicks)
@@ -570,12 +650,13 @@ static bool serve_batch(struct ring_worker *worker, uint64_t *until)
 	publish(worker);
 	if (progress == BROKEN)
 		tell_broken(worker);
-	sleep = may_sleep(worker, progress);
-	if (sleep && progress == (inprocess_receives(worker) ? NEEDS_DRIVER : NEEDS_BACKEND))
-		count(worker, QUEUE_STALLS);
 	*until = interrupt_due(&worker->coalescing);
+	next = next_after(worker, progress);
+	if (next != GO_ON &&
+	    progress == (inprocess_receives(worker) ? NEEDS_DRIVER : NEEDS_BACKEND))
+		count(worker, QUEUE_STALLS);
 	leave_ring(worker);
-	return sleep;
+	return next;
 }
 
 void *inprocess_ring_serve(void *arg)
@@ -583,14 +664,18 @@ void *inprocess_ring_serve(void *arg)
 	struct ring_worker *worker = arg;
 
 	while (!stopping(worker)) {
+		enum next next;
 		uint64_t until;
-		bool sleep;
 
 		pthread_rwlock_rdlock(&worker->settings);
-		sleep = serve_batch(worker, &until);
+		next = serve_batch(worker, &until);
 		pthread_rwlock_unlock(&worker->settings);
-		if (sleep)
-			wait_event(worker, until);
+		if (next == GO_ON)
+			continue;
+		if (next == NAP)
+			nap(worker);
+		else
+			wait_event(worker, next == AWAIT_BACKEND, until);
 	}
 	return NULL;
 }

@@ -7,6 +7,7 @@
 #define VIRTIO_INPROCESS_RING_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,9 +39,11 @@ struct ring_worker {
 	unsigned int index;
 	struct datapath_wires wires;
 	pthread_t thread;
-	int wake_fd;  /* eventfd, owned: to stop, or to look at changed settings */
-	int epoll_fd; /* owned */
+	int wake_fd;	     /* eventfd, owned: to stop, or to look at changed settings */
+	int epoll_fd;	     /* owned: that, the kicks, and the backend's */
+	bool awaits_backend; /* a packet or room: its epoll_fd tells */
 	_Atomic bool stopping;
+	sem_t stop; /* posted when it is to stop */
 	/*
 	 * Read-held by the thread while it handles a batch, write-held by who changes settings. A
 	 * writer goes first: no traffic can make it wait for longer than the batch in hand.
@@ -55,6 +58,10 @@ struct ring_worker {
 	struct ring ring;
 	struct queue_stats stats; /* outlives the ring */
 	struct coalescing coalescing;
+	/* Receive, the thread's own: packets that had passed, both ways, at a moment. */
+	struct {
+		uint64_t ns, received, sent;
+	} window_start;
 	struct net_window *window; /* receive */
 	struct iovec *iovs;	   /* transmit: the chain in hand */
 	/* The thread's own, for a packet that is steered, or sent from too many pieces; or NULL. */

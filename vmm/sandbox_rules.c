@@ -64,6 +64,7 @@ static const struct rule {
 	{SCMP_SYS(read), ALL},
 	{SCMP_SYS(write), ALL},
 	{SCMP_SYS(preadv2), ALL},
+	{SCMP_SYS(epoll_ctl), ALL}, /* by a ring: what it waits for */
 	{SCMP_SYS(epoll_wait), ALL},
 	{SCMP_SYS(epoll_pwait), ALL},	/* epoll_wait() of some C libraries */
 	{SCMP_SYS(epoll_pwait2), ALL},	/* interrupts that wait (coalescing) */
@@ -77,7 +78,6 @@ static const struct rule {
 	/* A driver starts and stops a device: its rings, their descriptors, and watching those. */
 	{SCMP_SYS(eventfd2), MOST},
 	{SCMP_SYS(epoll_create1), MOST},
-	{SCMP_SYS(epoll_ctl), MOST},
 	{SCMP_SYS(timerfd_settime), MOST},
 	{SCMP_SYS(close), MOST},
 	{SCMP_SYS(fstat), MOST}, /* how long a back-end's inflight region is */

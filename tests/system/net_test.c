@@ -477,6 +477,55 @@ START_TEST(test_ping)
 }
 END_TEST
 
+static void ask(int qmp, const char *command)
+{
+	char line[256];
+
+	qmp_send(qmp, command);
+	ck_assert(qmp_receive(qmp, line, sizeof(line), PATIENCE_MS));
+	ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
+}
+
+/*
+ * The datapath is left while a packet waits in it that needs more buffers than there are: no more
+ * than this one is lost.
+ */
+START_TEST(test_switch_full)
+{
+	enum {
+		SENT = 20, /* more than the ring's buffers hold */
+	};
+	static struct packet packet, back;
+	struct test_frame *frame = test_frame(&packet);
+	unsigned int received = 0;
+	int qmp;
+
+	start_guest("mode=tso csum=on tso=on size=64000 mss=1448", 0);
+	receive(&packet);
+	expect_success();
+
+	start_guest("mode=bounce csum=on tso=on mrg=on", 0);
+	receive(&back);
+	tap_wait_attached("tap0");
+	memcpy(frame->ethernet.to, test_frame(&back)->ethernet.from, 6);
+	memcpy(frame->ethernet.from, test_mac, 6);
+	qmp = qmp_connect(control);
+	ask(qmp, "{\"execute\": \"stop\"}");
+	for (int i = 0; i < SENT; i++)
+		packet_send(tap_socket, &packet);
+	ask(qmp, "{\"execute\": \"xvmm-net-switch\", "
+		 "\"arguments\": {\"id\": \"net0\", \"spec\": \"tap0\"}}");
+	ask(qmp, "{\"execute\": \"cont\"}");
+	while (packet_receive(tap_socket, &back, received < SENT - 1 ? PATIENCE_MS : 100)) {
+		expect_large(&back);
+		received++;
+	}
+	ck_assert_int_ge(received, SENT - 1);
+	stop_guest();
+	close(qmp);
+}
+END_TEST
+
 /* --- the sandbox --- */
 
 /* The file @name of the thread @thread, in static memory. */
@@ -587,6 +636,7 @@ static Suite *make_suite(void)
 	if (!getenv("QEMU")) {
 		tcase_add_test(tests, test_counts);
 		tcase_add_loop_test(tests, test_switch, 0, N_COMBINATIONS);
+		tcase_add_test(tests, test_switch_full);
 	}
 	tcase_add_test(tests, test_merge);
 	tcase_add_loop_test(tests, test_segmentation, 0, N_COMBINATIONS);

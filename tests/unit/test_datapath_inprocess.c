@@ -3,6 +3,7 @@
 #include "virtio/datapath_inprocess.h"
 
 #include <check.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,6 +16,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -953,6 +955,59 @@ START_TEST(leaves_packets_where_they_are)
 		ck_assert_uint_eq(next_used(RX, &len), i);
 		ck_assert_uint_eq(len, 100U + i);
 	}
+	ring_stop(RX);
+}
+END_TEST
+
+/* How often the thread @name of this process has slept. */
+static unsigned long sleeps(const char *name)
+{
+	char path[64], line[256];
+	unsigned long n = 0;
+	struct dirent *task;
+	DIR *tasks = opendir("/proc/self/task");
+
+	MUST(tasks != NULL);
+	while ((task = readdir(tasks)) != NULL) {
+		bool found = false;
+		FILE *status;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%.16s/status", task->d_name);
+		status = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+		while (status && fgets(line, sizeof(line), status)) {
+			if (strncmp(line, "Name:\t", 6) == 0)
+				found = strncmp(line + 6, name, strlen(name)) == 0;
+			if (found)
+				sscanf(line, "voluntary_ctxt_switches: %lu", &n);
+		}
+		if (status)
+			fclose(status);
+	}
+	closedir(tasks);
+	return n;
+}
+
+/* Nor does each of them wake the thread. */
+START_TEST(packets_without_buffers_wake_nobody)
+{
+	unsigned long before;
+	uint32_t len;
+
+	start_rx(0, 8);
+	assert_idle();
+	before = sleeps("test-rx0");
+	ck_assert_uint_gt(before, 0);
+	for (int i = 0; i < 50; i++) {
+		wire_write(packet, 100);
+		poll(NULL, 0, 1);
+	}
+	ck_assert_uint_le(sleeps("test-rx0"), before + 1);
+	/* When it has one it looks for a packet; and when it has that, for others. */
+	for (uint16_t i = 0; i < 8; i++)
+		buffer_at(i, i * 1000ULL, 1000);
+	expose(RX);
+	for (uint16_t i = 0; i < 8; i++)
+		ck_assert_uint_eq(next_used(RX, &len), i);
 	ring_stop(RX);
 }
 END_TEST
@@ -2503,6 +2558,7 @@ int main(void)
 	tcase_add_test(rx, drops_what_came_without_header);
 	tcase_add_loop_test(rx, backend_is_gone, 0, 3);
 	tcase_add_loop_test(rx, leaves_packets_where_they_are, 0, 2);
+	tcase_add_test(rx, packets_without_buffers_wake_nobody);
 	tcase_add_loop_test(rx, no_needless_kicks, 0, 2);
 	tcase_add_test(rx, no_needless_interrupts);
 	tcase_add_test(rx, counts_kicks);
