@@ -28,18 +28,8 @@ static bool accepted(const struct inprocess *dp, unsigned int feature)
 
 /* --- making a ring ready --- */
 
-static int watch(int epoll_fd, int fd, uint32_t events)
-{
-	struct epoll_event event = {.events = events | (uint32_t)EPOLLET, .data.fd = fd};
-
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
-}
-
 static void worker_cleanup(struct ring_worker *worker)
 {
-	sem_destroy(&worker->stop);
-	fd_close(&worker->wake_fd);
-	fd_close(&worker->epoll_fd);
 	net_window_destroy(worker->window);
 	worker->window = NULL;
 	free(worker->iovs);
@@ -67,29 +57,6 @@ static int allocate(struct ring_worker *worker, uint16_t size)
 			return -ENOMEM;
 	}
 	return 0;
-}
-
-static int worker_prepare(struct ring_worker *worker, uint16_t size)
-{
-	const struct net_backend *backend = worker->dp->backend;
-	int ret = allocate(worker, size);
-
-	if (ret)
-		return ret;
-	worker->wake_fd = fd_eventfd();
-	if (worker->wake_fd < 0)
-		return worker->wake_fd;
-	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (worker->epoll_fd < 0)
-		return -errno;
-	ret = watch(worker->epoll_fd, worker->wake_fd, EPOLLIN);
-	if (!ret)
-		ret = watch(worker->epoll_fd, worker->wires.kick_fd, EPOLLIN);
-	/* For now only to hear that it has gone. */
-	worker->awaits_backend = false;
-	if (!ret)
-		ret = watch(worker->epoll_fd, backend->ops->fd(backend, worker->index / 2), 0);
-	return ret;
 }
 
 /* --- packets that wait while their ring is stopped --- */
@@ -142,7 +109,7 @@ static void count_kicks(struct ring_worker *worker)
 
 	queue_count(&worker->stats, QUEUE_KICKS, n);
 	if (n)
-		inprocess_ring_wake(worker);
+		inprocess_pair_wake(worker);
 }
 
 static const struct queue_stats *inprocess_stats(struct datapath *datapath, unsigned int index)
@@ -161,34 +128,21 @@ static int inprocess_start_ring(struct datapath *datapath, unsigned int index,
 {
 	struct inprocess *dp = (struct inprocess *)datapath;
 	struct ring_worker *worker = &dp->workers[index];
-	char name[16];
-	const struct thread_config thread = {name, THREAD_RING, dp->thread_filters};
 	int ret;
 
 	worker->wires = *wires;
 	worker->told = false;
 	worker->kicks = true; /* as a ring begins */
-	atomic_store(&worker->stopping, false);
-	sem_init(&worker->stop, 0, 0);
 	/* A ring that is wrong from the start breaks when its thread first takes a chain. */
 	ring_start(&worker->ring, dp->mem, state, dp->features);
-	ret = worker_prepare(worker, state->size);
+	ret = allocate(worker, state->size);
 	if (!ret) {
 		if (inprocess_receives(worker))
 			restore_pending(worker);
-		pthread_mutex_lock(&worker->lock);
-		worker->running = true;
-		pthread_mutex_unlock(&worker->lock);
-		snprintf(name, sizeof(name), "%s-%s%u", dp->name, index % 2 ? "tx" : "rx",
-			 (index / 2) & 0xff);
-		ret = thread_create(&worker->thread, &thread, inprocess_ring_serve, worker);
+		ret = inprocess_pair_start(worker);
 	}
-	if (ret) {
-		pthread_mutex_lock(&worker->lock);
-		worker->running = false;
-		pthread_mutex_unlock(&worker->lock);
+	if (ret)
 		worker_cleanup(worker);
-	}
 	return ret;
 }
 
@@ -197,14 +151,7 @@ static void inprocess_stop_ring(struct datapath *datapath, unsigned int index,
 {
 	struct ring_worker *worker = &((struct inprocess *)datapath)->workers[index];
 
-	atomic_store_explicit(&worker->stopping, true, memory_order_release);
-	sem_post(&worker->stop);
-	fd_eventfd_signal(worker->wake_fd);
-	pthread_join(worker->thread, NULL);
-	/* From here on no other thread steers packets to it. */
-	pthread_mutex_lock(&worker->lock);
-	worker->running = false;
-	pthread_mutex_unlock(&worker->lock);
+	inprocess_pair_stop(worker);
 	inprocess_ring_finish(worker);
 	count_kicks(worker);
 	if (inprocess_receives(worker)) {
@@ -279,16 +226,16 @@ static int inprocess_set_features(struct datapath *datapath, uint64_t features)
 /* Between these two no thread handles a packet; after them each looks at what has changed. */
 static void settings_begin(struct inprocess *dp)
 {
-	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++)
-		pthread_rwlock_wrlock(&dp->workers[i].settings);
+	for (unsigned int i = 0; i < dp->queue_pairs; i++)
+		pthread_rwlock_wrlock(&dp->pairs[i].settings);
 }
 
 static void settings_end(struct inprocess *dp)
 {
+	for (unsigned int i = 0; i < dp->queue_pairs; i++)
+		pthread_rwlock_unlock(&dp->pairs[i].settings);
 	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++)
-		pthread_rwlock_unlock(&dp->workers[i].settings);
-	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++)
-		inprocess_ring_wake(&dp->workers[i]);
+		inprocess_pair_wake(&dp->workers[i]);
 }
 
 static int inprocess_set_link(struct datapath *datapath, bool up)
@@ -426,8 +373,10 @@ static void inprocess_destroy(struct datapath *datapath)
 	for (unsigned int i = 0; i < 2 * dp->queue_pairs; i++) {
 		forget_kept(&dp->workers[i]);
 		pthread_mutex_destroy(&dp->workers[i].lock);
-		pthread_rwlock_destroy(&dp->workers[i].settings);
 	}
+	for (unsigned int i = 0; i < dp->queue_pairs; i++)
+		inprocess_pair_destroy(&dp->pairs[i]);
+	free(dp->pairs);
 	free(dp->workers);
 	free(dp);
 }
@@ -452,16 +401,10 @@ static const struct datapath_ops inprocess_ops = {
 
 static void worker_init(struct ring_worker *worker, struct inprocess *dp, unsigned int index)
 {
-	pthread_rwlockattr_t attr;
-
 	worker->dp = dp;
+	worker->pair = &dp->pairs[index / 2];
 	worker->index = index;
-	worker->wake_fd = worker->epoll_fd = -1;
 	pthread_mutex_init(&worker->lock, NULL);
-	pthread_rwlockattr_init(&attr);
-	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
-	pthread_rwlock_init(&worker->settings, &attr);
-	pthread_rwlockattr_destroy(&attr);
 }
 
 struct datapath *inprocess_create(const struct inprocess_config *config)
@@ -469,10 +412,12 @@ struct datapath *inprocess_create(const struct inprocess_config *config)
 	unsigned int n = 2 * config->queue_pairs;
 	struct inprocess *dp = calloc(1, sizeof(*dp));
 	struct ring_worker *workers = calloc(n, sizeof(*workers));
+	struct inprocess_pair *pairs = calloc(config->queue_pairs, sizeof(*pairs));
 
-	if (!dp || !workers) {
+	if (!dp || !workers || !pairs) {
 		free(dp);
 		free(workers);
+		free(pairs);
 		net_backend_release(config->backend);
 		return NULL;
 	}
@@ -486,9 +431,12 @@ struct datapath *inprocess_create(const struct inprocess_config *config)
 	dp->backend_gone = config->backend_gone;
 	dp->opaque = config->opaque;
 	dp->workers = workers;
+	dp->pairs = pairs;
 	dp->queue_pairs = config->queue_pairs;
 	dp->receiving = 1;
 	for (unsigned int i = 0; i < n; i++)
 		worker_init(&workers[i], dp, i);
+	for (unsigned int i = 0; i < config->queue_pairs; i++)
+		inprocess_pair_init(&pairs[i], dp, i);
 	return &dp->datapath;
 }

@@ -8,8 +8,6 @@
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_net.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <time.h>
 
 #include "virtio/iov.h"
 #include "virtio/net_backend.h"
@@ -24,47 +22,21 @@ enum {
 	BATCH = 64,
 	VLAN_TAG = 4, /* bytes */
 	NS_PER_US = 1000,
-	NS_PER_S = 1000000000,
 	/* A stream: so many packets in so short a time, and hardly any the other way. */
 	STREAM_PACKETS = 4,
 	STREAM_NS = 100000,
 	STREAM_ONE_WAY = 4,
 	NAP_NS = 50000, /* about twice that with the kernel's timer slack */
+	LISTEN_AGAIN_NS = 1000000000,
 };
 
-/* What a thread does after a batch. */
-enum next {
-	GO_ON,
-	NAP,
-	AWAIT_BACKEND,
-	AWAIT_DRIVER,
-};
-
-/* Why a thread has nothing more to do. */
+/* Why there is nothing more to do. */
 enum progress {
 	BROKEN = -1,
 	UNFINISHED,
 	NEEDS_DRIVER,  /* it must make more chains available */
 	NEEDS_BACKEND, /* a packet, or room for one; or other settings */
 };
-
-static bool stopping(const struct ring_worker *worker)
-{
-	return atomic_load_explicit(&worker->stopping, memory_order_acquire);
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
-}
-
-static struct timespec timespec_of(uint64_t ns)
-{
-	return (struct timespec){(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
-}
 
 static void count(struct ring_worker *worker, enum queue_counter counter)
 {
@@ -129,7 +101,7 @@ static bool limit_reached(struct coalescing *coalescing)
 	if (!coalescing->packets)
 		return false;
 	if (coalescing->max_packets > coalescing->packets && coalescing->max_usecs) {
-		now = now_ns();
+		now = inprocess_now_ns();
 		if (!coalescing->since)
 			coalescing->since = now;
 		if (now < interrupt_due(coalescing))
@@ -186,61 +158,7 @@ static bool count_packet(struct ring_worker *worker)
 	return worker->ring.pushed >= BATCH || coalescing->packets == coalescing->max_packets;
 }
 
-/* --- waiting --- */
-
-/*
- * Sleep until @until (ns, 0: for ever), a kick, a wake-up, or what else epoll knows: up to @max
- * @events. How many there are, 0 or less: none.
- *
- * All are edge-triggered: there is no need to read an eventfd, and an event that came while we
- * worked makes this return at once.
- */
-static int await(const struct ring_worker *worker, uint64_t until, struct epoll_event *events,
-		 int max)
-{
-	struct timespec timeout;
-	uint64_t now;
-
-	if (!until)
-		return epoll_wait(worker->epoll_fd, events, max, -1);
-	now = now_ns();
-	if (now >= until)
-		return 0;
-	timeout = timespec_of(until - now);
-	return epoll_pwait2(worker->epoll_fd, events, max, &timeout, NULL);
-}
-
-/*
- * Have a packet, or room for one, end the sleep only if that is what is missing: without a buffer
- * for them a stream of packets would wake the thread for each.
- */
-static void await_backend(struct ring_worker *worker, int fd, bool await)
-{
-	struct epoll_event event = {.events = EPOLLET, .data.fd = fd};
-
-	if (worker->awaits_backend == await)
-		return;
-	worker->awaits_backend = await;
-	if (await)
-		event.events |= inprocess_receives(worker) ? EPOLLIN : EPOLLOUT;
-	epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, fd, &event);
-}
-
-static void wait_event(struct ring_worker *worker, bool for_backend, uint64_t until)
-{
-	const struct inprocess *dp = worker->dp;
-	const int backend_fd = dp->backend->ops->fd(dp->backend, worker->index / 2);
-	struct epoll_event events[3];
-	int n;
-
-	await_backend(worker, backend_fd, for_backend);
-	n = await(worker, until, events, 3);
-	for (int i = 0; i < n; i++) {
-		if (events[i].events & (EPOLLERR | EPOLLHUP) && events[i].data.fd == backend_fd &&
-		    dp->backend_gone)
-			dp->backend_gone(dp->opaque);
-	}
-}
+/* --- streams --- */
 
 static uint64_t passed(const struct ring_worker *worker)
 {
@@ -268,27 +186,12 @@ static bool streams(struct ring_worker *worker)
 
 	if (worker->dp->steers || interrupt_due(&worker->coalescing))
 		return false;
-	now = now_ns();
+	now = inprocess_now_ns();
 	if (now - worker->window_start.ns > STREAM_NS)
 		begin_window(worker, now);
 	else
 		return received >= STREAM_PACKETS && sent <= received / STREAM_ONE_WAY;
 	return false;
-}
-
-/* Sleep for an interval, whatever comes. (By a futex: the sandbox has no other call for it.) */
-static void nap(struct ring_worker *worker)
-{
-	struct timespec until = timespec_of(now_ns() + NAP_NS);
-
-	sem_clockwait(&worker->stop, CLOCK_MONOTONIC, &until);
-	begin_window(worker, now_ns());
-}
-
-void inprocess_ring_wake(struct ring_worker *worker)
-{
-	if (worker->running)
-		fd_eventfd_signal(worker->wake_fd);
 }
 
 /* --- transmit --- */
@@ -328,7 +231,7 @@ static bool send_packet(struct ring_worker *worker, const struct ring_chain *cha
 /* Send what is available, up to a batch. */
 static enum progress transmit(struct ring_worker *worker)
 {
-	for (int i = 0; i < BATCH && !stopping(worker); i++) {
+	for (int i = 0; i < BATCH; i++) {
 		struct ring_chain chain;
 		int ret = ring_pop(&worker->ring, &chain, worker->iovs, worker->ring.state.size);
 
@@ -450,7 +353,7 @@ static enum progress receive(struct ring_worker *worker)
 	const struct inprocess *dp = worker->dp;
 	struct net_window *window = worker->window;
 
-	for (int i = 0; i < BATCH && !stopping(worker); i++) {
+	for (int i = 0; i < BATCH; i++) {
 		enum queue_counter why;
 		struct iovec *iovs;
 		unsigned int n, pushed;
@@ -499,7 +402,7 @@ static enum progress discard(struct ring_worker *worker)
 	struct virtio_net_hdr_v1_hash header; /* no backend needs more room */
 	struct iovec iov = {&header, sizeof(header)};
 
-	for (int i = 0; i < BATCH && !stopping(worker); i++) {
+	for (int i = 0; i < BATCH; i++) {
 		if (backend->ops->receive(backend, worker->index / 2, &iov, 1) <= 0)
 			return NEEDS_BACKEND;
 		count(worker, QUEUE_DROPPED_LINK_DOWN);
@@ -528,7 +431,7 @@ static void publish_to(struct ring_worker *to)
 	publish(to);
 	/* Its own thread must see to it that the interrupt isn't forgotten. */
 	if (!counting && interrupt_due(&to->coalescing))
-		inprocess_ring_wake(to);
+		inprocess_pair_wake(to);
 }
 
 /* Give the packet to the ring that it is for. If that has no buffers it is lost. */
@@ -562,7 +465,7 @@ static enum progress receive_and_steer(struct ring_worker *worker)
 	enum progress progress = UNFINISHED;
 	uint64_t given = 0; /* pairs that got packets */
 
-	for (int i = 0; i < BATCH && !stopping(worker); i++) {
+	for (int i = 0; i < BATCH; i++) {
 		const uint8_t *frame = worker->packet + header;
 		struct hash_fields fields;
 		unsigned int pair;
@@ -605,7 +508,7 @@ static enum progress receive_and_steer(struct ring_worker *worker)
 	return progress;
 }
 
-/* --- threads --- */
+/* --- batches --- */
 
 static enum progress work(struct ring_worker *worker)
 {
@@ -620,28 +523,55 @@ static enum progress work(struct ring_worker *worker)
 	return dp->steers ? receive_and_steer(worker) : receive(worker);
 }
 
-static enum next next_after(struct ring_worker *worker, enum progress progress)
+/*
+ * What comes while a receive ring has no buffers wakes its thread once, and then once a second:
+ * each packet would, in vain, if it always listened; and it would not hear that the backend has
+ * gone if it never did.
+ */
+static void listen_without_buffers(struct ring_worker *worker)
 {
-	if (progress == UNFINISHED)
-		return GO_ON;
-	if (progress != BROKEN && inprocess_receives(worker) && streams(worker))
-		return NAP;
-	if (progress != NEEDS_DRIVER)
-		return progress == NEEDS_BACKEND ? AWAIT_BACKEND : AWAIT_DRIVER;
-	worker->kicks = true;
-	return ring_enable_kicks(&worker->ring) ? GO_ON : AWAIT_DRIVER;
+	worker->listens = !worker->listens;
+	worker->awaits_backend = worker->listens;
+	if (!worker->listens && !worker->until)
+		worker->until = inprocess_now_ns() + LISTEN_AGAIN_NS;
 }
 
-/* One batch. @until (as interrupt_due()): for how long to wait after it. */
-static enum next serve_batch(struct ring_worker *worker, uint64_t *until)
+static void decide(struct ring_worker *worker, enum progress progress)
+{
+	const bool starves = inprocess_receives(worker) && progress == NEEDS_DRIVER;
+
+	worker->ready = progress == UNFINISHED;
+	worker->awaits_backend = progress == NEEDS_BACKEND;
+	worker->until = interrupt_due(&worker->coalescing);
+	worker->listens &= starves;
+	if (progress == UNFINISHED || progress == BROKEN)
+		return;
+	worker->naps = inprocess_receives(worker) && streams(worker);
+	if (worker->naps) {
+		worker->awaits_backend = false;
+		worker->until = inprocess_now_ns() + NAP_NS;
+	} else if (progress == NEEDS_DRIVER) {
+		worker->kicks = true;
+		worker->ready = ring_enable_kicks(&worker->ring);
+		if (starves && !worker->ready)
+			listen_without_buffers(worker);
+	}
+	if (!worker->ready &&
+	    (starves || (!inprocess_receives(worker) && progress == NEEDS_BACKEND)))
+		count(worker, QUEUE_STALLS);
+}
+
+void inprocess_ring_serve(struct ring_worker *worker)
 {
 	enum progress progress;
-	enum next next;
 
 	enter_ring(worker);
 	if (worker->kicks)
 		ring_disable_kicks(&worker->ring);
 	worker->kicks = false;
+	if (worker->naps)
+		begin_window(worker, inprocess_now_ns());
+	worker->naps = false;
 	leave_ring(worker);
 
 	progress = work(worker);
@@ -650,32 +580,6 @@ static enum next serve_batch(struct ring_worker *worker, uint64_t *until)
 	publish(worker);
 	if (progress == BROKEN)
 		tell_broken(worker);
-	*until = interrupt_due(&worker->coalescing);
-	next = next_after(worker, progress);
-	if (next != GO_ON &&
-	    progress == (inprocess_receives(worker) ? NEEDS_DRIVER : NEEDS_BACKEND))
-		count(worker, QUEUE_STALLS);
+	decide(worker, progress);
 	leave_ring(worker);
-	return next;
-}
-
-void *inprocess_ring_serve(void *arg)
-{
-	struct ring_worker *worker = arg;
-
-	while (!stopping(worker)) {
-		enum next next;
-		uint64_t until;
-
-		pthread_rwlock_rdlock(&worker->settings);
-		next = serve_batch(worker, &until);
-		pthread_rwlock_unlock(&worker->settings);
-		if (next == GO_ON)
-			continue;
-		if (next == NAP)
-			nap(worker);
-		else
-			wait_event(worker, next == AWAIT_BACKEND, until);
-	}
-	return NULL;
 }

@@ -605,19 +605,19 @@ START_TEST(test_confined)
 
 	start_guest("mode=bounce", 0);
 	wait_until_ready();
-	expect_confined(2);
+	expect_confined(1);
 	/* From now on the rings' threads are the main loop's children, not the vCPU's. */
 	qmp = qmp_connect(control);
-	switch_confined(qmp, "tap0", 2);
+	switch_confined(qmp, "tap0", 1);
 	/* Faults have a thread, too. */
-	switch_confined(qmp, "tap0,loss=0%", 3);
+	switch_confined(qmp, "tap0,loss=0%", 2);
 	close(qmp);
 	stop_guest();
 	/* Which a vCPU starts to begin with. */
 	snprintf(net, sizeof(net), "tap0,delay=1us");
 	start_guest("mode=bounce", 0);
 	wait_until_ready();
-	expect_confined(3);
+	expect_confined(2);
 	stop_guest();
 }
 END_TEST
