@@ -51,8 +51,8 @@ struct control {
 		       json_t **result, struct error *err);
 	void *opaque;
 	struct sockaddr_un address;
-	bool bound;
-	dev_t dev; /* of the socket file, if bound */
+	char *bound; /* owned: the socket file's path, from the root; NULL: there is none */
+	dev_t dev;   /* of it */
 	ino_t ino;
 	struct loop_watch listener; /* its descriptor is owned */
 	struct loop_watch wake;	    /* an eventfd, owned: there are events, or requests left over */
@@ -733,8 +733,9 @@ static int bind_path(struct control *control, int fd, struct error *err)
 	}
 	if (ret < 0)
 		return error_errno(err, "control: %s", path);
-	control->bound = lstat(path, &stat) == 0;
-	if (control->bound) {
+	/* An embedding program may be in another directory when it is to be removed. */
+	control->bound = realpath(path, NULL);
+	if (control->bound && lstat(control->bound, &stat) == 0) {
 		control->dev = stat.st_dev;
 		control->ino = stat.st_ino;
 	}
@@ -817,9 +818,9 @@ static void remove_socket(const struct control *control)
 {
 	struct stat stat;
 
-	if (control->bound && lstat(control->address.sun_path, &stat) == 0 &&
-	    stat.st_dev == control->dev && stat.st_ino == control->ino)
-		unlink(control->address.sun_path);
+	if (control->bound && lstat(control->bound, &stat) == 0 && stat.st_dev == control->dev &&
+	    stat.st_ino == control->ino)
+		unlink(control->bound);
 }
 
 void control_destroy(struct control *control)
@@ -838,6 +839,7 @@ void control_destroy(struct control *control)
 	loop_watch_remove(control->loop, &control->listener);
 	loop_watch_remove(control->loop, &control->wake);
 	remove_socket(control);
+	free(control->bound);
 	control_fds_close(&control->fds);
 	fd_close(&control->listener.fd);
 	fd_close(&control->wake.fd);
