@@ -130,6 +130,21 @@ START_TEST(stopped_before_it_runs)
 }
 END_TEST
 
+/* A guest that would soon end by itself: it is not to begin. */
+START_TEST(stopped_before_it_begins)
+{
+	const struct xvmm_config config = config_for("hello", NULL);
+
+	for (int i = 0; i < 20; i++) {
+		struct xvmm *vm = create(&config);
+
+		xvmm_stop(vm);
+		ck_assert_int_eq(run(vm).reason, XVMM_STOPPED);
+		xvmm_destroy(vm);
+	}
+}
+END_TEST
+
 static void *stop_later(void *vm)
 {
 	usleep((useconds_t)(rand() % 20000));
@@ -299,6 +314,38 @@ START_TEST(in_the_background)
 					: "{\"guest\":true,\"reason\":\"guest-shutdown\"}");
 		pthread_mutex_destroy(&events[i].lock);
 	}
+}
+END_TEST
+
+/* A guest runs once, and whoever wants it again is told so. */
+START_TEST(runs_once)
+{
+	const struct xvmm_config config = config_for("spin", NULL);
+	struct xvmm *started = create(&config), *ran = create(&config);
+	struct xvmm_error error = {0};
+	struct xvmm_end end;
+	int fds;
+
+	start(started);
+	fds = count_entries("/proc/self/fd");
+	ck_assert_int_eq(xvmm_start(started, &error), -EALREADY);
+	ck_assert_int_eq(error.code, -EALREADY);
+	ck_assert_int_eq(xvmm_run(started, &end, &error), -EALREADY);
+	ck_assert_int_eq(count_entries("/proc/self/fd"), fds);
+	xvmm_stop(started);
+	/* Whoever doesn't want to know how, or why not. */
+	ck_assert_int_eq(xvmm_wait(started, NULL, NULL), 0);
+	ck_assert_int_eq(xvmm_start(started, &error), -EALREADY);
+	ck_assert_int_eq(wait_for(started).reason, XVMM_STOPPED);
+
+	xvmm_stop(ran);
+	ck_assert_int_eq(xvmm_run(ran, NULL, NULL), 0);
+	ck_assert_int_eq(xvmm_run(ran, NULL, NULL), -EALREADY);
+	ck_assert_int_eq(xvmm_start(ran, NULL), -EALREADY);
+	ck_assert_int_eq(xvmm_wait(ran, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(xvmm_fd(ran), -1);
+	xvmm_destroy(started);
+	xvmm_destroy(ran);
 }
 END_TEST
 
@@ -530,6 +577,49 @@ START_TEST(timelines)
 }
 END_TEST
 
+/* Nor is what the library opens first, by the same number, taken for them. */
+START_TEST(descriptors_that_are_not_open)
+{
+	const struct xvmm_net net = {.has_fd = true, .fd = STDIN_FILENO};
+	struct xvmm_config config = config_for("hello", NULL);
+	struct xvmm_error error;
+	struct xvmm *vm;
+
+	close(STDIN_FILENO);
+	config.console = (struct xvmm_console){true, STDIN_FILENO, -1, false};
+	ck_assert_int_eq(xvmm_create(&config, &vm, &error), -EBADF);
+	ck_assert_ptr_nonnull(strstr(error.text, "input descriptor 0"));
+	config.console = (struct xvmm_console){true, -1, STDIN_FILENO, false};
+	ck_assert_int_eq(xvmm_create(&config, &vm, &error), -EBADF);
+	ck_assert_ptr_nonnull(strstr(error.text, "output descriptor 0"));
+	config.console.enabled = false;
+	config.nets = &net;
+	config.n_nets = 1;
+	ck_assert_int_eq(xvmm_create(&config, &vm, &error), -EBADF);
+	ck_assert_ptr_nonnull(strstr(error.text, "descriptor 0"));
+}
+END_TEST
+
+/* The control socket goes with the VM, wherever the program is by then. */
+START_TEST(directory_changed)
+{
+	struct xvmm_config config = config_for("hello", NULL);
+	char directory[] = "/tmp/api_test.XXXXXX", path[64];
+	struct xvmm *vm;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/control", directory);
+	ck_assert_int_eq(chdir(directory), 0);
+	config.control = "control";
+	vm = create(&config);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert_int_eq(chdir("/"), 0);
+	xvmm_destroy(vm);
+	ck_assert_int_lt(access(path, F_OK), 0);
+	ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
 START_TEST(wrong_configurations)
 {
 	const struct xvmm_net net = {.tap = "no-such-tap"};
@@ -570,10 +660,12 @@ int main(void)
 	tcase_add_test(tcase, rounds_leave_nothing);
 	tcase_add_test(tcase, created_but_never_run);
 	tcase_add_test(tcase, stopped_before_it_runs);
+	tcase_add_test(tcase, stopped_before_it_begins);
 	tcase_add_test(tcase, stopped_at_any_time);
 	tcase_add_test(tcase, stopped_while_its_console_is_full);
 	tcase_add_test(tcase, several_at_once);
 	tcase_add_test(tcase, in_the_background);
+	tcase_add_test(tcase, runs_once);
 	tcase_add_test(tcase, in_the_background_and_left);
 	tcase_add_test(tcase, paused_at_any_time);
 	tcase_add_test(tcase, power_button_ends_a_guest_that_listens);
@@ -581,6 +673,8 @@ int main(void)
 			    XVMM_TRANSPORT_PCI + 1);
 	tcase_add_test(tcase, switched);
 	tcase_add_test(tcase, timelines);
+	tcase_add_test(tcase, descriptors_that_are_not_open);
+	tcase_add_test(tcase, directory_changed);
 	tcase_add_test(tcase, wrong_configurations);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);

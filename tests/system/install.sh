@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What is installed, at any prefix, is enough for programs of others: by pkg-config, by CMake, shared and static, from
-# C++; and they see the functions of xvmm.h and nothing else. BUILD is the build directory, SOURCE
-# the project.
+# What is installed, at any prefix, is enough for programs of others: by pkg-config and by CMake,
+# shared and static, from C++; and they see the functions of xvmm.h and nothing else. BUILD is the
+# build directory, SOURCE the project.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "$0")/lib.sh"
 : "${BUILD:?the build directory}" "${SOURCE:?the project}"
