@@ -2,15 +2,19 @@
 /* libxvmm as an embedding program uses it: over and over, several VMs at once, stopped any time. */
 #include <check.h>
 #include <errno.h>
+#include <linux/virtio_config.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/system/process.h"
+#include "virtio/vhost_user_protocol.h"
 #include "vmm/xvmm.h"
 
 static struct xvmm_config config_for(const char *guest, const char *cmdline)
@@ -532,6 +536,117 @@ START_TEST(switched)
 }
 END_TEST
 
+/*
+ * Connect @fd to @address as a vhost-user back-end that knows nothing special. False: it is turned
+ * away, as the last one is there yet.
+ */
+static bool try_backend(const struct sockaddr_un *address, int fd)
+{
+	struct vhost_user_message message = {0};
+
+	ck_assert_int_eq(connect(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+	while (recv(fd, &message, VHOST_USER_HEADER_SIZE, MSG_WAITALL) == VHOST_USER_HEADER_SIZE) {
+		ck_assert_uint_eq(message.size, 0);
+		/* Without a driver there is no more. */
+		if (message.request == VHOST_USER_SET_OWNER)
+			return true;
+		message.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
+		message.size = sizeof(message.payload.u64);
+		message.payload.u64 = 1ULL << VIRTIO_F_VERSION_1;
+		send(fd, &message, VHOST_USER_HEADER_SIZE + message.size, MSG_NOSIGNAL);
+	}
+	return false;
+}
+
+/* Owned. */
+static int connect_backend(const struct sockaddr_un *address)
+{
+	int fd;
+
+	for (;;) {
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		ck_assert_int_ge(fd, 0);
+		if (try_backend(address, fd))
+			return fd;
+		close(fd);
+	}
+}
+
+/* Until the last event is that it is connected, or isn't. */
+static void await_backend(struct events *events, bool connected)
+{
+	const char *part = connected ? "\"connected\":true" : "\"connected\":false";
+	bool found = false;
+
+	for (int tries = 0; tries < 2000 && !found; tries++) {
+		usleep(10000);
+		pthread_mutex_lock(&events->lock);
+		found = strstr(events->last, part);
+		pthread_mutex_unlock(&events->lock);
+	}
+	ck_assert_msg(found, "the last one: %s", events->last);
+}
+
+/* It comes and goes as fast as it can: not all is told, but always how it is in the end. */
+START_TEST(backend_flaps)
+{
+	enum {
+		FLAPS = 500,
+		A_SECOND = 10, /* as docs/control.md has it */
+	};
+	char path[] = "/tmp/api_test.XXXXXX";
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct xvmm_net net = {.socket = path, .server = true}, other = {.has_fd = true};
+	struct xvmm_config config = config_for("spin", NULL);
+	struct events events = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct timespec begin, end;
+	struct xvmm_error error;
+	struct xvmm *vm;
+	unsigned int n;
+	int fd, sockets[2];
+
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	ck_assert_int_eq(rmdir(path), 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
+	other.fd = sockets[0];
+	config.nets = &net;
+	config.n_nets = 1;
+	config.event = take_event;
+	config.event_opaque = &events;
+	vm = create(&config);
+	start(vm);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (int i = 0; i < FLAPS; i++)
+		close(connect_backend(&address));
+	fd = connect_backend(&address);
+	await_backend(&events, true);
+	for (int i = 0; i < FLAPS; i++) {
+		close(fd);
+		fd = connect_backend(&address);
+	}
+	close(fd);
+	await_backend(&events, false);
+	/* What is asked for is told at once, however much there was. */
+	for (int i = 0; i < A_SECOND; i++)
+		close(connect_backend(&address));
+	pthread_mutex_lock(&events.lock);
+	events.last[0] = '\0';
+	pthread_mutex_unlock(&events.lock);
+	ck_assert_msg(xvmm_net_switch(vm, "net0", &other, &error) == 0, "%s", error.text);
+	pthread_mutex_lock(&events.lock);
+	ck_assert_ptr_nonnull(strstr(events.last, "in-process"));
+	n = events.n;
+	pthread_mutex_unlock(&events.lock);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ck_assert_uint_gt(n, A_SECOND);
+	ck_assert_uint_le(n, (unsigned int)(end.tv_sec - begin.tv_sec + 2) * A_SECOND + 1);
+	xvmm_destroy(vm);
+	close(sockets[0]);
+	close(sockets[1]);
+}
+END_TEST
+
 START_TEST(timelines)
 {
 	static const char *const names[] = {"create",	  "kvm-ready",	   "memory-ready",
@@ -672,6 +787,7 @@ int main(void)
 	tcase_add_loop_test(tcase, link_and_announcement, XVMM_TRANSPORT_MMIO,
 			    XVMM_TRANSPORT_PCI + 1);
 	tcase_add_test(tcase, switched);
+	tcase_add_test(tcase, backend_flaps);
 	tcase_add_test(tcase, timelines);
 	tcase_add_test(tcase, descriptors_that_are_not_open);
 	tcase_add_test(tcase, directory_changed);
