@@ -147,6 +147,14 @@ static int check_wire(const struct xvmm_net *net, const char *id, struct error *
 	return net_faults_check(id, &net->faults, err);
 }
 
+/* What JSON, metrics and messages can have. */
+static bool is_printable(const char *id)
+{
+	for (; *id > ' ' && *id <= '~'; id++)
+		;
+	return !*id;
+}
+
 int nic_check(const struct xvmm_config *config, unsigned int index, struct error *err)
 {
 	const struct xvmm_net *net = &config->nets[index];
@@ -157,10 +165,14 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 	if (strlen(id) >= VIRTIO_NET_ID_SIZE)
 		return error_usage(err, "the id '%s' has more than %d characters", id,
 				   VIRTIO_NET_ID_SIZE - 1);
+	if (!*id || !is_printable(id))
+		return error_usage(err, "the id '%s' is not of printable ASCII characters", id);
 	for (unsigned int i = 0; i < index; i++) {
 		if (strcmp(id, nic_id(&config->nets[i], i, other)) == 0)
 			return error_usage(err, "two network devices have the id '%s'", id);
 	}
+	if (net->mac[0] & 1)
+		return error_usage(err, "%s: its MAC address is a multicast address", id);
 	if (net->speed > INT32_MAX)
 		return error_usage(err, "%s: a speed of %u Mbit/s: at most %d", id, net->speed,
 				   INT32_MAX);

@@ -737,7 +737,9 @@ END_TEST
 
 START_TEST(wrong_configurations)
 {
+	static const char *const ids[] = {"", "a b", "\xff", "line\n"};
 	const struct xvmm_net net = {.tap = "no-such-tap"};
+	struct xvmm_net wrong = net;
 	struct xvmm_config config = {0};
 	struct xvmm_error error;
 	struct xvmm *vm;
@@ -759,6 +761,16 @@ START_TEST(wrong_configurations)
 	config.nets = &net;
 	config.n_nets = 1;
 	ck_assert_int_lt(xvmm_create(&config, &vm, NULL), 0);
+	config.nets = &wrong;
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		wrong.id = ids[i];
+		ck_assert_int_eq(xvmm_create(&config, &vm, &error), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(error.text, "printable"));
+	}
+	wrong.id = NULL;
+	wrong.mac[0] = 1;
+	ck_assert_int_eq(xvmm_create(&config, &vm, &error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "multicast"));
 	ck_assert_int_eq(count_entries("/proc/self/fd"), fds);
 }
 END_TEST
