@@ -2,13 +2,18 @@
 /* libxvmm as an embedding program uses it: over and over, several VMs at once, stopped any time. */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
 #include <linux/virtio_config.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -692,6 +697,54 @@ START_TEST(timelines)
 }
 END_TEST
 
+/* As a user who has no processes, with that kernel; false if it can't be. */
+static bool become_nobody(char path[32])
+{
+	const int kernel = open(guest_path("poweroff"), O_RDONLY | O_CLOEXEC);
+	const uid_t uid = 54321;
+	struct stat kvm;
+
+	ck_assert_int_ge(kernel, 0);
+	snprintf(path, 32, "/proc/self/fd/%d", kernel);
+	if (getuid() != 0 || stat("/dev/kvm", &kvm))
+		return false;
+	/* With the last one /proc/self becomes root's. */
+	return !setgroups(0, NULL) && !setresgid(kvm.st_gid, kvm.st_gid, kvm.st_gid) &&
+	       !setresuid(uid, uid, uid) && !prctl(PR_SET_DUMPABLE, 1);
+}
+
+/*
+ * However few threads there may be, KVM's own of a VM among them: it runs, or says why not. As
+ * root: others have an unknown number already.
+ */
+START_TEST(too_few_threads)
+{
+	char path[32];
+	struct xvmm_config config = {.kernel = path, .cmdline = ""};
+
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NPROC, &limit), 0);
+	if (!become_nobody(path))
+		return;
+	for (limit.rlim_cur = 1; limit.rlim_cur < 8; limit.rlim_cur++) {
+		struct xvmm *vm = create(&config);
+		struct xvmm_error error;
+		struct xvmm_end end;
+		int ret;
+
+		ck_assert_int_eq(setrlimit(RLIMIT_NPROC, &limit), 0);
+		ret = xvmm_run(vm, &end, &error);
+		if (ret)
+			ck_assert_ptr_nonnull(strstr(error.text, "thread"));
+		else if (end.reason != XVMM_POWER_OFF)
+			ck_assert_int_eq(end.reason, XVMM_FAILED);
+		xvmm_destroy(vm);
+		ck_assert_int_eq(settled_threads(1), 1);
+	}
+}
+END_TEST
+
 /* Nor is what the library opens first, by the same number, taken for them. */
 START_TEST(descriptors_that_are_not_open)
 {
@@ -801,6 +854,7 @@ int main(void)
 	tcase_add_test(tcase, switched);
 	tcase_add_test(tcase, backend_flaps);
 	tcase_add_test(tcase, timelines);
+	tcase_add_test(tcase, too_few_threads);
 	tcase_add_test(tcase, descriptors_that_are_not_open);
 	tcase_add_test(tcase, directory_changed);
 	tcase_add_test(tcase, wrong_configurations);
