@@ -209,7 +209,8 @@ static int start(struct xvmm *vm, struct error *err)
 		ret = vcpu_start(&vm->vcpus[i], &vm->vcpu_shared);
 		if (ret) {
 			errno = -ret;
-			error_errno(err, "starting the thread of vCPU %u", i);
+			error_errno(err, "starting the thread of vCPU %u%s", i,
+				    vm->sandbox ? " in its sandbox" : "");
 		}
 	}
 	return ret;

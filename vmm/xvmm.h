@@ -120,9 +120,9 @@ struct xvmm_net {
 	uint32_t vhost_poll_us; /* vhost-net polls so long before it sleeps; 0: not at all */
 
 	/*
-	 * vhost-user: the path of a unix socket. The back-end may come later, die, and come back.
-	 * While it is away @fallback, a tap, serves the guest; or, if there is none, the guest's
-	 * link goes down after a grace time.
+	 * vhost-user: the path of a unix socket. The back-end may come later (xvmm_create() waits a
+	 * second for it), die, and come back. While it is away @fallback, a tap, serves the guest;
+	 * or, if there is none, the guest's link goes down after a grace time.
 	 */
 	const char *socket;
 	bool server; /* listen on it, instead of connecting to it */
@@ -315,7 +315,7 @@ int xvmm_net_set_link(struct xvmm *vm, const char *id, bool up);
  * asked to announce itself. What the guest knows of the device (mac, mtu, features, ...) must be as
  * it is, or not be said. On failure nothing has changed. -ENODEV; -EOPNOTSUPP if the guest uses a
  * feature that the new place can't serve; -EAGAIN if the VM doesn't run (yet, any more). Any
- * thread; waits for it to be done.
+ * thread; waits for it to be done, two seconds for a vhost-user back-end.
  */
 int xvmm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
 		    struct xvmm_error *error);
