@@ -3,6 +3,7 @@
  * Two guests in one process, joined by a cable: a pair of sockets, on which each message is a
  * packet. Each runs in the background; this thread prints how they end.
  *
+ *	cc two_guests.c $(pkg-config --cflags --libs libxvmm) -pthread -o two_guests
  *	./two_guests KERNEL INITRD COMMAND-LINE-1 COMMAND-LINE-2
  *
  * What they print comes out line by line, with their number in front.
@@ -16,47 +17,66 @@
 
 struct guest {
 	unsigned int number;
-	struct xvmm_config config;
-	struct xvmm_net net;
-	int console[2]; /* a pipe */
-	pthread_t printer;
 	struct xvmm *vm;
+	FILE *console;	 /* what it prints, */
+	int console_end; /* when that is closed, and the VM destroyed, it ends */
+	pthread_t printer;
 };
 
 static void *print_console(void *opaque)
 {
 	struct guest *guest = opaque;
-	FILE *console = fdopen(guest->console[0], "r");
 	char line[1024];
 
-	while (console && fgets(line, sizeof(line), console))
+	while (fgets(line, sizeof(line), guest->console))
 		printf("%u: %s", guest->number, line);
-	if (console)
-		fclose(console);
 	return NULL;
+}
+
+static int open_console(struct guest *guest)
+{
+	int ends[2];
+
+	if (pipe(ends))
+		return -1;
+	guest->console = fdopen(ends[0], "r");
+	guest->console_end = ends[1];
+	return guest->console && !pthread_create(&guest->printer, NULL, print_console, guest) ? 0
+											      : -1;
+}
+
+/* Its VM goes, and with it its end of the cable; then the rest of what it has printed comes. */
+static void destroy(struct guest *guest)
+{
+	xvmm_destroy(guest->vm);
+	close(guest->console_end);
+	pthread_join(guest->printer, NULL);
+	fclose(guest->console);
 }
 
 static int start(struct guest *guest, char **argv, int cable)
 {
-	struct xvmm_error error;
-
-	if (pipe(guest->console))
-		return -1;
-	guest->net = (struct xvmm_net){.has_fd = true, .fd = cable};
-	guest->config = (struct xvmm_config){
+	const struct xvmm_net net = {.has_fd = true, .fd = cable};
+	struct xvmm_config config = {
 		.kernel = argv[1],
 		.initrd = *argv[2] ? argv[2] : NULL,
 		.cmdline = argv[2 + guest->number],
-		.nets = &guest->net,
+		.nets = &net,
 		.n_nets = 1,
-		.console = {.enabled = true, .in_fd = -1, .out_fd = guest->console[1]},
 		.timeout_ms = 120000,
 	};
-	if (pthread_create(&guest->printer, NULL, print_console, guest))
+	struct xvmm_error error;
+
+	if (open_console(guest)) {
+		perror("two_guests: a console");
 		return -1;
-	if (!xvmm_create(&guest->config, &guest->vm, &error) && !xvmm_start(guest->vm, &error))
+	}
+	config.console =
+		(struct xvmm_console){.enabled = true, .in_fd = -1, .out_fd = guest->console_end};
+	if (!xvmm_create(&config, &guest->vm, &error) && !xvmm_start(guest->vm, &error))
 		return 0;
 	fprintf(stderr, "%u: %s\n", guest->number, error.text);
+	destroy(guest);
 	return -1;
 }
 
@@ -68,16 +88,13 @@ static int finish(struct guest *guest)
 	int ret = xvmm_wait(guest->vm, &end, &error);
 
 	fprintf(stderr, "%u: %s\n", guest->number, ret ? error.text : end.text);
-	/* With it goes its end of the cable. */
-	xvmm_destroy(guest->vm);
-	close(guest->console[1]);
-	pthread_join(guest->printer, NULL);
+	destroy(guest);
 	return ret || end.reason != XVMM_POWER_OFF;
 }
 
 int main(int argc, char **argv)
 {
-	struct guest guests[2] = {{.number = 1}, {.number = 2}};
+	struct guest one = {.number = 1}, two = {.number = 2};
 	int cable[2], status;
 
 	if (argc != 5) {
@@ -88,11 +105,15 @@ int main(int argc, char **argv)
 		perror("two_guests: a socket pair");
 		return EXIT_FAILURE;
 	}
-	if (start(&guests[0], argv, cable[0]) || start(&guests[1], argv, cable[1]))
+	if (start(&one, argv, cable[0]))
 		return EXIT_FAILURE;
+	if (start(&two, argv, cable[1])) {
+		destroy(&one);
+		return EXIT_FAILURE;
+	}
 	/* Each VM has a copy of its own. */
 	close(cable[0]);
 	close(cable[1]);
-	status = finish(&guests[0]);
-	return finish(&guests[1]) || status;
+	status = finish(&one);
+	return finish(&two) || status;
 }

@@ -59,7 +59,7 @@ struct vhost_user {
 	bool up, told;	      /* the carrier; and what the owner knows of it */
 	unsigned int bad;     /* how often in a row the back-end did wrong */
 	bool unusable;	      /* the last one was, for this device */
-	bool turned_away;     /* a second one, while this one is connected */
+	int64_t turned_away;  /* when the log had last that a second one was; ms, 0: never */
 	struct error said;    /* the last warning */
 	int64_t said_at;      /* the first of @n_said, within SAY_AGAIN_MS; ms */
 	unsigned int n_said;
@@ -135,7 +135,6 @@ static void fail(struct vhost_user *vu, const struct error *err)
 	if (err->code != -ENOTCONN)
 		delay = (unsigned int)RETRY_MS << (vu->bad < RETRY_DOUBLINGS ? vu->bad++ : vu->bad);
 	vhost_user_session_end(&vu->session);
-	vu->turned_away = false;
 	vu->up = false;
 	try_again(vu, delay);
 	/* The loop has to tell. */
@@ -187,10 +186,11 @@ static void accept_backend(struct vhost_user *vu)
 		return;
 	}
 	close(fd);
-	if (!vu->turned_away)
-		log_warning(vu->log, "%s: vhost-user back-end at %s: a second one is turned away",
-			    vu->name, vu->path);
-	vu->turned_away = true;
+	if (vu->turned_away && now_ms() - vu->turned_away < SAY_AGAIN_MS)
+		return;
+	vu->turned_away = now_ms();
+	log_warning(vu->log, "%s: vhost-user back-end at %s: a second one is turned away", vu->name,
+		    vu->path);
 }
 
 /* --- the loop's thread --- */

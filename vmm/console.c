@@ -89,23 +89,30 @@ enum patience {
 
 /* --- output: to the descriptor --- */
 
-/* write() to a pipe, without the signal if its reader is gone. */
-static ssize_t write_pipe(int fd, const uint8_t *data, size_t len)
+/*
+ * write() without the signal of its failure: SIGPIPE if a pipe's reader is gone, SIGXFSZ if a file
+ * is as large as it may become.
+ */
+static ssize_t write_unsignalled(int fd, const uint8_t *data, size_t len)
 {
 	const struct timespec at_once = {0};
-	sigset_t sigpipe, before, pending;
+	sigset_t own, before, pending;
 	ssize_t n;
-	int saved;
+	int saved, sent;
 
-	sigemptyset(&sigpipe);
-	sigaddset(&sigpipe, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+	sigemptyset(&own);
+	sigaddset(&own, SIGPIPE);
+	sigaddset(&own, SIGXFSZ);
+	pthread_sigmask(SIG_BLOCK, &own, &before);
 	sigpending(&pending);
 	n = write(fd, data, len);
 	saved = errno;
+	sent = n >= 0 ? 0 : saved == EPIPE ? SIGPIPE : saved == EFBIG ? SIGXFSZ : 0;
 	/* The signal is this thread's own. One that was pending before is somebody else's. */
-	if (n < 0 && saved == EPIPE && !sigismember(&pending, SIGPIPE)) {
-		while (sigtimedwait(&sigpipe, NULL, &at_once) < 0 && errno == EINTR)
+	if (sent && !sigismember(&pending, sent)) {
+		sigemptyset(&own);
+		sigaddset(&own, sent);
+		while (sigtimedwait(&own, NULL, &at_once) < 0 && errno == EINTR)
 			;
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -128,10 +135,8 @@ static ssize_t put(const struct console *console, const uint8_t *data, size_t le
 	}
 	if (console->is_socket)
 		n = send(console->out_fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	else if (console->is_pipe)
-		n = write_pipe(console->out_fd, data, len);
 	else
-		n = write(console->out_fd, data, len);
+		n = write_unsignalled(console->out_fd, data, len);
 	if (n < 0)
 		return errno == EINTR ? -EAGAIN : -errno;
 	return n == 0 ? -EIO : n;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -51,6 +52,8 @@ struct control {
 		       json_t **result, struct error *err);
 	void *opaque;
 	struct sockaddr_un address;
+	int directory_fd; /* owned: of the socket file, wherever the program may go */
+	const char *name; /* of the file in it, within address */
 	bool bound;
 	dev_t dev; /* of the socket file, if bound */
 	ino_t ino;
@@ -733,12 +736,24 @@ static int bind_path(struct control *control, int fd, struct error *err)
 	}
 	if (ret < 0)
 		return error_errno(err, "control: %s", path);
-	control->bound = lstat(path, &stat) == 0;
+	control->bound = fstatat(control->directory_fd, control->name, &stat,
+				 AT_SYMLINK_NOFOLLOW) == 0;
 	if (control->bound) {
 		control->dev = stat.st_dev;
 		control->ino = stat.st_ino;
 	}
 	return 0;
+}
+
+static int open_directory(struct control *control, struct error *err)
+{
+	const char *path = control->address.sun_path, *slash = strrchr(path, '/');
+	char directory[sizeof(control->address.sun_path) + 1];
+
+	control->name = slash ? slash + 1 : path;
+	snprintf(directory, sizeof(directory), "%.*s.", (int)(control->name - path), path);
+	control->directory_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return control->directory_fd < 0 ? error_errno(err, "control: %s", path) : 0;
 }
 
 static int listen_at(struct control *control, const char *path, struct error *err)
@@ -756,7 +771,9 @@ static int listen_at(struct control *control, const char *path, struct error *er
 	if (fd < 0)
 		return error_errno(err, "control: creating a socket");
 	control->listener.fd = fd;
-	ret = bind_path(control, fd, err);
+	ret = open_directory(control, err);
+	if (!ret)
+		ret = bind_path(control, fd, err);
 	if (!ret && listen(fd, BACKLOG) < 0)
 		ret = error_errno(err, "control: %s: listening", path);
 	return ret;
@@ -790,7 +807,7 @@ int control_create(const struct control_config *config, struct control **result,
 	control->listener =
 		(struct loop_watch){.fd = -1, .ready = listener_ready, .opaque = control};
 	control->wake = (struct loop_watch){.fd = -1, .ready = wake_ready, .opaque = control};
-	control->spare_fd = -1;
+	control->spare_fd = control->directory_fd = -1;
 	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
 		control->clients[i].watch.fd = -1;
 	pthread_mutex_init(&control->lock, NULL);
@@ -817,9 +834,10 @@ static void remove_socket(const struct control *control)
 {
 	struct stat stat;
 
-	if (control->bound && lstat(control->address.sun_path, &stat) == 0 &&
+	if (control->bound &&
+	    fstatat(control->directory_fd, control->name, &stat, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    stat.st_dev == control->dev && stat.st_ino == control->ino)
-		unlink(control->address.sun_path);
+		unlinkat(control->directory_fd, control->name, 0);
 }
 
 void control_destroy(struct control *control)
@@ -838,6 +856,7 @@ void control_destroy(struct control *control)
 	loop_watch_remove(control->loop, &control->listener);
 	loop_watch_remove(control->loop, &control->wake);
 	remove_socket(control);
+	fd_close(&control->directory_fd);
 	control_fds_close(&control->fds);
 	fd_close(&control->listener.fd);
 	fd_close(&control->wake.fd);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/net_faults_spec.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -11,8 +10,6 @@
 enum {
 	MILLION = 1000000,
 	PERCENT = MILLION / 100,
-	DIGITS_MAX = 9, /* before the point, so that nothing overflows; and then: */
-	DECIMALS_MAX = 6,
 	OPTION_SIZE = 64, /* "net-switch: duplicate", for messages */
 	PART_SIZE = 64,	  /* of a rate */
 };
@@ -25,30 +22,6 @@ const char *const net_faults_keys[] = {
 	"loss", "duplicate", "corrupt", "reorder", "delay", "rate", "seed", NULL,
 };
 
-/*
- * A decimal number, as 12 or 0.5, at *@text, in millionths; *@text is what follows it then. False
- * if there is none.
- */
-static bool parse_decimal(const char **text, uint64_t *millionths)
-{
-	const char *at = *text;
-	uint64_t unit = MILLION;
-	int digits = 0, decimals = 0;
-
-	for (*millionths = 0; isdigit((unsigned char)*at) && digits <= DIGITS_MAX; digits++)
-		*millionths = *millionths * 10 + (uint64_t)(*at++ - '0') * MILLION;
-	if (*at == '.') {
-		for (at++; isdigit((unsigned char)*at) && decimals <= DECIMALS_MAX; decimals++) {
-			unit /= 10;
-			*millionths += (uint64_t)(*at++ - '0') * unit;
-		}
-		if (!decimals)
-			return false;
-	}
-	*text = at;
-	return digits && digits <= DIGITS_MAX && decimals <= DECIMALS_MAX;
-}
-
 /* --- shares --- */
 
 static int parse_share(const struct spec *spec, const char *key, uint32_t *of_a_million,
@@ -60,7 +33,7 @@ static int parse_share(const struct spec *spec, const char *key, uint32_t *of_a_
 	if (!text)
 		return 0;
 	/* A percentage in millionths; a millionth is 0.0001%. */
-	if (!parse_decimal(&rest, &percent) || strcmp(rest, "%") != 0 ||
+	if (!spec_decimal(&rest, &percent) || strcmp(rest, "%") != 0 ||
 	    percent > 100ULL * MILLION || percent % 100)
 		return error_usage(
 			err,
@@ -82,7 +55,7 @@ static bool parse_time(const char *text, const char *end, uint64_t *us)
 	} units[] = {{"us", 1}, {"ms", 1000}, {"s", MILLION}};
 	uint64_t millionths;
 
-	if (!parse_decimal(&text, &millionths) || text > end)
+	if (!spec_decimal(&text, &millionths) || text > end)
 		return false;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		size_t len = strlen(units[i].name);
@@ -128,7 +101,7 @@ static bool parse_per_second(const char *text, bool *packets, uint64_t *per_seco
 	};
 	uint64_t millionths;
 
-	if (!parse_decimal(&text, &millionths))
+	if (!spec_decimal(&text, &millionths))
 		return false;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		if (strcasecmp(text, units[i].name) != 0)

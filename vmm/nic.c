@@ -33,6 +33,8 @@ enum {
 	ANNOUNCEMENTS = 5,
 	ANNOUNCE_FIRST_MS = 50, /* after the first one; then each time so much longer: */
 	ANNOUNCE_STEP_MS = 100,
+	CHANGES_TOLD = 10, /* of a back-end that comes and goes, in so much time: */
+	CHANGES_MS = 1000,
 };
 
 struct nic {
@@ -52,6 +54,9 @@ struct nic {
 	struct loop_watch grace; /* of a timerfd, owned: then the back-end is gone for the guest */
 	struct loop_watch announcing; /* of a timerfd, owned: then it is announced once more */
 	unsigned int announced;	      /* so often since it was somewhere else */
+	struct loop_watch telling;    /* of a timerfd, owned: then more changes may be told */
+	unsigned int n_told;	      /* since it was set */
+	bool untold;		      /* there were more */
 };
 
 /* --- what can be --- */
@@ -142,6 +147,14 @@ static int check_wire(const struct xvmm_net *net, const char *id, struct error *
 	return net_faults_check(id, &net->faults, err);
 }
 
+/* What JSON, metrics and messages can have. */
+static bool is_printable(const char *id)
+{
+	for (; *id > ' ' && *id <= '~'; id++)
+		;
+	return !*id;
+}
+
 int nic_check(const struct xvmm_config *config, unsigned int index, struct error *err)
 {
 	const struct xvmm_net *net = &config->nets[index];
@@ -152,10 +165,14 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 	if (strlen(id) >= VIRTIO_NET_ID_SIZE)
 		return error_usage(err, "the id '%s' has more than %d characters", id,
 				   VIRTIO_NET_ID_SIZE - 1);
+	if (!*id || !is_printable(id))
+		return error_usage(err, "the id '%s' is not of printable ASCII characters", id);
 	for (unsigned int i = 0; i < index; i++) {
 		if (strcmp(id, nic_id(&config->nets[i], i, other)) == 0)
 			return error_usage(err, "two network devices have the id '%s'", id);
 	}
+	if (net->mac[0] & 1)
+		return error_usage(err, "%s: its MAC address is a multicast address", id);
 	if (net->speed > INT32_MAX)
 		return error_usage(err, "%s: a speed of %u Mbit/s: at most %d", id, net->speed,
 				   INT32_MAX);
@@ -185,6 +202,31 @@ static void tell(const struct nic *nic, enum nic_event event)
 {
 	if (nic->created && nic->parts.tell)
 		nic->parts.tell(nic->parts.opaque, nic, event);
+}
+
+/*
+ * The backend has come or gone by itself. It may do so as fast as it can connect: then how it is is
+ * told when there was time enough.
+ */
+static void tell_change(struct nic *nic)
+{
+	nic->untold = nic->n_told == CHANGES_TOLD;
+	if (nic->untold)
+		return;
+	if (nic->n_told++ == 0)
+		set_timer(&nic->telling, CHANGES_MS);
+	tell(nic, NIC_BACKEND_CHANGED);
+}
+
+static void tell_more(struct loop_watch *watch, uint32_t events)
+{
+	struct nic *nic = watch->opaque;
+
+	(void)events;
+	fd_eventfd_drain(watch->fd);
+	nic->n_told = 0;
+	if (nic->untold)
+		tell_change(nic);
 }
 
 static void set_grace(const struct nic *nic, uint64_t ms)
@@ -270,7 +312,7 @@ static void carrier_changed(void *opaque, bool up)
 	} else {
 		virtio_net_set_carrier(nic->dev, false);
 	}
-	tell(nic, NIC_BACKEND_CHANGED);
+	tell_change(nic);
 }
 
 static bool has_carrier(struct datapath *datapath)
@@ -302,7 +344,7 @@ static void tell_gone(struct loop_watch *watch, uint32_t events)
 		    nic->id, nic->backend, nic->id);
 	virtio_net_set_carrier(nic->dev, false);
 	nic->is_gone = true;
-	tell(nic, NIC_BACKEND_CHANGED);
+	tell_change(nic);
 }
 
 /* Of what serves from now on. */
@@ -427,7 +469,7 @@ int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, uns
 	if (memcmp(nic->mac, no_mac, sizeof(no_mac)) == 0)
 		random_mac(nic->mac);
 	self = identity(nic);
-	nic->grace.fd = nic->announcing.fd = -1;
+	nic->grace.fd = nic->announcing.fd = nic->telling.fd = -1;
 	nic->gone = (struct loop_watch){.fd = fd_eventfd(), .ready = tell_gone, .opaque = nic};
 	ret = nic->gone.fd < 0 ? nic->gone.fd : 0;
 	if (ret)
@@ -436,6 +478,8 @@ int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, uns
 		ret = create_timer(nic, &nic->grace, grace_over, err);
 	if (!ret)
 		ret = create_timer(nic, &nic->announcing, announce_again, err);
+	if (!ret)
+		ret = create_timer(nic, &nic->telling, tell_more, err);
 	if (!ret)
 		ret = nic_attach(parts, &self, config, NULL, CREATE_WAIT_MS, &nic->attachment, err);
 	if (!ret)
@@ -465,9 +509,11 @@ void nic_destroy(struct nic *nic)
 	loop_watch_remove(nic->parts.loop, &nic->gone);
 	loop_watch_remove(nic->parts.loop, &nic->grace);
 	loop_watch_remove(nic->parts.loop, &nic->announcing);
+	loop_watch_remove(nic->parts.loop, &nic->telling);
 	fd_close(&nic->gone.fd);
 	fd_close(&nic->grace.fd);
 	fd_close(&nic->announcing.fd);
+	fd_close(&nic->telling.fd);
 	free(nic);
 }
 
@@ -585,6 +631,7 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pau
 	if (!same_network(&old, &next))
 		announce(nic);
 	nic_detach(&old, NULL);
+	nic->untold = false;
 	tell(nic, NIC_BACKEND_CHANGED);
 	return 0;
 }

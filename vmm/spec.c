@@ -133,17 +133,40 @@ int spec_number(const char *option, const char *text, uint64_t min, uint64_t max
 	return 0;
 }
 
+bool spec_decimal(const char **text, uint64_t *millionths)
+{
+	enum {
+		MILLION = 1000000,
+		DIGITS_MAX = 9, /* so that nothing overflows */
+		DECIMALS_MAX = 6,
+	};
+	const char *at = *text;
+	uint64_t unit = MILLION;
+	int digits = 0, decimals = 0;
+
+	for (*millionths = 0; isdigit((unsigned char)*at) && digits <= DIGITS_MAX; digits++)
+		*millionths = *millionths * 10 + (uint64_t)(*at++ - '0') * MILLION;
+	if (*at == '.') {
+		for (at++; isdigit((unsigned char)*at) && decimals <= DECIMALS_MAX; decimals++) {
+			unit /= 10;
+			*millionths += (uint64_t)(*at++ - '0') * unit;
+		}
+		if (!decimals)
+			return false;
+	}
+	*text = at;
+	return digits && digits <= DIGITS_MAX && decimals <= DECIMALS_MAX;
+}
+
 int spec_seconds(const char *option, const char *text, uint64_t min_ms, uint64_t *ms,
 		 struct error *err)
 {
-	static const double longest = 1e9;
-	char *end;
-	double seconds = strtod(text, &end);
+	const char *rest = text;
+	uint64_t us;
 
-	/* The comparison is false for "nan". */
-	if (end == text || *end || !(seconds * 1000 >= (double)min_ms && seconds <= longest))
+	if (!spec_decimal(&rest, &us) || *rest || us / 1000 < min_ms)
 		return error_usage(err, "%s: '%s' is not a number of seconds", option, text);
-	*ms = (uint64_t)(seconds * 1000);
+	*ms = us / 1000;
 	return 0;
 }
 

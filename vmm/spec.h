@@ -48,6 +48,13 @@ int spec_flag(const struct spec *spec, const char *key, bool *value, struct erro
 int spec_number(const char *option, const char *text, uint64_t min, uint64_t max, uint64_t *value,
 		struct error *err);
 
+/*
+ * A decimal number, as 12 or 0.5, at *@text, in millionths; *@text is what follows it then. With a
+ * point in any locale. False if there is none, or it has more than 9 digits before the point, or
+ * more than 6 after it.
+ */
+bool spec_decimal(const char **text, uint64_t *millionths);
+
 /* Seconds, as 3 or 0.5, from @min_ms on; in milliseconds. */
 int spec_seconds(const char *option, const char *text, uint64_t min_ms, uint64_t *ms,
 		 struct error *err);

@@ -8,53 +8,6 @@
 
 #include "vmm/core/error.h"
 
-/* --- forwards --- */
-
-static const char guest_default[] = "10.0.2.15";
-
-/* "[ADDRESS]:PORT" */
-static bool parse_end(char *text, const char *address_default, struct in_addr *address,
-		      uint16_t *port)
-{
-	char *colon = strchr(text, ':');
-	char *end;
-	unsigned long number;
-
-	if (!colon || colon[1] < '0' || colon[1] > '9')
-		return false;
-	*colon = '\0';
-	number = strtoul(colon + 1, &end, 10);
-	*port = (uint16_t)number;
-	return !*end && number > 0 && number <= UINT16_MAX &&
-	       inet_pton(AF_INET, *text ? text : address_default, address) == 1;
-}
-
-int user_net_parse_forward(const char *option, const char *text, struct user_net_forward *forward,
-			   struct error *err)
-{
-	char copy[64] = "";
-	char *host = copy, *guest = NULL;
-	const char *protocol = NULL;
-
-	if (strlen(text) < sizeof(copy)) {
-		memcpy(copy, text, strlen(text) + 1);
-		guest = strchr(copy, '-');
-	}
-	if (guest) {
-		*guest++ = '\0';
-		protocol = strsep(&host, ":");
-	}
-	forward->udp = protocol && strcmp(protocol, "udp") == 0;
-	if (!protocol || !host || (!forward->udp && strcmp(protocol, "tcp") != 0) ||
-	    !parse_end(host, "0.0.0.0", &forward->host, &forward->host_port) ||
-	    !parse_end(guest, guest_default, &forward->guest, &forward->guest_port))
-		return error_usage(err,
-				   "%s: '%s' is not tcp:[ADDRESS]:PORT-[ADDRESS]:PORT, or udp, as "
-				   "tcp:127.0.0.1:2222-:22",
-				   option, text);
-	return 0;
-}
-
 #ifdef XVMM_SLIRP
 
 #include <dlfcn.h>
@@ -309,7 +262,7 @@ static int start(struct user_net *net, const struct user_net_config *config, str
 	inet_pton(AF_INET, "255.255.255.0", &slirp.vnetmask);
 	inet_pton(AF_INET, "10.0.2.2", &slirp.vhost);
 	inet_pton(AF_INET, "10.0.2.3", &slirp.vnameserver);
-	inet_pton(AF_INET, guest_default, &slirp.vdhcp_start);
+	inet_pton(AF_INET, user_net_guest, &slirp.vdhcp_start);
 	inet_pton(AF_INET6, "fec0::", &slirp.vprefix_addr6);
 	inet_pton(AF_INET6, "fec0::2", &slirp.vhost6);
 	inet_pton(AF_INET6, "fec0::3", &slirp.vnameserver6);

@@ -20,6 +20,9 @@ struct error;
 struct logger;
 struct user_net;
 
+/* The guest's address, as DHCP tells it. */
+extern const char user_net_guest[];
+
 /* A port of the host that leads to the guest. */
 struct user_net_forward {
 	bool udp;		    /* else TCP */

@@ -111,7 +111,11 @@ static void *run(void *arg)
 	ret = kvm_vcpu_unblock_in_run(&vcpu->kvm, KICK_SIGNAL);
 	while (!ret && why == ARCH_EXIT_CONTINUE && !atomic_load(&shared->stopping)) {
 		ret = run_once(vcpu);
-		if (ret == -EINTR || ret == -EAGAIN) {
+		/*
+		 * -EAGAIN: it has waited to be started by the guest. The first one never does; KVM
+		 * can't do what it has to, as to start a thread of its own.
+		 */
+		if (ret == -EINTR || (ret == -EAGAIN && vcpu->kvm.index > 0)) {
 			ret = 0;
 		} else if (!ret) {
 			counter_add(&vcpu->exits, 1);

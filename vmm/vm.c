@@ -204,17 +204,31 @@ static int start(struct xvmm *vm, struct error *err)
 {
 	int ret = vm->timeout_ms ? start_timer(vm, err) : 0;
 
-	for (unsigned int i = 0; i < vm->n_vcpus && !ret; i++) {
+	/* Stopped before, it doesn't begin. */
+	for (unsigned int i = 0; i < vm->n_vcpus && !ret && !atomic_load(&vm->stopped); i++) {
 		ret = vcpu_start(&vm->vcpus[i], &vm->vcpu_shared);
 		if (ret) {
 			errno = -ret;
-			error_errno(err, "starting the thread of vCPU %u", i);
+			error_errno(err, "starting the thread of vCPU %u%s", i,
+				    vm->sandbox ? " in its sandbox" : "");
 		}
 	}
 	return ret;
 }
 
-int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
+static int begin(struct xvmm *vm, struct xvmm_error *error)
+{
+	struct error err = {0};
+
+	if (vm->begun) {
+		error_set(&err, -EALREADY, "the VM was run or started before: a guest runs once");
+		return vm_report(error, &err);
+	}
+	vm->begun = true;
+	return 0;
+}
+
+static int run(struct xvmm *vm, struct xvmm_error *error)
 {
 	struct error err = {0};
 	int ret;
@@ -234,16 +248,25 @@ int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 	vm_end(vm, XVMM_STOPPED, 0, NULL);
 	if (vm_is_heard(vm))
 		control_commands_ended(vm_tell, vm, &vm->end, vm->ended_by);
-	*end = vm->end;
 	return 0;
+}
+
+int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
+{
+	int ret = begin(vm, error);
+
+	if (!ret)
+		ret = run(vm, error);
+	if (!ret && end)
+		*end = vm->end;
+	return ret;
 }
 
 static void *run_in_background(void *opaque)
 {
 	struct xvmm *vm = opaque;
-	struct xvmm_end end; /* a copy of vm->end */
 
-	vm->run_ret = xvmm_run(vm, &end, &vm->run_error);
+	vm->run_ret = run(vm, &vm->run_error);
 	fd_eventfd_signal(vm->ended_fd);
 	return NULL;
 }
@@ -252,8 +275,10 @@ int xvmm_start(struct xvmm *vm, struct xvmm_error *error)
 {
 	static const struct thread_config config = {"vm", THREAD_MAIN, NULL};
 	struct error err = {0};
-	int ret;
+	int ret = begin(vm, error);
 
+	if (ret)
+		return ret;
 	ret = vm->ended_fd = fd_eventfd();
 	if (ret >= 0) {
 		/* From now on, not only when the thread comes to it. */
@@ -263,6 +288,7 @@ int xvmm_start(struct xvmm *vm, struct xvmm_error *error)
 	if (ret) {
 		loop_caller_close(&vm->caller);
 		fd_close(&vm->ended_fd);
+		vm->begun = false;
 		error_set(&err, ret, "starting the VM's thread: %s", strerror(-ret));
 		return vm_report(error, &err);
 	}
@@ -291,15 +317,16 @@ int xvmm_wait(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error)
 		return vm_report(error, &err);
 	}
 	join_runner(vm);
-	if (!vm->run_ret)
-		*end = vm->end;
-	else if (error)
+	if (vm->run_ret && error)
 		*error = vm->run_error;
+	else if (!vm->run_ret && end)
+		*end = vm->end;
 	return vm->run_ret;
 }
 
 void xvmm_stop(struct xvmm *vm)
 {
+	atomic_store(&vm->stopped, true);
 	loop_stop(vm->loop);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A VM, put together from its parts. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -456,6 +457,25 @@ struct boot_config vm_boot_config(const struct xvmm_config *config, const struct
 	};
 }
 
+/*
+ * The program's descriptors. Before anything is opened: by the number of one that isn't open, too.
+ */
+static int check_fds(const struct xvmm_config *config, struct error *err)
+{
+	const struct xvmm_console *console = &config->console;
+
+	if (console->enabled && console->in_fd >= 0 && fcntl(console->in_fd, F_GETFD) < 0)
+		return error_errno(err, "console: input descriptor %d", console->in_fd);
+	if (console->enabled && console->out_fd >= 0 && fcntl(console->out_fd, F_GETFD) < 0)
+		return error_errno(err, "console: output descriptor %d", console->out_fd);
+	for (size_t i = 0; i < config->n_nets; i++) {
+		if (config->nets[i].has_fd && fcntl(config->nets[i].fd, F_GETFD) < 0)
+			return error_set(err, -EBADF, "descriptor %d: it is not open",
+					 config->nets[i].fd);
+	}
+	return 0;
+}
+
 static int check_config(const struct xvmm_config *config, struct error *err)
 {
 	int ret = 0;
@@ -464,7 +484,7 @@ static int check_config(const struct xvmm_config *config, struct error *err)
 		return error_usage(err, "memory can't be both shared and private");
 	for (unsigned int i = 0; i < config->n_nets && !ret; i++)
 		ret = nic_check(config, i, err);
-	return ret;
+	return ret ? ret : check_fds(config, err);
 }
 
 int vm_assemble(struct xvmm *vm, const struct xvmm_config *config, struct error *err)

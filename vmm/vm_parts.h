@@ -97,6 +97,9 @@ struct xvmm {
 	bool ended;
 	struct xvmm_end end;
 
+	bool begun;	     /* by xvmm_run() or xvmm_start() */
+	atomic_bool stopped; /* by xvmm_stop() */
+
 	/* In the background: xvmm_start(). */
 	bool started; /* and not waited for yet */
 	pthread_t runner;

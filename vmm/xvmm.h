@@ -15,16 +15,24 @@
  *
  * Or xvmm_start(), poll() on xvmm_fd() among other things, and xvmm_wait().
  *
- * Link with -lxvmm (pkg-config libxvmm; in CMake find_package(xvmm) and xvmm::xvmm). Structs may
- * grow at their end while the version begins with 0: build against the header that you run with.
+ * Link with -lxvmm (pkg-config libxvmm; in CMake find_package(xvmm) and xvmm::xvmm, or
+ * xvmm::static). Structs may grow at their end while the version begins with 0: build against the
+ * header that you run with.
  *
  * The library never exits, prints nothing, installs no signal handler, and has no global state:
- * several VMs can live in one process. Errors are negative errno values with a text.
+ * several VMs can live in one process. Errors are negative errno values with a text. Strings and
+ * arrays that it is given are needed only during the call.
  *
- * Threads: xvmm_create(), xvmm_run(), xvmm_start() and xvmm_destroy() of one VM are for one thread
- * at a time;
- * xvmm_stop() and xvmm_power_button() are for any thread and for signal handlers; what says "any
- * thread" is for those.
+ * Threads: xvmm_create(), xvmm_confine(), xvmm_run(), xvmm_start(), xvmm_wait() and xvmm_destroy()
+ * of one VM are for one thread at a time; xvmm_stop() and xvmm_power_button() are for any thread
+ * and for signal handlers, until xvmm_destroy(); what says "any thread" is for those.
+ *
+ * Signals: the library's own threads block all but their faults; xvmm_run() goes on when one has
+ * come. The library sends SIGRTMIN to its threads: a program that takes that one, by a handler or
+ * sigwait(), may not get what others send it while a VM runs.
+ *
+ * After fork() the VM is the parent's: the child may neither use nor destroy it. The library's
+ * descriptors are closed by exec().
  */
 #ifndef XVMM_H
 #define XVMM_H
@@ -112,9 +120,9 @@ struct xvmm_net {
 	uint32_t vhost_poll_us; /* vhost-net polls so long before it sleeps; 0: not at all */
 
 	/*
-	 * vhost-user: the path of a unix socket. The back-end may come later, die, and come back.
-	 * While it is away @fallback, a tap, serves the guest; or, if there is none, the guest's
-	 * link goes down after a grace time.
+	 * vhost-user: the path of a unix socket. The back-end may come later (xvmm_create() waits a
+	 * second for it), die, and come back. While it is away @fallback, a tap, serves the guest;
+	 * or, if there is none, the guest's link goes down after a grace time.
 	 */
 	const char *socket;
 	bool server; /* listen on it, instead of connecting to it */
@@ -125,7 +133,8 @@ struct xvmm_net {
 	/* Offer only what every kind of datapath can serve: then any xvmm_net_switch() succeeds. */
 	bool switchable;
 
-	const char *id; /* up to 31 characters, no two the same; NULL: net0, net1, ... */
+	/* Up to 31 printable ASCII characters, no blanks, no two the same; NULL: net0, net1, ... */
+	const char *id;
 	uint8_t mac[6]; /* all zero: a random one */
 	uint16_t mtu;	/* offered to the guest; 0: not offered */
 	enum xvmm_transport transport;
@@ -150,8 +159,7 @@ struct xvmm_net {
 
 	/*
 	 * With has_fd: @fd is a unix stream socket instead, connected to a vhost-user back-end,
-	 * with
-	 * @fallback and @grace_ms as above. When that goes it doesn't come back.
+	 * with @fallback and @grace_ms as above. When that goes it doesn't come back.
 	 */
 	bool vhost_user;
 };
@@ -180,9 +188,12 @@ struct xvmm_config {
 	const struct xvmm_net *nets;
 	size_t n_nets;
 	struct xvmm_console console;
-	const char *
-		control; /* path of a socket to make, on which the VM takes QMP commands; or NULL */
-	uint64_t timeout_ms; /* end the VM after so long; 0: never */
+	/*
+	 * Path of a socket on which the VM takes QMP commands while it runs, or NULL. xvmm_create()
+	 * makes it, xvmm_destroy() removes it.
+	 */
+	const char *control;
+	uint64_t timeout_ms; /* end the VM when it has run so long; 0: never */
 	/*
 	 * "Kernel panic - not syncing" on the console is a panic, too: of a guest without pvpanic's
 	 * driver, or not yet. It has a second to say why, or until it reboots.
@@ -197,15 +208,18 @@ struct xvmm_config {
 	bool sandbox;
 
 	/*
-	 * Messages of a running VM, one line without newline. Called from any thread, with locks
-	 * held: it must not call the library, but for xvmm_stop().
+	 * Messages about the VM, one line without newline, valid during the call. Called from any
+	 * thread, also from those that create and destroy the VM, and from several at once; with
+	 * locks held: it must not call the library, but for xvmm_stop() and xvmm_power_button().
 	 */
 	void (*log)(void *opaque, enum xvmm_log_level level, const char *text);
 	void *log_opaque;
 	/*
 	 * What happens to a running VM: the events of a control socket, whether it has one or not,
-	 * by their names there (docs/control.md), and their data, a JSON object as text; NULL: none
-	 * (or there was no memory). SHUTDOWN is the last one. Called as log() is.
+	 * by their names there (docs/control.md, xvmm-qmp(7)), and their data, a JSON object as
+	 * text; NULL: none (or there was no memory). Of a backend that comes and goes at most 10 a
+	 * second are told, and always how it is in the end. SHUTDOWN is the last one, unless
+	 * xvmm_run() fails. Called as log() is.
 	 */
 	void (*event)(void *opaque, const char *name, const char *data);
 	void *event_opaque;
@@ -232,22 +246,23 @@ struct xvmm_end {
 
 /*
  * Create a VM, ready to run: files are read, descriptors open. 0, or a negative errno with *@error
- * filled (which may be NULL) and *@vm NULL. @config isn't needed afterwards.
+ * filled (which may be NULL, here and below) and *@vm NULL.
  */
 int xvmm_create(const struct xvmm_config *config, struct xvmm **vm, struct xvmm_error *error);
 
 /*
  * Confine the calling thread in the same way, for good: of a program that has nothing else to do
- * but run this VM, which has the sandbox, and end. -EOPNOTSUPP if the VM may have to open something
- * later: it has a control socket, or a network device on vhost-user; then nothing has changed. (The
- * command line has another process for that, which the library doesn't start in your program.)
- * Afterwards xvmm_net_switch() gives -EPERM.
+ * but run this VM, which has the sandbox (else -EINVAL), and end. -EOPNOTSUPP if the VM may have to
+ * open something later: it has a control socket, or a network device on vhost-user; then nothing
+ * has changed. (The command line has another process for that, which the library doesn't start in
+ * your program.) Afterwards xvmm_net_switch() gives -EPERM.
  */
 int xvmm_confine(struct xvmm *vm, struct xvmm_error *error);
 
 /*
- * Run the guest until it ends, once; the calling thread serves the console meanwhile. 0 with *@end
- * filled, however the guest ended; a negative errno if it could not be started.
+ * Run the guest until it ends; the calling thread serves the console meanwhile. 0 with *@end filled
+ * (which may be NULL), however the guest ended; a negative errno if it could not be started.
+ * -EALREADY: a VM is run or started once.
  */
 int xvmm_run(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error);
 
@@ -259,20 +274,24 @@ int xvmm_start(struct xvmm *vm, struct xvmm_error *error);
 
 /*
  * Of a VM that was started, for poll(): it is readable (POLLIN) once xvmm_wait() would not wait.
- * Neither read nor close it: it is the VM's. -1 before xvmm_start(). Any thread.
+ * Neither read nor close it: it is the VM's. -1 before xvmm_start(). Any thread, but not while that
+ * is called.
  */
 int xvmm_fd(const struct xvmm *vm);
 
 /*
  * Wait until the guest that xvmm_start() began has ended: xvmm_run()'s values, each time. -EINVAL
- * if it was not started. One thread at a time.
+ * if it was not started.
  */
 int xvmm_wait(struct xvmm *vm, struct xvmm_end *end, struct xvmm_error *error);
 
-/* End the VM at once. */
+/*
+ * End the VM at once: it has ended when xvmm_run() or xvmm_wait() returns. A guest that hasn't
+ * begun will not.
+ */
 void xvmm_stop(struct xvmm *vm);
 
-/* Press the power button: a guest that listens shuts down. */
+/* Press the power button: a guest that listens, now or later, shuts down. */
 void xvmm_power_button(struct xvmm *vm);
 
 /*
@@ -295,8 +314,8 @@ int xvmm_net_set_link(struct xvmm *vm, const char *id, bool up);
  * vhost-user back-end. The guest notices nothing but, where that is another network, that it is
  * asked to announce itself. What the guest knows of the device (mac, mtu, features, ...) must be as
  * it is, or not be said. On failure nothing has changed. -ENODEV; -EOPNOTSUPP if the guest uses a
- * feature that the new place can't serve. Any thread, while xvmm_run() runs; waits for it to be
- * done.
+ * feature that the new place can't serve; -EAGAIN if the VM doesn't run (yet, any more). Any
+ * thread; waits for it to be done, two seconds for a vhost-user back-end.
  */
 int xvmm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
 		    struct xvmm_error *error);
@@ -353,7 +372,10 @@ struct xvmm_mark {
  */
 int xvmm_timeline(const struct xvmm *vm, unsigned int index, struct xvmm_mark *mark);
 
-/* Not while xvmm_run() runs; what xvmm_start() began is stopped first. Accepts NULL. */
+/*
+ * When no other call is under way, xvmm_run() included; what xvmm_start() began is stopped first.
+ * Accepts NULL.
+ */
 void xvmm_destroy(struct xvmm *vm);
 
 /*

@@ -2,15 +2,24 @@
 /* libxvmm as an embedding program uses it: over and over, several VMs at once, stopped any time. */
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/virtio_config.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/system/process.h"
+#include "virtio/vhost_user_protocol.h"
 #include "vmm/xvmm.h"
 
 static struct xvmm_config config_for(const char *guest, const char *cmdline)
@@ -68,28 +77,57 @@ static int settled_threads(int expected)
 	return n;
 }
 
+/*
+ * Two VMs joined by a socket pair: one runs to its end, the other one is destroyed as it is, begun
+ * or not, paused or not.
+ */
+static void round_of_two(int i)
+{
+	struct xvmm_net nets[] = {{.has_fd = true}, {.has_fd = true}};
+	struct xvmm_config first = config_for("spin", NULL),
+			   second = config_for("hello", "status=5");
+	struct xvmm *left, *ends;
+	struct xvmm_error error;
+	struct xvmm_end end;
+	int ends_of_cable[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends_of_cable), 0);
+	nets[0].fd = ends_of_cable[0];
+	nets[1].fd = ends_of_cable[1];
+	first.nets = &nets[0];
+	second.nets = &nets[1];
+	first.n_nets = second.n_nets = 1;
+	left = create(&first);
+	ends = create(&second);
+	close(ends_of_cable[0]);
+	close(ends_of_cable[1]);
+	if (i % 4)
+		ck_assert_int_eq(xvmm_start(left, &error), 0);
+	end = run(ends);
+	ck_assert_int_eq(end.reason, XVMM_DEBUG_EXIT);
+	ck_assert_int_eq(end.value, 5);
+	if (i % 4 == 1)
+		xvmm_pause(left);
+	xvmm_destroy(ends);
+	xvmm_destroy(left);
+}
+
 START_TEST(rounds_leave_nothing)
 {
 	enum {
 #ifdef XVMM_SANITIZED
 		ROUNDS = 100, /* which take it longer */
 #else
-		ROUNDS = 1000,
+		ROUNDS = 500, /* a thousand VMs */
 #endif
 		SETTLED = 100,	/* rounds after which the C library has what it keeps */
 		SLACK_KIB = 512 /* less than a leak of a page a round */
 	};
-	const struct xvmm_config config = config_for("hello", "status=5");
 	int fds = 0, threads = 0;
 	long kib = 0;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		struct xvmm *vm = create(&config);
-		struct xvmm_end end = run(vm);
-
-		ck_assert_int_eq(end.reason, XVMM_DEBUG_EXIT);
-		ck_assert_int_eq(end.value, 5);
-		xvmm_destroy(vm);
+		round_of_two(i);
 		/* The first round may open what stays (a sanitizer's own files). */
 		if (i == 0) {
 			fds = count_entries("/proc/self/fd");
@@ -127,6 +165,21 @@ START_TEST(stopped_before_it_runs)
 	xvmm_stop(vm);
 	ck_assert_int_eq(run(vm).reason, XVMM_STOPPED);
 	xvmm_destroy(vm);
+}
+END_TEST
+
+/* A guest that would soon end by itself: it is not to begin. */
+START_TEST(stopped_before_it_begins)
+{
+	const struct xvmm_config config = config_for("hello", NULL);
+
+	for (int i = 0; i < 20; i++) {
+		struct xvmm *vm = create(&config);
+
+		xvmm_stop(vm);
+		ck_assert_int_eq(run(vm).reason, XVMM_STOPPED);
+		xvmm_destroy(vm);
+	}
 }
 END_TEST
 
@@ -302,6 +355,38 @@ START_TEST(in_the_background)
 }
 END_TEST
 
+/* A guest runs once, and whoever wants it again is told so. */
+START_TEST(runs_once)
+{
+	const struct xvmm_config config = config_for("spin", NULL);
+	struct xvmm *started = create(&config), *ran = create(&config);
+	struct xvmm_error error = {0};
+	struct xvmm_end end;
+	int fds;
+
+	start(started);
+	fds = count_entries("/proc/self/fd");
+	ck_assert_int_eq(xvmm_start(started, &error), -EALREADY);
+	ck_assert_int_eq(error.code, -EALREADY);
+	ck_assert_int_eq(xvmm_run(started, &end, &error), -EALREADY);
+	ck_assert_int_eq(count_entries("/proc/self/fd"), fds);
+	xvmm_stop(started);
+	/* Whoever doesn't want to know how, or why not. */
+	ck_assert_int_eq(xvmm_wait(started, NULL, NULL), 0);
+	ck_assert_int_eq(xvmm_start(started, &error), -EALREADY);
+	ck_assert_int_eq(wait_for(started).reason, XVMM_STOPPED);
+
+	xvmm_stop(ran);
+	ck_assert_int_eq(xvmm_run(ran, NULL, NULL), 0);
+	ck_assert_int_eq(xvmm_run(ran, NULL, NULL), -EALREADY);
+	ck_assert_int_eq(xvmm_start(ran, NULL), -EALREADY);
+	ck_assert_int_eq(xvmm_wait(ran, NULL, NULL), -EINVAL);
+	ck_assert_int_eq(xvmm_fd(ran), -1);
+	xvmm_destroy(started);
+	xvmm_destroy(ran);
+}
+END_TEST
+
 /* Switched and destroyed at any moment after xvmm_start(), and never waited for. */
 START_TEST(in_the_background_and_left)
 {
@@ -464,7 +549,7 @@ START_TEST(switched)
 	ck_assert_int_lt(xvmm_net_switch(vm, "net0", &wrong, &error), 0);
 	ck_assert(error.usage);
 	ck_assert_ptr_nonnull(strstr(error.text, "mtu"));
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 30; i++) {
 		ck_assert_msg(xvmm_net_switch(vm, "net0", i % 2 ? &net : &other, &error) == 0, "%s",
 			      error.text);
 	}
@@ -482,6 +567,117 @@ START_TEST(switched)
 	close(console[1]);
 	for (int i = 0; i < 4; i++)
 		close(sockets[i]);
+}
+END_TEST
+
+/*
+ * Connect @fd to @address as a vhost-user back-end that knows nothing special. False: it is turned
+ * away, as the last one is there yet.
+ */
+static bool try_backend(const struct sockaddr_un *address, int fd)
+{
+	struct vhost_user_message message = {0};
+
+	ck_assert_int_eq(connect(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+	while (recv(fd, &message, VHOST_USER_HEADER_SIZE, MSG_WAITALL) == VHOST_USER_HEADER_SIZE) {
+		ck_assert_uint_eq(message.size, 0);
+		/* Without a driver there is no more. */
+		if (message.request == VHOST_USER_SET_OWNER)
+			return true;
+		message.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
+		message.size = sizeof(message.payload.u64);
+		message.payload.u64 = 1ULL << VIRTIO_F_VERSION_1;
+		send(fd, &message, VHOST_USER_HEADER_SIZE + message.size, MSG_NOSIGNAL);
+	}
+	return false;
+}
+
+/* Owned. */
+static int connect_backend(const struct sockaddr_un *address)
+{
+	int fd;
+
+	for (;;) {
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		ck_assert_int_ge(fd, 0);
+		if (try_backend(address, fd))
+			return fd;
+		close(fd);
+	}
+}
+
+/* Until the last event is that it is connected, or isn't. */
+static void await_backend(struct events *events, bool connected)
+{
+	const char *part = connected ? "\"connected\":true" : "\"connected\":false";
+	bool found = false;
+
+	for (int tries = 0; tries < 2000 && !found; tries++) {
+		usleep(10000);
+		pthread_mutex_lock(&events->lock);
+		found = strstr(events->last, part);
+		pthread_mutex_unlock(&events->lock);
+	}
+	ck_assert_msg(found, "the last one: %s", events->last);
+}
+
+/* It comes and goes as fast as it can: not all is told, but always how it is in the end. */
+START_TEST(backend_flaps)
+{
+	enum {
+		FLAPS = 500,
+		A_SECOND = 10, /* as docs/control.md has it */
+	};
+	char path[] = "/tmp/api_test.XXXXXX";
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct xvmm_net net = {.socket = path, .server = true}, other = {.has_fd = true};
+	struct xvmm_config config = config_for("spin", NULL);
+	struct events events = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	struct timespec begin, end;
+	struct xvmm_error error;
+	struct xvmm *vm;
+	unsigned int n;
+	int fd, sockets[2];
+
+	ck_assert_ptr_nonnull(mkdtemp(path));
+	ck_assert_int_eq(rmdir(path), 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
+	other.fd = sockets[0];
+	config.nets = &net;
+	config.n_nets = 1;
+	config.event = take_event;
+	config.event_opaque = &events;
+	vm = create(&config);
+	start(vm);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (int i = 0; i < FLAPS; i++)
+		close(connect_backend(&address));
+	fd = connect_backend(&address);
+	await_backend(&events, true);
+	for (int i = 0; i < FLAPS; i++) {
+		close(fd);
+		fd = connect_backend(&address);
+	}
+	close(fd);
+	await_backend(&events, false);
+	/* What is asked for is told at once, however much there was. */
+	for (int i = 0; i < A_SECOND; i++)
+		close(connect_backend(&address));
+	pthread_mutex_lock(&events.lock);
+	events.last[0] = '\0';
+	pthread_mutex_unlock(&events.lock);
+	ck_assert_msg(xvmm_net_switch(vm, "net0", &other, &error) == 0, "%s", error.text);
+	pthread_mutex_lock(&events.lock);
+	ck_assert_ptr_nonnull(strstr(events.last, "in-process"));
+	n = events.n;
+	pthread_mutex_unlock(&events.lock);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	ck_assert_uint_gt(n, A_SECOND);
+	ck_assert_uint_le(n, (unsigned int)(end.tv_sec - begin.tv_sec + 2) * A_SECOND + 1);
+	xvmm_destroy(vm);
+	close(sockets[0]);
+	close(sockets[1]);
 }
 END_TEST
 
@@ -530,9 +726,102 @@ START_TEST(timelines)
 }
 END_TEST
 
+/* As a user who has no processes, with that kernel; false if it can't be. */
+static bool become_nobody(char path[32])
+{
+	const int kernel = open(guest_path("poweroff"), O_RDONLY | O_CLOEXEC);
+	const uid_t uid = 54321;
+	struct stat kvm;
+
+	ck_assert_int_ge(kernel, 0);
+	snprintf(path, 32, "/proc/self/fd/%d", kernel);
+	if (getuid() != 0 || stat("/dev/kvm", &kvm))
+		return false;
+	/* With the last one /proc/self becomes root's. */
+	return !setgroups(0, NULL) && !setresgid(kvm.st_gid, kvm.st_gid, kvm.st_gid) &&
+	       !setresuid(uid, uid, uid) && !prctl(PR_SET_DUMPABLE, 1);
+}
+
+/*
+ * However few threads there may be, KVM's own of a VM among them: it runs, or says why not. As
+ * root: others have an unknown number already.
+ */
+START_TEST(too_few_threads)
+{
+	char path[32];
+	struct xvmm_config config = {.kernel = path, .cmdline = ""};
+
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NPROC, &limit), 0);
+	if (!become_nobody(path))
+		return;
+	for (limit.rlim_cur = 1; limit.rlim_cur < 8; limit.rlim_cur++) {
+		struct xvmm *vm = create(&config);
+		struct xvmm_error error;
+		struct xvmm_end end;
+		int ret;
+
+		ck_assert_int_eq(setrlimit(RLIMIT_NPROC, &limit), 0);
+		ret = xvmm_run(vm, &end, &error);
+		if (ret)
+			ck_assert_ptr_nonnull(strstr(error.text, "thread"));
+		else if (end.reason != XVMM_POWER_OFF)
+			ck_assert_int_eq(end.reason, XVMM_FAILED);
+		xvmm_destroy(vm);
+		ck_assert_int_eq(settled_threads(1), 1);
+	}
+}
+END_TEST
+
+/* Nor is what the library opens first, by the same number, taken for them. */
+START_TEST(descriptors_that_are_not_open)
+{
+	const struct xvmm_net net = {.has_fd = true, .fd = STDIN_FILENO};
+	struct xvmm_config config = config_for("hello", NULL);
+	struct xvmm_error error;
+	struct xvmm *vm;
+
+	close(STDIN_FILENO);
+	config.console = (struct xvmm_console){true, STDIN_FILENO, -1, false};
+	ck_assert_int_eq(xvmm_create(&config, &vm, &error), -EBADF);
+	ck_assert_ptr_nonnull(strstr(error.text, "input descriptor 0"));
+	config.console = (struct xvmm_console){true, -1, STDIN_FILENO, false};
+	ck_assert_int_eq(xvmm_create(&config, &vm, &error), -EBADF);
+	ck_assert_ptr_nonnull(strstr(error.text, "output descriptor 0"));
+	config.console.enabled = false;
+	config.nets = &net;
+	config.n_nets = 1;
+	ck_assert_int_eq(xvmm_create(&config, &vm, &error), -EBADF);
+	ck_assert_ptr_nonnull(strstr(error.text, "descriptor 0"));
+}
+END_TEST
+
+/* The control socket goes with the VM, wherever the program is by then. */
+START_TEST(directory_changed)
+{
+	struct xvmm_config config = config_for("hello", NULL);
+	char directory[] = "/tmp/api_test.XXXXXX", path[64];
+	struct xvmm *vm;
+
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	snprintf(path, sizeof(path), "%s/control", directory);
+	ck_assert_int_eq(chdir(directory), 0);
+	config.control = "control";
+	vm = create(&config);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	ck_assert_int_eq(chdir("/"), 0);
+	xvmm_destroy(vm);
+	ck_assert_int_lt(access(path, F_OK), 0);
+	ck_assert_int_eq(rmdir(directory), 0);
+}
+END_TEST
+
 START_TEST(wrong_configurations)
 {
+	static const char *const ids[] = {"", "a b", "\xff", "line\n"};
 	const struct xvmm_net net = {.tap = "no-such-tap"};
+	struct xvmm_net wrong = net;
 	struct xvmm_config config = {0};
 	struct xvmm_error error;
 	struct xvmm *vm;
@@ -554,6 +843,16 @@ START_TEST(wrong_configurations)
 	config.nets = &net;
 	config.n_nets = 1;
 	ck_assert_int_lt(xvmm_create(&config, &vm, NULL), 0);
+	config.nets = &wrong;
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		wrong.id = ids[i];
+		ck_assert_int_eq(xvmm_create(&config, &vm, &error), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(error.text, "printable"));
+	}
+	wrong.id = NULL;
+	wrong.mac[0] = 1;
+	ck_assert_int_eq(xvmm_create(&config, &vm, &error), -EINVAL);
+	ck_assert_ptr_nonnull(strstr(error.text, "multicast"));
 	ck_assert_int_eq(count_entries("/proc/self/fd"), fds);
 }
 END_TEST
@@ -566,21 +865,27 @@ int main(void)
 	int failed;
 
 	require_kvm();
-	tcase_set_timeout(tcase, 60);
+	tcase_set_timeout(tcase, 120);
 	tcase_add_test(tcase, rounds_leave_nothing);
 	tcase_add_test(tcase, created_but_never_run);
 	tcase_add_test(tcase, stopped_before_it_runs);
+	tcase_add_test(tcase, stopped_before_it_begins);
 	tcase_add_test(tcase, stopped_at_any_time);
 	tcase_add_test(tcase, stopped_while_its_console_is_full);
 	tcase_add_test(tcase, several_at_once);
 	tcase_add_test(tcase, in_the_background);
+	tcase_add_test(tcase, runs_once);
 	tcase_add_test(tcase, in_the_background_and_left);
 	tcase_add_test(tcase, paused_at_any_time);
 	tcase_add_test(tcase, power_button_ends_a_guest_that_listens);
 	tcase_add_loop_test(tcase, link_and_announcement, XVMM_TRANSPORT_MMIO,
 			    XVMM_TRANSPORT_PCI + 1);
 	tcase_add_test(tcase, switched);
+	tcase_add_test(tcase, backend_flaps);
 	tcase_add_test(tcase, timelines);
+	tcase_add_test(tcase, too_few_threads);
+	tcase_add_test(tcase, descriptors_that_are_not_open);
+	tcase_add_test(tcase, directory_changed);
 	tcase_add_test(tcase, wrong_configurations);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_NORMAL);

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -594,6 +595,32 @@ START_TEST(disk_full)
 }
 END_TEST
 
+/* SIGXFSZ would kill, too. */
+START_TEST(file_at_its_limit)
+{
+	const struct rlimit limit = {100, RLIM_INFINITY}, none = {RLIM_INFINITY, RLIM_INFINITY};
+	char path[] = "/tmp/test_console.XXXXXX";
+	int fd = mkstemp(path), ret;
+	sigset_t set;
+
+	ck_assert_int_ge(fd, 0);
+	unlink(path);
+	create(-1, fd, false);
+	/* No assertions meanwhile: they write to a file. */
+	ret = setrlimit(RLIMIT_FSIZE, &limit);
+	for (int i = 0; i < 100; i++)
+		guest_says("0123456789\n");
+	console_flush(console);
+	setrlimit(RLIMIT_FSIZE, &none);
+	ck_assert_int_eq(ret, 0);
+	ck_assert_int_eq(messages, 2);
+	ck_assert_ptr_nonnull(strstr(message, "1000 bytes"));
+	sigpending(&set);
+	ck_assert(!sigismember(&set, SIGXFSZ));
+	close(fd);
+}
+END_TEST
+
 START_TEST(regular_file_out)
 {
 	char path[] = "/tmp/test_console.XXXXXX", buf[32] = "";
@@ -911,6 +938,7 @@ int main(void)
 	tcase_add_loop_test(out, reader_gone, 0, PTY + 1);
 	tcase_add_loop_test(out, reader_goes, 0, PTY + 1);
 	tcase_add_test(out, disk_full);
+	tcase_add_test(out, file_at_its_limit);
 	tcase_add_test(out, regular_file_out);
 	tcase_add_test(out, discarded);
 	tcase_add_loop_test(out, several_vcpus, 0, PTY + 1);

@@ -503,6 +503,9 @@ static const struct {
 	{"--timeout 0", "'0' is not a number of seconds"},
 	{"--timeout nan", "'nan'"},
 	{"--timeout 5s", "'5s'"},
+	{"--timeout 1e3", "'1e3'"},
+	{"--timeout .5", "'.5'"},
+	{"--timeout -5", "'-5'"},
 	{"--control=", "--control: it needs the path of a socket"},
 	{"--control a --control b", "--control is given twice"},
 };
