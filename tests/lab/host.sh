@@ -89,12 +89,12 @@ extract_vmlinux() {
 		lz4 -dcq
 }
 
-# Debian's cloud kernel, downloaded once and unpacked, never installed:
+# Debian's cloud kernel, or the package that XVMM_LAB_PACKAGE names, downloaded once and unpacked, never installed:
 # $lab_kernel/{bzImage,vmlinux,modules/}. Remove the cache to get a newer one.
 fetch_kernel() (
 	[[ ! -d $lab_kernel ]] || exit 0
-	name=linux-image-cloud-amd64
-	[[ $lab_arch == x86_64 ]] || name=linux-image-cloud-arm64:arm64
+	name=${XVMM_LAB_PACKAGE:-linux-image-cloud-amd64}
+	[[ $lab_arch == x86_64 ]] || name=${XVMM_LAB_PACKAGE:-linux-image-cloud-arm64}:arm64
 	package=$(apt-cache depends "$name" | awk '/Depends: linux-image/ { print $2 }')
 	[[ $package ]] || die "$name is not known here; try: apt-get update"
 	version=${package#linux-image-}
@@ -410,6 +410,7 @@ parse_options() {
 		lab_mode=lab lab_kernel=$lab_cache/kernel-$lab_arch
 		[[ $lab_xvmm != "$lab_source/../../build/xvmm" ]] || lab_xvmm=$lab_source/../../build-$lab_arch/xvmm
 	fi
+	[[ ! ${XVMM_LAB_PACKAGE:-} ]] || lab_kernel=$lab_cache/$XVMM_LAB_PACKAGE
 	if [[ ! $lab_mode ]]; then
 		host_kvm_runs_linux && lab_mode=direct || lab_mode=lab
 	fi
