@@ -4,5 +4,5 @@
 # set: extra
 # limit: 1500
 
-too_slow='console datapath_inprocess vhost_user'
+left_out='console datapath_inprocess tap vhost_user'
 . "$LAB_DIR/scenarios/unit.sh"

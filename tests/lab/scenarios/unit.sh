@@ -8,8 +8,9 @@
 
 lab_has unit
 failures=0
-# What takes long under emulation, or may not.
-: "${too_slow:=console control datapath_inprocess net_faults packed_ring ring_threads vhost_net vhost_user}"
+export CK_TIMEOUT_MULTIPLIER=10
+# What takes long under emulation, or may not; tap wants a queue longer than Debian's kernel gives.
+: "${left_out:=console control datapath_inprocess net_faults packed_ring ring_threads serial tap vhost_net vhost_user virtio_mmio}"
 
 # run NAME COMMAND...: shows what it says if it fails, else its last line.
 run() {
@@ -28,8 +29,8 @@ run() {
 }
 
 for file in "$LAB_DIR"/unit/test_*; do
-	case " $too_slow " in
-	*" ${file##*/test_} "*) echo "${file##*/}: SKIP: too slow under emulation" ;;
+	case " $left_out " in
+	*" ${file##*/test_} "*) echo "${file##*/}: SKIP: left out" ;;
 	*) run "${file##*/}" "$file" ;;
 	esac
 done
