@@ -162,9 +162,11 @@ expect_status() {
 
 ### The guest's console
 
-# guest_wait PATTERN [SECONDS]: waits for a line on the console.
+# guest_wait PATTERN [SECONDS]: waits for a line on the console; twice as long on aarch64, whose
+# emulation is that much slower.
 guest_wait() {
 	deadline=$(($(now_ms) + ${2:-30} * 1000))
+	[ "$(uname -m)" != aarch64 ] || deadline=$((deadline + ${2:-30} * 1000))
 	until guest_said "$1"; do
 		lab_running || guest_said "$1" || lab_fail "xvmm ended before: $1"
 		[ "$(now_ms)" -lt "$deadline" ] || lab_fail "not within ${2:-30} s: $1"
