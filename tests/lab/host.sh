@@ -89,12 +89,12 @@ extract_vmlinux() {
 		lz4 -dcq
 }
 
-# Debian's cloud kernel, downloaded once and unpacked, never installed:
+# Debian's cloud kernel, or the package that XVMM_LAB_PACKAGE names, downloaded once and unpacked, never installed:
 # $lab_kernel/{bzImage,vmlinux,modules/}. Remove the cache to get a newer one.
 fetch_kernel() (
 	[[ ! -d $lab_kernel ]] || exit 0
-	name=linux-image-cloud-amd64
-	[[ $lab_arch == x86_64 ]] || name=linux-image-cloud-arm64:arm64
+	name=${XVMM_LAB_PACKAGE:-linux-image-cloud-amd64}
+	[[ $lab_arch == x86_64 ]] || name=${XVMM_LAB_PACKAGE:-linux-image-cloud-arm64}:arm64
 	package=$(apt-cache depends "$name" | awk '/Depends: linux-image/ { print $2 }')
 	[[ $package ]] || die "$name is not known here; try: apt-get update"
 	version=${package#linux-image-}
@@ -121,6 +121,7 @@ fetch_kernel() (
 
 # place FILE TARGET: puts an existing file into a tree.
 place() {
+	[[ -e $1 ]] || die "there is no file for $2"
 	mkdir -p "${2%/*}"
 	ln -sfn "$(realpath "$1")" "$2"
 }
@@ -197,7 +198,7 @@ build_guest() {
 	[[ $lab_arch != x86_64 ]] || build_program "$root/usr/bin/outb" "$lab_source/guest/outb.c"
 	place_modules "$root" virtio_ring virtio virtio_mmio virtio_pci_modern_dev \
 		virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net \
-		pvpanic pvpanic-mmio button evdev
+		pvpanic pvpanic-mmio button gpio_keys evdev
 	pack "$root" >"$1/guest.cpio"
 }
 
@@ -249,6 +250,7 @@ place_pmds() {
 place_part() {
 	local file
 
+	[[ $lab_arch == x86_64 || $3 == two_guests || $3 == unit ]] || die "the lab of $lab_arch has no part $3"
 	case $3 in
 	testpmd)
 		place_program "$(type -P dpdk-testpmd)" "$1/bin/dpdk-testpmd" "$2"
@@ -263,9 +265,9 @@ place_part() {
 		place "$ovs_schema" "$1/share/vswitch.ovsschema"
 		;;
 	two_guests)
-		place_program "${lab_xvmm%/*}/examples/two_guests" "$1/bin/two_guests" "$2"
 		# Where it was built may be below /tmp, which is another one there.
-		place "${lab_xvmm%/*}/libxvmm.so.0" "$2/usr/lib/x86_64-linux-gnu/libxvmm.so.0"
+		place "${lab_xvmm%/*}/libxvmm.so.0" "$2/lib/$lab_arch-linux-gnu/libxvmm.so.0"
+		place_program "${lab_xvmm%/*}/examples/two_guests" "$1/bin/two_guests" "$2"
 		;;
 	hostile)
 		place_program "${lab_xvmm%/*}/tests/guest/echo_peer" "$1/bin/echo_peer" "$2"
@@ -278,6 +280,7 @@ place_part() {
 		place "${lab_xvmm%/*}/tests/guest/net.elf" "$1/bin/net.elf"
 		;;
 	slirp) place_program "$slirp" "$2$slirp" "$2" ;;
+	unit) place_tests "$1" "$2" ;;
 	*) die "the lab has no part $3" ;;
 	esac
 }
@@ -303,19 +306,25 @@ build_tree() {
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"
 	build_program "$lab/bin/numbered" "$lab_source/guest/numbered.c"
-	place_unit_tests "$lab" "$root"
 	for file in ip iperf3 unshare; do
 		place_program "$(program "$file")" "$lab/bin/$file" "$root"
 	done
 	place_peers "$root"
 }
 
-# place_unit_tests LAB ROOT: those that need more of a kernel than every machine has.
-place_unit_tests() {
-	local file
+# place_tests LAB ROOT: the unit tests, in LAB/unit, and of a cross build the fuzzers' seeds, with
+# what runs them, in LAB/seeds.
+place_tests() {
+	local build=${lab_xvmm%/*}/tests file
 
-	for file in "${lab_xvmm%/*}"/tests/test_{pci_msix,vhost_net,virtio_pci}; do
-		[[ ! -x $file ]] || place_program "$file" "$1/bin/${file##*/}" "$2"
+	[[ -x $build/test_ring ]] || die "the unit tests are not built: no $build/test_ring"
+	for file in "$build"/test_*; do
+		place_program "$file" "$1/unit/${file##*/}" "$2"
+	done
+	[[ $lab_arch != x86_64 ]] || return 0
+	for file in "$build"/fuzz/fuzz_*; do
+		place_program "$file" "$1/seeds/${file##*/}" "$2"
+		cp -r "$lab_source/../fuzz/corpus/${file##*/fuzz_}" "$1/seeds/"
 	done
 }
 
@@ -340,7 +349,8 @@ build_l1() {
 
 	place "$lab_source/l1/init" "$root/init"
 	place_program "$(program busybox)" "$root/bin/busybox" "$root"
-	build_program "$root/bin/hold_kvm" "$lab_source/l1/hold_kvm.c"
+	mkdir -p "$root/bin"
+	[[ $lab_arch != x86_64 ]] || build_program "$root/bin/hold_kvm" "$lab_source/l1/hold_kvm.c"
 	place_modules "$root" irqbypass kvm kvm-amd vhost_iotlb vhost tun tap vhost_net \
 		llc stp garp mrp 8021q bridge
 	pack "$root" >"$1/l1.cpio"
@@ -355,7 +365,8 @@ exec_l1() {
 	shift 2
 	if [[ $lab_arch == aarch64 ]]; then
 		# TAP goes to a PCI card, the second serial port; cortex-a76: with VHE.
-		exec qemu-system-aarch64 -M virt,virtualization=on,gic-version=3 -cpu "${XVMM_LAB_CPU:-cortex-a76}" \
+		exec qemu-system-aarch64 -M "virt,virtualization=on,gic-version=${XVMM_LAB_GIC:-3}" \
+			-cpu "${XVMM_LAB_CPU:-cortex-a76}" \
 			-accel tcg,thread=multi -smp 2 -m "$l1_memory" -nodefaults -display none -no-reboot \
 			-kernel "$lab_kernel/bzImage" -initrd "$work/l1.cpio" \
 			-append "console=ttyAMA0 quiet panic=-1 softlockup_panic=1 lab.tap=ttyS0 $parameters" "$@"
@@ -399,6 +410,7 @@ parse_options() {
 		lab_mode=lab lab_kernel=$lab_cache/kernel-$lab_arch
 		[[ $lab_xvmm != "$lab_source/../../build/xvmm" ]] || lab_xvmm=$lab_source/../../build-$lab_arch/xvmm
 	fi
+	[[ ! ${XVMM_LAB_PACKAGE:-} ]] || lab_kernel=$lab_cache/$XVMM_LAB_PACKAGE
 	if [[ ! $lab_mode ]]; then
 		host_kvm_runs_linux && lab_mode=direct || lab_mode=lab
 	fi

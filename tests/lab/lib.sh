@@ -52,7 +52,8 @@ show_threads() {
 } 2>/dev/null
 
 # lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh), slirp (the library),
-# two_guests (of examples), hostile (the test guest, and its peer), faults (see faults.sh).
+# two_guests (of examples), hostile (the test guest, and its peer), faults (see faults.sh), unit (the
+# unit tests in unit/).
 # Its line is read by tests/lab/run, which puts it there.
 lab_has() {
 	for part in "$@"; do
@@ -62,6 +63,7 @@ lab_has() {
 		two_guests) program=two_guests ;;
 		hostile) program=echo_peer ;;
 		faults) program=session_test ;;
+		unit) program=../unit/test_ring ;;
 		slirp) continue ;; # xvmm itself says if it isn't there
 		esac
 		[ -x "$LAB_DIR/bin/$program" ] || lab_fail "no $program: lab_has must be at the beginning of a line"
@@ -77,6 +79,18 @@ lab_fail() {
 lab_skip() {
 	echo "$*" >"$LAB_TMP/skip"
 	exit 77
+}
+
+# only_on_x86 WHAT: what aarch64 has nothing like.
+only_on_x86() {
+	[ "$(uname -m)" = x86_64 ] || lab_skip "$1: only on x86"
+}
+
+# unit_test NAME: one that must not be skipped.
+unit_test() {
+	"$LAB_DIR/unit/$1" >"$LAB_TMP/$1.log" 2>&1 || lab_fail "$1: $(grep -v '^Running' "$LAB_TMP/$1.log")"
+	! grep '^SKIP' "$LAB_TMP/$1.log" || lab_fail "$1 was skipped"
+	echo "$1: $(tail -n 1 "$LAB_TMP/$1.log")"
 }
 
 # still_runs PID: an unreaped process is still in /proc, as a zombie; kill -0 finds it, too.
@@ -148,9 +162,11 @@ expect_status() {
 
 ### The guest's console
 
-# guest_wait PATTERN [SECONDS]: waits for a line on the console.
+# guest_wait PATTERN [SECONDS]: waits for a line on the console; twice as long on aarch64, whose
+# emulation is that much slower.
 guest_wait() {
 	deadline=$(($(now_ms) + ${2:-30} * 1000))
+	[ "$(uname -m)" != aarch64 ] || deadline=$((deadline + ${2:-30} * 1000))
 	until guest_said "$1"; do
 		lab_running || guest_said "$1" || lab_fail "xvmm ended before: $1"
 		[ "$(now_ms)" -lt "$deadline" ] || lab_fail "not within ${2:-30} s: $1"

@@ -208,7 +208,8 @@ END_TEST
 
 START_TEST(refused)
 {
-	const struct memory_range huge[] = {{0, 1ULL << 46}, {1ULL << 50, 1ULL << 47}};
+	/* Programs have 47 bits of address on x86-64, on aarch64 48. */
+	const struct memory_range huge[] = {{0, 1ULL << 46}, {1ULL << 50, 1ULL << 48}};
 	const struct memory_range odd[] = {{0, 3 * MIB}};
 	struct memory_range many[MEMORY_MAX_REGIONS + 1];
 

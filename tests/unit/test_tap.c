@@ -697,7 +697,7 @@ static void set_queue_length(int length)
 	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	ifr.ifr_qlen = length;
-	ck_assert_int_eq(ioctl(fd, SIOCSIFTXQLEN, &ifr), 0);
+	ck_assert_msg(ioctl(fd, SIOCSIFTXQLEN, &ifr) == 0, "%s", strerror(errno));
 }
 
 /* So many packets wait for a driver that accepts what the next one doesn't. */

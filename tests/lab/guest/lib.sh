@@ -95,9 +95,39 @@ power_off() {
 	poweroff -f
 }
 
+# write_device PORT ADDRESS VALUE: a byte to a device of xvmm's own: to its port on x86, on aarch64
+# to its address.
+write_device() {
+	case $(uname -m) in
+	x86_64) outb "$1" "$3" ;;
+	aarch64) devmem "$2" 8 "$3" ;;
+	esac
+}
+
+debug_exit() {
+	write_device 0xf4 0x10020000 "$1"
+}
+
+guest_mark() {
+	write_device 0xf8 0x10030000 "$1"
+}
+
+# Panics, and tells pvpanic; Debian's arm64 kernels have no driver of that, only its register.
+panic() {
+	if [ -e /modules/pvpanic-mmio.ko ]; then
+		load pvpanic pvpanic-mmio
+		echo c >/proc/sysrq-trigger
+	fi
+	say 'no driver of pvpanic'
+	devmem 0x10010000 8 1
+}
+
 # Powers off when the power button is pressed, as a guest's acpid does it.
 obey_power_button() {
-	load button evdev
+	for module in button gpio_keys evdev; do
+		[ ! -e "/modules/$module.ko" ] || load "$module"
+	done
+	[ -e /dev/input/event0 ] || say 'no power button'
 	mkdir -p /etc/acpi/PWRF
 	cat >/etc/acpi/PWRF/00000080 <<-'END'
 		#!/bin/busybox sh

@@ -5,6 +5,7 @@
 # limit: 120
 . "$LAB_DIR/lib.sh"
 
+only_on_x86 'vmlinux'
 LAB_KERNEL=$LAB_DIR/vmlinux
 expect_status 0 lab_xvmm report --boot linux
 expect_value cpus 1

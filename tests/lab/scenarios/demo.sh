@@ -11,7 +11,7 @@ tap_up tap0
 guest_has iperf3
 iperf3 -s -1 >"$LAB_TMP/iperf3.log" &
 
-cmdline=$(guest_cmdline 'outb 0xf8 1; net_up; outb 0xf8 2; ping -c 3 10.0.2.1; iperf3 -c 10.0.2.1 -t 3 -f m' | sed 's/ quiet / /')
+cmdline=$(guest_cmdline 'guest_mark 1; net_up; guest_mark 2; ping -c 3 10.0.2.1; iperf3 -c 10.0.2.1 -t 3 -f m' | sed 's/ quiet / /')
 echo "xvmm --kernel bzImage --initrd guest.cpio --net tap0 --timeline timeline.json"
 "$LAB_XVMM" --kernel "$LAB_KERNEL" --initrd "$LAB_INITRD" --cmdline "$cmdline" --net tap0 \
 	--timeline "$LAB_TMP/timeline.json" |

@@ -19,6 +19,6 @@ guest_wait 'lab: ready' 60
 guest_lines guest-to-host
 guest_lines irq
 guest_said '50 packets transmitted, 50 packets received' || lab_fail "guest to host"
-guest_said 'irq:.*\(IO-APIC 11-fasteoi\|GICv3 37 Level\) virtio0' || lab_fail "not by the pin"
+guest_said 'irq:.*\(IO-APIC 11-fasteoi\|GIC\(v3\|-0\) 37 Level\) virtio0' || lab_fail "not by the pin"
 ping -q -c 50 -i 0.05 10.0.2.2 | tee "$LAB_TMP/ping"
 grep -q ' 50 packets received' "$LAB_TMP/ping" || lab_fail "host to guest"

@@ -27,7 +27,7 @@ lab_xvmm '
 guest_lines nic
 guest_lines ping
 guest_said 'nic0 .*/pci0000:00/0000:00:01.0' || lab_fail "net0 is not on PCI"
-guest_said 'nic1 .*/LNRO0005:00' || lab_fail "net1 is not on MMIO"
+guest_said 'nic1 .*/\(LNRO0005:00\|10100000.virtio\)' || lab_fail "net1 is not on MMIO"
 guest_said 'nic2 .*/pci0000:00/0000:00:02.0' || lab_fail "net2 is not on PCI"
 for n in 0 1 2; do
 	guest_said "ping$n:.* 20 packets received" || lab_fail "packets of net$n"

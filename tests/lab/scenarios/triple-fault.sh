@@ -5,5 +5,6 @@
 # limit: 120
 . "$LAB_DIR/lib.sh"
 
+only_on_x86 'triple faults'
 LAB_APPEND=reboot=t
 expect_status 3 lab_xvmm 'reboot -f'

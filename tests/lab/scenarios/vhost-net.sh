@@ -56,5 +56,6 @@ for transport in mmio pci; do
 	rate 'UDP host to guest' -u -b 20M -l 1400
 	rate 'UDP guest to host' -u -b 20M -l 1400 -R
 	lab_kill
-	[ ! -s "$LAB_TMP/xvmm.log" ] || lab_fail "xvmm has something to say: $(cat "$LAB_TMP/xvmm.log")"
+	# But for what it says of a load that takes long.
+	! grep -v ' so far$' "$LAB_TMP/xvmm.log" || lab_fail "xvmm has something to say"
 done

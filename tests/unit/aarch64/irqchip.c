@@ -23,6 +23,7 @@ enum {
 	FIRST_NUMBER = 0x40,
 	SLOTS = 3,
 
+	GICD_ICFGR = 0x0c00, /* 2 bits an interrupt; 0: level-sensitive */
 	GITS_CTLR = 0x0000,
 	GITS_CBASER = 0x0080,
 	GITS_CWRITER = 0x0088,
@@ -83,6 +84,11 @@ static void start(int device)
 	set_attribute(device, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
 }
 
+static void set_gicd(uint64_t offset, uint32_t value)
+{
+	set_attribute(gic, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, offset, &value);
+}
+
 static void set_gicr(uint64_t offset, uint32_t value)
 {
 	set_attribute(gic, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, offset, &value);
@@ -104,6 +110,13 @@ static void command(uint64_t a, uint64_t b, uint64_t c)
 static void run_commands(void)
 {
 	set_gits(GITS_CWRITER, queue_end);
+}
+
+/* KVM's are edge-triggered until a guest says so, and have no level to be looked at. */
+static void set_pins(void)
+{
+	for (uint64_t first = FIRST_SPI; first < INTERRUPTS; first += 16)
+		set_gicd(GICD_ICFGR + first / 16 * 4, 0);
 }
 
 static uint64_t device_id(unsigned int slot)
@@ -169,6 +182,7 @@ bool irqchip_create(struct irqchip *chip)
 	set_address(gic, KVM_VGIC_V3_ADDR_TYPE_REDIST, LAYOUT_GICR);
 	set_attribute(gic, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &interrupts);
 	start(gic);
+	set_pins();
 	its = create_device(chip, KVM_DEV_TYPE_ARM_VGIC_ITS);
 	set_address(its, KVM_VGIC_ITS_ADDR_TYPE, LAYOUT_ITS);
 	start(its);

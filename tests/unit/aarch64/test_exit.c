@@ -38,6 +38,7 @@ static void setup(void)
 {
 	const struct bus_range range = {0x10000000, 0x1000, &ops, NULL};
 
+	mmio = (struct bus){0};
 	ck_assert_int_eq(bus_add(&mmio, &range, &err), 0);
 }
 
