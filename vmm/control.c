@@ -20,6 +20,7 @@
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
+#include "vmm/core/path.h"
 
 enum {
 	REQUESTS_A_TURN = 16, /* of one client, before the loop looks after others */
@@ -695,6 +696,7 @@ static int remove_stale(const struct sockaddr_un *address, struct error *err)
 	const char *path = address->sun_path;
 	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct stat stat;
+	int ret;
 
 	if (fd < 0)
 		return error_errno(err, "control: creating a socket");
@@ -706,9 +708,11 @@ static int remove_stale(const struct sockaddr_un *address, struct error *err)
 		return error_set(err, -EADDRINUSE,
 				 "control: %s: another process listens there; choose another path",
 				 path);
-	if (errno != ECONNREFUSED && errno != ENOENT)
-		return error_errno(err, "control: %s: it exists, and looking who listens there",
-				   path);
+	if (errno != ECONNREFUSED && errno != ENOENT) {
+		ret = path_explain(path, PATH_CONNECT, err);
+		error_prefix(err, "control: %s: it exists, and looking who listens there: ", path);
+		return ret;
+	}
 	if (unlink(path) < 0 && errno != ENOENT)
 		return error_errno(err, "control: %s: removing what was left there", path);
 	return 0;
@@ -731,8 +735,11 @@ static int bind_path(struct control *control, int fd, struct error *err)
 			return ret;
 		ret = bind(fd, address, sizeof(control->address));
 	}
-	if (ret < 0)
-		return error_errno(err, "control: %s", path);
+	if (ret < 0) {
+		ret = path_explain(path, PATH_WRITE, err);
+		error_prefix(err, "control: %s: ", path);
+		return ret;
+	}
 	control->bound = lstat(path, &stat) == 0;
 	if (control->bound) {
 		control->dev = stat.st_dev;

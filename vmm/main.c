@@ -16,6 +16,7 @@
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
+#include "vmm/core/path.h"
 #include "vmm/core/timeline.h"
 #include "vmm/ctl.h"
 #include "vmm/footprint.h"
@@ -182,6 +183,8 @@ static int run(struct xvmm *vm, const struct options *options)
 /* Where the console goes: 0, or an exit status. *@file is the descriptor to close, or -1. */
 static int open_console(const struct options *options, struct xvmm_console *console, int *file)
 {
+	struct error err;
+
 	*file = -1;
 	*console = (struct xvmm_console){.in_fd = -1, .out_fd = -1};
 	if (options->console_stdio) {
@@ -194,9 +197,9 @@ static int open_console(const struct options *options, struct xvmm_console *cons
 	} else if (options->console_file) {
 		*file = open(options->console_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 		if (*file < 0) {
-			fprintf(stderr, "xvmm: --console: %s: %s\n", options->console_file,
-				strerror(errno));
-			return STATUS_FAILED;
+			path_explain(options->console_file, PATH_WRITE, &err);
+			error_prefix(&err, "--console: %s: ", options->console_file);
+			return fail(err.text, err.usage);
 		}
 		console->enabled = true;
 		console->out_fd = *file;
