@@ -133,6 +133,14 @@ static int fail(const char *text, bool usage)
 	return usage ? STATUS_USAGE : STATUS_FAILED;
 }
 
+/* Who reads standard output is to be able to trust the exit status. */
+static int flush_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return STATUS_OK;
+	return fail("standard output can't be written", false);
+}
+
 static int exit_status(const struct xvmm_end *end)
 {
 	switch (end->reason) {
@@ -338,26 +346,33 @@ static int show_timeline(int argc, char **argv)
 {
 	struct error err;
 
-	if (argc != 3 || strncmp(argv[2], "--", 2) == 0)
+	static const char usage[] = "xvmm timeline FILE  draws what --timeline FILE has written";
+
+	if (argc == 3 && strcmp(argv[2], "--help") == 0) {
+		puts(usage);
+		return flush_output();
+	}
+	if (argc != 3 || argv[2][0] == '-')
 		return fail("timeline: it takes one FILE, which --timeline FILE has written", true);
 	if (timeline_file_show(argv[2], &err))
 		return fail(err.text, err.usage);
-	return fflush(stdout) ? fail("timeline: standard output can't be written", false)
-			      : STATUS_OK;
+	return flush_output();
 }
 
 static int run_selftest(int argc, char **argv)
 {
 	struct selftest_options options;
 	struct error err;
+	bool ran;
 
 	if (selftest_parse(&options, argc, argv, &err))
 		return fail(err.text, err.usage);
 	if (options.help) {
 		fputs(selftest_help, stdout);
-		return STATUS_OK;
+		return flush_output();
 	}
-	return selftest_run(&options) ? STATUS_OK : STATUS_FAILED;
+	ran = selftest_run(&options);
+	return flush_output() || !ran ? STATUS_FAILED : STATUS_OK;
 }
 
 /*
@@ -395,11 +410,11 @@ int main(int argc, char **argv)
 	switch (options.action) {
 	case OPTIONS_HELP:
 		fputs(options_help, stdout);
-		status = STATUS_OK;
+		status = flush_output();
 		break;
 	case OPTIONS_VERSION:
 		printf("xvmm %s\n", xvmm_version());
-		status = STATUS_OK;
+		status = flush_output();
 		break;
 	case OPTIONS_PRINT:
 		status = config_file_print(options.given, &err) ? fail(err.text, err.usage)
@@ -407,6 +422,8 @@ int main(int argc, char **argv)
 		break;
 	case OPTIONS_CHECK:
 		status = check_run(&options) ? STATUS_OK : STATUS_FAILED;
+		if (flush_output())
+			status = STATUS_FAILED;
 		break;
 	default:
 		status = run_options(&options, &timeline);

@@ -142,6 +142,11 @@ static int check_wire(const struct xvmm_net *net, const char *id, struct error *
 	return net_faults_check(id, &net->faults, err);
 }
 
+static bool same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
 int nic_check(const struct xvmm_config *config, unsigned int index, struct error *err)
 {
 	const struct xvmm_net *net = &config->nets[index];
@@ -155,6 +160,11 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 	for (unsigned int i = 0; i < index; i++) {
 		if (strcmp(id, nic_id(&config->nets[i], i, other)) == 0)
 			return error_usage(err, "two network devices have the id '%s'", id);
+		if (same(net->tap, config->nets[i].tap) ||
+		    same(net->socket, config->nets[i].socket))
+			return error_usage(err, "%s: %s already has %s; each device needs its own",
+					   id, nic_id(&config->nets[i], i, other),
+					   net->tap ? net->tap : net->socket);
 	}
 	if (net->speed > INT32_MAX)
 		return error_usage(err, "%s: a speed of %u Mbit/s: at most %d", id, net->speed,

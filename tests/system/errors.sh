@@ -138,6 +138,30 @@ wrong 'command line too long' 'command line|cmdline' --kernel "$bzimage" \
 	--cmdline "$(printf '%5000s' x)"
 wrong 'more memory at once than there is' 'this machine has [0-9]*; try: without prealloc' \
 	--kernel "$elf" --memory 1024G,prealloc=on
+ip link set lo up # without an address all of them are local
+wrong 'user-mode networking on a foreign address' 'Cannot assign .*; try: an address of this machine' \
+	--kernel "$elf" --net user,hostfwd=tcp:192.0.2.1:8080-:80
+
+# Not an error: it may be meant. This machine must not have 1000 GiB for this.
+start --kernel "$GUESTS/poweroff.elf" --memory 1000G </dev/null
+finish
+judge 'more memory than there is' 0
+verdict 'is told' "$(grep -q 'guest memory: 1024000 MiB, and this machine has [0-9]*: ' "$work/err" || cat "$work/err")"
+
+# --- /dev/kvm, in a mount namespace ---
+
+# kvm_is WHAT NAME PATTERN: the run of a guest where WHAT has been done to /dev/kvm.
+kvm_is() {
+	prefix=(unshare -m bash -c "$1"' && exec "$@"' -)
+	wrong "$2" "$3" --kernel "$elf"
+	prefix=()
+}
+mkdir "$work/dev"
+: >"$work/dev/kvm"
+if unshare -m mount --bind "$work/dev" /dev 2>/dev/null; then
+	kvm_is "mount --bind /dev/null /dev/kvm" '/dev/kvm is another device' "not KVM's device"
+	kvm_is "mount --bind $work/dev /dev && rm /dev/kvm" '/dev/kvm is absent' 'No such file.*; try: modprobe kvm_intel'
+fi
 
 # --- what xvmm makes, and connects to ---
 
@@ -194,7 +218,9 @@ usage 'more than 31 characters' --kernel "$elf" --net tap0,id=an-id-that-goes-on
 usage "host_tso4=on: it needs csum" --kernel "$elf" --net tap0,csum=off,host_tso4=on
 wrong 'several queues asked of one' 'mq=on: .*queues=' --kernel "$elf" --net tap0,mq=on
 usage "the id 'net1'" --kernel "$elf" --net tap0,id=net1 --net tap0
-wrong 'the same tap twice' 'tap0' --kernel "$elf" --net tap0 --net tap0
+usage 'net1: net0 already has tap0' --kernel "$elf" --net tap0 --net tap0
+usage 'net1: net0 already has /tmp/s' --kernel "$elf" --net vhost-user,socket=/tmp/s \
+	--net vhost-user,socket=/tmp/s
 
 # One more than there may be on each transport.
 mmio=() pci=()

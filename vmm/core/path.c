@@ -2,10 +2,12 @@
 #include "vmm/core/path.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "vmm/core/error.h"
 
@@ -71,4 +73,20 @@ int path_explain(const char *path, enum path_use use, struct error *err)
 				 "%s: it is a datagram or packet socket, not a stream socket",
 				 strerror(code));
 	return error_set(err, -code, "%s", strerror(code));
+}
+
+int path_check_write(const char *path, struct error *err)
+{
+	char directory[PATH_MAX];
+	struct stat st;
+
+	if (stat(path, &st) == 0) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : 0;
+		if (!errno && faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0)
+			return 0;
+	} else if (errno == ENOENT && directory_of(path, directory) &&
+		   faccessat(AT_FDCWD, directory, W_OK | X_OK, AT_EACCESS) == 0) {
+		return 0;
+	}
+	return path_explain(path, PATH_WRITE, err);
 }

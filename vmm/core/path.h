@@ -17,4 +17,7 @@ enum path_use {
  */
 int path_explain(const char *path, enum path_use use, struct error *err);
 
+/* Whether a file at @path could be written, or made if there is none: 0, or as path_explain(). */
+int path_check_write(const char *path, struct error *err);
+
 #endif
