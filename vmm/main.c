@@ -168,7 +168,7 @@ static int run(struct xvmm *vm, const struct options *options)
 	struct xvmm_error error;
 	struct xvmm_end end;
 	struct error err;
-	int ret;
+	int ret, status;
 
 	if (jail_enter(&options->jail, &err))
 		return fail(err.text, false);
@@ -183,9 +183,16 @@ static int run(struct xvmm *vm, const struct options *options)
 	remove_signals();
 	if (ret)
 		return fail(error.text, error.usage);
-	if (exit_status(&end) != STATUS_OK && end.reason != XVMM_DEBUG_EXIT)
+	status = exit_status(&end);
+	/* A byte of the guest's may be one of xvmm's own statuses. */
+	if (status != STATUS_OK && end.reason == XVMM_DEBUG_EXIT)
+		fprintf(stderr, "xvmm: the guest ended itself with status %d\n", status);
+	else if (status != STATUS_OK)
 		fprintf(stderr, "xvmm: %s\n", end.text);
-	return exit_status(&end);
+	/* Whoever reads that file later doesn't know that there was more. */
+	if (status == STATUS_OK && options->console_file && !vm_console_complete(vm))
+		return fail("--console: the file has not all that the guest wrote", false);
+	return status;
 }
 
 /* Where the console goes: 0, or an exit status. *@file is the descriptor to close, or -1. */
