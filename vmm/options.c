@@ -324,6 +324,7 @@ static const struct {
 	{"config-file", "--config"},
 	{"readconfig", "--config"},
 	{"V", "--version"},
+	{"json", "xvmm check --json"},
 	{"nographic", "without it, there are no graphics"},
 	{"enable-kvm", "without it, there is nothing but KVM"},
 	{"no-reboot", "without it, a reboot ends the guest"},
@@ -362,7 +363,8 @@ static const char *meant_by(const char *arg, char text[MEANT_SIZE])
 	near = near_option(text);
 	if (!near)
 		near = near_word(text, without_value);
-	if (!near)
+	/* Right, but not here: of xvmm check. */
+	if (!near || strcmp(arg, "--print-config") == 0)
 		return "xvmm --help";
 	snprintf(text, MEANT_SIZE, "--%s", near);
 	return text;

@@ -377,6 +377,7 @@ static const struct {
 	{"stray", "unknown argument 'stray'; try: xvmm --help"},
 	{"chekc", "unknown argument 'chekc'; try: xvmm check"},
 	{"help", "unknown argument 'help'; try: --help"},
+	{"--json", "unknown option '--json'; try: xvmm check --json"},
 	{"--kernel again", "--kernel is given twice"},
 	{"--cpus", "--cpus needs a value"},
 	{"--cpus 0", "'0' is not a number from 1 to 255"},
