@@ -174,8 +174,9 @@ static void check_memory(struct check *check)
 		return;
 	}
 	if (available && !config.memory_hugepages && size >> 10 > available) {
-		snprintf(text, sizeof(text), "%llu MiB for the guest, and the host has %llu left",
-			 (unsigned long long)size >> 20, available >> 10);
+		snprintf(text, sizeof(text),
+			 "%llu MiB for the guest, and the host has %llu left; try: --memory %lluM",
+			 (unsigned long long)size >> 20, available >> 10, available >> 10);
 		report(check, STATUS_WARNING, text);
 		return;
 	}
@@ -198,7 +199,8 @@ static void check_kernel(struct check *check)
 
 	check->subject = "kernel";
 	if (!config.kernel) {
-		report(check, STATUS_WARNING, "none is given: only the rest is looked at");
+		report(check, STATUS_WARNING,
+		       "none is given: only the rest is looked at; try: --kernel FILE");
 		return;
 	}
 	if (boot_open(&config, &image, &err)) {
