@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "vmm/core/counter.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/path.h"
 #include "vmm/core/progress.h"
 
 static const uint64_t load_step = 64ULL << 20; /* fractions of a second */
@@ -38,32 +38,6 @@ static int check_file(const struct stat *st, struct error *err)
 	return 0;
 }
 
-/*
- * There is no file at @path, or none that can be reached, as errno says: the directory may be why.
- * The caller names @path.
- */
-static int explain_missing(const char *path, struct error *err)
-{
-	const int code = errno;
-	const char *slash = strrchr(path, '/');
-	char directory[PATH_MAX];
-	struct stat st;
-
-	if (code == EACCES)
-		return error_set(err, -code,
-				 "%s: a directory on the way to it can't be entered; try: "
-				 "namei -l %s",
-				 strerror(code), path);
-	if (slash && slash > path && (size_t)(slash - path) < sizeof(directory)) {
-		memcpy(directory, path, (size_t)(slash - path));
-		directory[slash - path] = '\0';
-		if (stat(directory, &st) < 0 && errno == ENOENT)
-			return error_set(err, -code, "%s: there is no directory %s", strerror(code),
-					 directory);
-	}
-	return error_set(err, -code, "%s", strerror(code));
-}
-
 int image_open(struct image *image, const char *path, struct error *err)
 {
 	struct stat st;
@@ -73,20 +47,15 @@ int image_open(struct image *image, const char *path, struct error *err)
 
 	/* Before open(), which is enough to start a watchdog or rewind a tape. */
 	if (stat(path, &st) < 0)
-		return explain_missing(path, err);
+		return path_explain(path, PATH_READ, err);
 	ret = check_file(&st, err);
 	if (ret)
 		return ret;
 
 	/* O_NONBLOCK: should it be a FIFO by now. */
 	image->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (image->fd < 0 && errno == EACCES)
-		return error_set(err, -EACCES,
-				 "%s: it belongs to uid %u and has mode %04o; try: sudo chmod a+r "
-				 "%s",
-				 strerror(EACCES), st.st_uid, st.st_mode & 07777, path);
 	if (image->fd < 0)
-		return error_set(err, -errno, "%s", strerror(errno));
+		return path_explain(path, PATH_READ, err);
 	if (fstat(image->fd, &st) < 0)
 		ret = error_set(err, -errno, "%s", strerror(errno));
 	else

@@ -22,6 +22,7 @@
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
+#include "vmm/core/path.h"
 
 /* draft-ietf-opsawg-pcap, 4 and 5; all fields are little-endian here. */
 struct file_header {
@@ -90,8 +91,11 @@ int net_capture_open(const char *path, struct error *err)
 	if (fd < 0 && errno == ELOOP)
 		return error_set(err, -ELOOP,
 				 "%s: a capture is not written by way of a symbolic link", path);
-	if (fd < 0)
-		return error_errno(err, "the capture %s", path);
+	if (fd < 0) {
+		ret = path_explain(path, PATH_WRITE, err);
+		error_prefix(err, "the capture %s: ", path);
+		return ret;
+	}
 	ret = prepare(fd);
 	if (ret == -EBUSY)
 		return error_set(err, ret, "%s: another capture is being written to it", path);

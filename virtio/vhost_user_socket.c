@@ -11,6 +11,7 @@
 
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/path.h"
 
 static struct sockaddr_un address(const char *path)
 {
@@ -41,14 +42,18 @@ int vhost_user_socket_connect(const char *path, struct error *err)
 	struct sockaddr_un addr = address(path);
 	FD_CLEANUP int fd = create(path, err);
 	struct stat st;
+	int ret;
 
 	if (fd < 0)
 		return fd;
 	/* connect() would say that nobody listens. */
 	if (stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
 		return error_set(err, -ENOTSOCK, "%s is there, and is no socket", path);
-	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return error_errno(err, "connecting to %s", path);
+	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		ret = path_explain(path, PATH_CONNECT, err);
+		error_prefix(err, "connecting to %s: ", path);
+		return ret;
+	}
 	return fd_take(&fd);
 }
 
@@ -75,15 +80,18 @@ int vhost_user_socket_listen(const char *path, struct error *err)
 	FD_CLEANUP int other = vhost_user_socket_connect(path, err);
 	int ret;
 
-	if (fd < 0 || other == -ENOTSOCK)
+	if (fd < 0 || other == -ENOTSOCK || other == -EPROTOTYPE || other == -EACCES)
 		return fd < 0 ? fd : other;
 	if (other >= 0 || other == -EAGAIN)
 		return error_set(err, -EADDRINUSE, "%s: another process listens there already",
 				 path);
-	if (other == -ECONNREFUSED)
-		unlink(path);
-	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
-		return error_errno(err, "%s: bind", path);
+	if (other == -ECONNREFUSED && unlink(path) < 0)
+		return error_errno(err, "%s: removing what was left there", path);
+	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
+		ret = path_explain(path, PATH_WRITE, err);
+		error_prefix(err, "listening at %s: ", path);
+		return ret;
+	}
 	if (listen(fd, 4) < 0) {
 		ret = error_errno(err, "%s: listen", path);
 		unlink(path);

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 
 #include "arch/arch.h"
 #include "boot/boot.h"
@@ -19,6 +21,7 @@
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
 #include "vmm/core/memory.h"
+#include "vmm/core/path.h"
 #include "vmm/net_spec.h"
 #include "vmm/nic.h"
 #include "vmm/options.h"
@@ -165,9 +168,15 @@ static void check_memory(struct check *check)
 	}
 	check->has_memory = true;
 	size = memory_size(&check->mem);
+	if (check->options->config.memory_prealloc && !config.memory_hugepages &&
+	    memory_check_prealloc(size, &err)) {
+		report_error(check, &err);
+		return;
+	}
 	if (available && !config.memory_hugepages && size >> 10 > available) {
-		snprintf(text, sizeof(text), "%llu MiB for the guest, and the host has %llu left",
-			 (unsigned long long)size >> 20, available >> 10);
+		snprintf(text, sizeof(text),
+			 "%llu MiB for the guest, and the host has %llu left; try: --memory %lluM",
+			 (unsigned long long)size >> 20, available >> 10, available >> 10);
 		report(check, STATUS_WARNING, text);
 		return;
 	}
@@ -190,7 +199,8 @@ static void check_kernel(struct check *check)
 
 	check->subject = "kernel";
 	if (!config.kernel) {
-		report(check, STATUS_WARNING, "none is given: only the rest is looked at");
+		report(check, STATUS_WARNING,
+		       "none is given: only the rest is looked at; try: --kernel FILE");
 		return;
 	}
 	if (boot_open(&config, &image, &err)) {
@@ -204,6 +214,62 @@ static void check_kernel(struct check *check)
 	else
 		report(check, STATUS_OK, text);
 	boot_close(image);
+}
+
+/* --- files and sockets that a run makes --- */
+
+static void check_file(struct check *check, const char *subject, const char *path)
+{
+	struct error err;
+
+	if (!path)
+		return;
+	check->subject = subject;
+	if (path_check_write(path, &err)) {
+		error_prefix(&err, "%s: ", path);
+		report_error(check, &err);
+	} else {
+		snprintf(err.text, sizeof(err.text), "%s: it can be written", path);
+		report(check, STATUS_OK, err.text);
+	}
+}
+
+/* What a run would find at @path. */
+static int look_at_control(const char *path, struct error *err)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct stat st;
+
+	if (strlen(path) >= sizeof(address.sun_path))
+		return error_set(err, -ENAMETOOLONG, "a socket's path has at most %zu bytes",
+				 sizeof(address.sun_path) - 1);
+	if (lstat(path, &st) < 0)
+		return path_check_write(path, err);
+	if (!S_ISSOCK(st.st_mode))
+		return error_set(err, -EEXIST, "it exists and is no socket; try: another path");
+	memcpy(address.sun_path, path, strlen(path));
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN)
+		return error_set(err, -EADDRINUSE,
+				 "another process listens there; try: another path");
+	/* Else a socket that a VM has left behind. */
+	return errno == ECONNREFUSED ? 0 : path_explain(path, PATH_CONNECT, err);
+}
+
+static void check_control(struct check *check, const char *path)
+{
+	struct error err;
+
+	if (!path)
+		return;
+	check->subject = "control";
+	if (look_at_control(path, &err)) {
+		error_prefix(&err, "%s: ", path);
+		report_error(check, &err);
+	} else {
+		snprintf(err.text, sizeof(err.text), "%s: a socket can be made there", path);
+		report(check, STATUS_OK, err.text);
+	}
 }
 
 /* --- network devices --- */
@@ -295,6 +361,11 @@ static void check_net(struct check *check, unsigned int index, struct loop *loop
 
 	check->subject = nic_id(&net, index, text);
 	ret = nic_check(config, index, &err);
+	if (!ret && net.pcap) {
+		ret = path_check_write(net.pcap, &err);
+		if (ret)
+			error_prefix(&err, "the capture %s: ", net.pcap);
+	}
 	/* A run would empty that file. */
 	if (net.pcap && net.vhost == XVMM_VHOST_AUTO)
 		net.vhost = XVMM_VHOST_OFF;
@@ -343,6 +414,9 @@ bool check_run(const struct options *options)
 	check_kvm(&check);
 	check_memory(&check);
 	check_kernel(&check);
+	check_file(&check, "console", options->console_file);
+	check_file(&check, "timeline", options->timeline_file);
+	check_control(&check, options->config.control);
 	check_nets(&check);
 	memory_destroy(&check.mem);
 	if (check.findings) {

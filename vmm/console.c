@@ -343,9 +343,10 @@ void console_stop(struct console *console)
 	fd_eventfd_signal(console->stop_fd);
 }
 
-void console_flush(struct console *console)
+bool console_flush(struct console *console)
 {
 	unsigned long long lost;
+	bool complete;
 
 	pthread_mutex_lock(&console->lock);
 	while (console->writing)
@@ -353,12 +354,14 @@ void console_flush(struct console *console)
 	write_out(console, PATIENCE_FLUSH);
 	console->lost += console->out_len;
 	console->out_len = 0;
+	complete = console->lost == 0;
 	/* That nobody reads was said when it was found, and is enough. */
 	lost = console->gone ? 0 : console->lost;
 	console->lost = 0;
 	pthread_mutex_unlock(&console->lock);
 	if (lost > 0)
 		log_warning(console->config.log, "console: %llu bytes of output were lost", lost);
+	return complete;
 }
 
 /* --- input: main loop --- */

@@ -79,8 +79,9 @@ void console_stop(struct console *console);
 
 /*
  * Write all that is left, as long as the reader takes something at least once a second. What was
- * lost until now is logged. After console_stop(), when the vCPU threads have ended.
+ * lost until now is logged; true: nothing was. After console_stop(), when the vCPU threads have
+ * ended.
  */
-void console_flush(struct console *console);
+bool console_flush(struct console *console);
 
 #endif

@@ -21,6 +21,7 @@
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
+#include "vmm/core/path.h"
 
 enum {
 	REQUESTS_A_TURN = 16, /* of one client, before the loop looks after others */
@@ -698,6 +699,7 @@ static int remove_stale(const struct sockaddr_un *address, struct error *err)
 	const char *path = address->sun_path;
 	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct stat stat;
+	int ret;
 
 	if (fd < 0)
 		return error_errno(err, "control: creating a socket");
@@ -709,12 +711,23 @@ static int remove_stale(const struct sockaddr_un *address, struct error *err)
 		return error_set(err, -EADDRINUSE,
 				 "control: %s: another process listens there; choose another path",
 				 path);
-	if (errno != ECONNREFUSED && errno != ENOENT)
-		return error_errno(err, "control: %s: it exists, and looking who listens there",
-				   path);
+	if (errno != ECONNREFUSED && errno != ENOENT) {
+		ret = path_explain(path, PATH_CONNECT, err);
+		error_prefix(err, "control: %s: it exists, and looking who listens there: ", path);
+		return ret;
+	}
 	if (unlink(path) < 0 && errno != ENOENT)
 		return error_errno(err, "control: %s: removing what was left there", path);
 	return 0;
+}
+
+/* Why the socket file at @path can't be made, by errno. */
+static int explain(const char *path, struct error *err)
+{
+	int ret = path_explain(path, PATH_WRITE, err);
+
+	error_prefix(err, "control: %s: ", path);
+	return ret;
 }
 
 static int bind_path(struct control *control, int fd, struct error *err)
@@ -735,7 +748,7 @@ static int bind_path(struct control *control, int fd, struct error *err)
 		ret = bind(fd, address, sizeof(control->address));
 	}
 	if (ret < 0)
-		return error_errno(err, "control: %s", path);
+		return explain(path, err);
 	control->bound = fstatat(control->directory_fd, control->name, &stat,
 				 AT_SYMLINK_NOFOLLOW) == 0;
 	if (control->bound) {
@@ -753,7 +766,7 @@ static int open_directory(struct control *control, struct error *err)
 	control->name = slash ? slash + 1 : path;
 	snprintf(directory, sizeof(directory), "%.*s.", (int)(control->name - path), path);
 	control->directory_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return control->directory_fd < 0 ? error_errno(err, "control: %s", path) : 0;
+	return control->directory_fd < 0 ? explain(path, err) : 0;
 }
 
 static int listen_at(struct control *control, const char *path, struct error *err)

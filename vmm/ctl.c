@@ -18,6 +18,7 @@
 #include "vmm/control_stream.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/path.h"
 #include "vmm/ctl_metrics.h"
 #include "vmm/ctl_sample.h"
 #include "vmm/ctl_top.h"
@@ -236,6 +237,7 @@ struct ctl {
 static int explain_connect(const char *path, struct error *err)
 {
 	struct stat st;
+	int ret;
 
 	switch (errno) {
 	case ENOENT:
@@ -258,7 +260,9 @@ static int explain_connect(const char *path, struct error *err)
 				 "the VM",
 				 path);
 	default:
-		return error_errno(err, "ctl: %s", path);
+		ret = path_explain(path, PATH_CONNECT, err);
+		error_prefix(err, "ctl: %s: ", path);
+		return ret;
 	}
 }
 

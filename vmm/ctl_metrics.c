@@ -11,18 +11,19 @@
 /* Of each queue, by the name that xvmm-net-stats has for it. */
 static const struct metric {
 	const char *key, *name, *type, *help;
+	const char *exponent; /* "": there, it is told in the same unit */
 } metrics[] = {
-	{"packets", "xvmm_net_packets_total", "counter", "Packets that passed."},
-	{"bytes", "xvmm_net_bytes_total", "counter", "Bytes of these packets."},
-	{"kicks", "xvmm_net_kicks_total", "counter", "Notifications by the guest."},
-	{"interrupts", "xvmm_net_interrupts_total", "counter", "Interrupts to the guest."},
+	{"packets", "xvmm_net_packets_total", "counter", "Packets that passed.", ""},
+	{"bytes", "xvmm_net_bytes_total", "counter", "Bytes of these packets.", ""},
+	{"kicks", "xvmm_net_kicks_total", "counter", "Notifications by the guest.", ""},
+	{"interrupts", "xvmm_net_interrupts_total", "counter", "Interrupts to the guest.", ""},
 	{"interrupts-suppressed", "xvmm_net_interrupts_suppressed_total", "counter",
-	 "Batches after which the guest wanted no interrupt."},
+	 "Batches after which the guest wanted no interrupt.", ""},
 	{"stalls", "xvmm_net_stalls_total", "counter",
-	 "Waits for buffers (receive) or for room (transmit)."},
+	 "Waits for buffers (receive) or for room (transmit).", ""},
 	{"broken", "xvmm_net_broken_total", "counter",
-	 "How often the guest broke the rules of the queue."},
-	{"idle-ms", "xvmm_net_idle_milliseconds", "gauge", "Since a buffer was last used."},
+	 "How often the guest broke the rules of the queue.", ""},
+	{"idle-ms", "xvmm_net_idle_seconds", "gauge", "Since a buffer was last used.", "e-3"},
 };
 
 static void print_head(const char *name, const char *type, const char *help)
@@ -57,9 +58,12 @@ static void print_device(const char *name, json_t *device, const char *key)
 	printf("} %d\n", json_is_true(json_object_get(device, key)));
 }
 
-/* Of one queue; @cause: of lost packets, or NULL. What a datapath can't know is not there. */
+/*
+ * Of one queue; @cause: of lost packets, or NULL; @exponent: as in a metric. What a datapath can't
+ * know is not there.
+ */
 static void print_queue(const char *name, json_t *device, json_t *queue, const char *cause,
-			const json_t *value)
+			const json_t *value, const char *exponent)
 {
 	if (!json_is_integer(value))
 		return;
@@ -69,7 +73,7 @@ static void print_queue(const char *name, json_t *device, json_t *queue, const c
 	print_label("queue", queue, "queue");
 	if (cause)
 		printf(",cause=\"%s\"", cause);
-	printf("} %" JSON_INTEGER_FORMAT "\n", json_integer_value(value));
+	printf("} %" JSON_INTEGER_FORMAT "%s\n", json_integer_value(value), exponent);
 }
 
 static void print_devices(json_t *devices, const char *key, const char *name, const char *help)
@@ -95,7 +99,7 @@ static void print_metric(json_t *devices, const struct metric *metric)
 		json_array_foreach(json_object_get(device, "queues"), k, queue)
 		{
 			print_queue(metric->name, device, queue, NULL,
-				    json_object_get(queue, metric->key));
+				    json_object_get(queue, metric->key), metric->exponent);
 		}
 	}
 }
@@ -114,7 +118,7 @@ static void print_drops(json_t *devices)
 		{
 			json_object_foreach(json_object_get(queue, "dropped"), cause, value)
 			{
-				print_queue(name, device, queue, cause, value);
+				print_queue(name, device, queue, cause, value, "");
 			}
 		}
 	}

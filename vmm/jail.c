@@ -92,7 +92,8 @@ static int become_user(const struct jail *jail, struct error *err)
 {
 	if (setgroups(0, NULL) || setresgid(jail->gid, jail->gid, jail->gid) ||
 	    setresuid(jail->uid, jail->uid, jail->uid))
-		return error_errno(err, "--sandbox: becoming user %u, group %u (only root can)",
+		return error_errno(err,
+				   "--sandbox: becoming user %u, group %u, which only root can",
 				   jail->uid, jail->gid);
 	return 0;
 }
@@ -102,16 +103,23 @@ int jail_unshare(int flags, struct error *err)
 	if (unshare(flags) == 0)
 		return 0;
 	if (errno == EPERM)
-		return error_errno(err, "--sandbox: namespaces (try: sysctl "
-					"kernel.unprivileged_userns_clone=1)");
+		return error_set(err, -EPERM,
+				 "--sandbox: namespaces: %s; try: sysctl "
+				 "kernel.unprivileged_userns_clone=1",
+				 strerror(EPERM));
 	return error_errno(err, "--sandbox: namespaces");
 }
 
 static int change_root(const char *root, struct error *err)
 {
-	if (chroot(root) || chdir("/"))
-		return error_errno(err, "--sandbox: chroot=%s", root);
-	return 0;
+	if (chroot(root) == 0 && chdir("/") == 0)
+		return 0;
+	if (errno == EPERM)
+		return error_set(err, -EPERM,
+				 "--sandbox: chroot=%s: %s: only root can, or in a namespace; try: "
+				 "namespaces=on",
+				 root, strerror(EPERM));
+	return error_errno(err, "--sandbox: chroot=%s", root);
 }
 
 bool jail_is_open(const struct jail *jail)

@@ -16,6 +16,7 @@
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
+#include "vmm/core/path.h"
 #include "vmm/core/timeline.h"
 #include "vmm/ctl.h"
 #include "vmm/footprint.h"
@@ -132,6 +133,14 @@ static int fail(const char *text, bool usage)
 	return usage ? STATUS_USAGE : STATUS_FAILED;
 }
 
+/* Who reads standard output is to be able to trust the exit status. */
+static int flush_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return STATUS_OK;
+	return fail("standard output can't be written", false);
+}
+
 static int exit_status(const struct xvmm_end *end)
 {
 	switch (end->reason) {
@@ -159,7 +168,7 @@ static int run(struct xvmm *vm, const struct options *options)
 	struct xvmm_error error;
 	struct xvmm_end end;
 	struct error err;
-	int ret;
+	int ret, status;
 
 	if (jail_enter(&options->jail, &err))
 		return fail(err.text, false);
@@ -174,14 +183,23 @@ static int run(struct xvmm *vm, const struct options *options)
 	remove_signals();
 	if (ret)
 		return fail(error.text, error.usage);
-	if (exit_status(&end) != STATUS_OK && end.reason != XVMM_DEBUG_EXIT)
+	status = exit_status(&end);
+	/* A byte of the guest's may be one of xvmm's own statuses. */
+	if (status != STATUS_OK && end.reason == XVMM_DEBUG_EXIT)
+		fprintf(stderr, "xvmm: the guest ended itself with status %d\n", status);
+	else if (status != STATUS_OK)
 		fprintf(stderr, "xvmm: %s\n", end.text);
-	return exit_status(&end);
+	/* Whoever reads that file later doesn't know that there was more. */
+	if (status == STATUS_OK && options->console_file && !vm_console_complete(vm))
+		return fail("--console: the file has not all that the guest wrote", false);
+	return status;
 }
 
 /* Where the console goes: 0, or an exit status. *@file is the descriptor to close, or -1. */
 static int open_console(const struct options *options, struct xvmm_console *console, int *file)
 {
+	struct error err;
+
 	*file = -1;
 	*console = (struct xvmm_console){.in_fd = -1, .out_fd = -1};
 	if (options->console_stdio) {
@@ -194,9 +212,9 @@ static int open_console(const struct options *options, struct xvmm_console *cons
 	} else if (options->console_file) {
 		*file = open(options->console_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 		if (*file < 0) {
-			fprintf(stderr, "xvmm: --console: %s: %s\n", options->console_file,
-				strerror(errno));
-			return STATUS_FAILED;
+			path_explain(options->console_file, PATH_WRITE, &err);
+			error_prefix(&err, "--console: %s: ", options->console_file);
+			return fail(err.text, err.usage);
 		}
 		console->enabled = true;
 		console->out_fd = *file;
@@ -335,26 +353,33 @@ static int show_timeline(int argc, char **argv)
 {
 	struct error err;
 
-	if (argc != 3 || strncmp(argv[2], "--", 2) == 0)
+	static const char usage[] = "xvmm timeline FILE  draws what --timeline FILE has written";
+
+	if (argc == 3 && strcmp(argv[2], "--help") == 0) {
+		puts(usage);
+		return flush_output();
+	}
+	if (argc != 3 || argv[2][0] == '-')
 		return fail("timeline: it takes one FILE, which --timeline FILE has written", true);
 	if (timeline_file_show(argv[2], &err))
 		return fail(err.text, err.usage);
-	return fflush(stdout) ? fail("timeline: standard output can't be written", false)
-			      : STATUS_OK;
+	return flush_output();
 }
 
 static int run_selftest(int argc, char **argv)
 {
 	struct selftest_options options;
 	struct error err;
+	bool ran;
 
 	if (selftest_parse(&options, argc, argv, &err))
 		return fail(err.text, err.usage);
 	if (options.help) {
 		fputs(selftest_help, stdout);
-		return STATUS_OK;
+		return flush_output();
 	}
-	return selftest_run(&options) ? STATUS_OK : STATUS_FAILED;
+	ran = selftest_run(&options);
+	return flush_output() || !ran ? STATUS_FAILED : STATUS_OK;
 }
 
 /*
@@ -392,11 +417,11 @@ int main(int argc, char **argv)
 	switch (options.action) {
 	case OPTIONS_HELP:
 		fputs(options_help, stdout);
-		status = STATUS_OK;
+		status = flush_output();
 		break;
 	case OPTIONS_VERSION:
 		printf("xvmm %s\n", xvmm_version());
-		status = STATUS_OK;
+		status = flush_output();
 		break;
 	case OPTIONS_PRINT:
 		status = config_file_print(options.given, &err) ? fail(err.text, err.usage)
@@ -404,6 +429,8 @@ int main(int argc, char **argv)
 		break;
 	case OPTIONS_CHECK:
 		status = check_run(&options) ? STATUS_OK : STATUS_FAILED;
+		if (flush_output())
+			status = STATUS_FAILED;
 		break;
 	default:
 		status = run_options(&options, &timeline);

@@ -285,9 +285,15 @@ int net_spec_parse(struct net_spec *spec, const char *option, const char *text, 
 		[BACKEND_USER] = parse_user,
 	};
 	enum backend backend = find_backend(text);
+	const size_t key = strcspn(text, "=");
 	int ret;
 
 	*spec = (struct net_spec){0};
+	if (!*text || *text == ',' || (backend == BACKEND_TAP && key < strcspn(text, ",")))
+		return error_usage(err,
+				   "%s: '%s' does not begin with a tap's name, user, vhost-user or "
+				   "fd=N",
+				   option, text);
 	list_keys(backend, spec->keys);
 	if (backend == BACKEND_FD)
 		text += strlen(fd_prefix);

@@ -155,6 +155,11 @@ static bool is_printable(const char *id)
 	return !*id;
 }
 
+static bool same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
 int nic_check(const struct xvmm_config *config, unsigned int index, struct error *err)
 {
 	const struct xvmm_net *net = &config->nets[index];
@@ -170,6 +175,11 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 	for (unsigned int i = 0; i < index; i++) {
 		if (strcmp(id, nic_id(&config->nets[i], i, other)) == 0)
 			return error_usage(err, "two network devices have the id '%s'", id);
+		if (same(net->tap, config->nets[i].tap) ||
+		    same(net->socket, config->nets[i].socket))
+			return error_usage(err, "%s: %s already has %s; each device needs its own",
+					   id, nic_id(&config->nets[i], i, other),
+					   net->tap ? net->tap : net->socket);
 	}
 	if (net->mac[0] & 1)
 		return error_usage(err, "%s: its MAC address is a multicast address", id);

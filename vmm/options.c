@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "vmm/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 
 #include "vmm/config_file.h"
 #include "vmm/core/error.h"
+#include "vmm/near.h"
 #include "vmm/net_spec.h"
 #include "vmm/sandbox.h"
 #include "vmm/spec.h"
@@ -112,14 +114,20 @@ static int parse_memory(struct options *options, const char *value, struct error
 {
 	static const char *const keys[] = {"shared", "hugepages", "prealloc", NULL};
 	struct xvmm_config *config = &options->config;
+	const char *unit;
 	struct spec spec;
 	int ret = spec_parse(&spec, "--memory", value, NULL, keys, err);
 
 	if (ret)
 		return ret;
+	unit = spec.first + strlen(spec.first) - 1;
 	ret = spec_size("--memory", spec.first, &config->memory, err);
 	if (!ret && !config->memory)
 		ret = error_usage(err, "--memory: a guest needs some");
+	/* As others take it. */
+	if (!ret && config->memory < 1 << 20 && isdigit((unsigned char)*unit))
+		ret = error_usage(err, "--memory: %s is a number of bytes; try: --memory %sM",
+				  spec.first, spec.first);
 	if (!ret)
 		ret = spec_flag(&spec, "shared", &config->memory_shared, err);
 	config->memory_private = !ret && spec_value(&spec, "shared") && !config->memory_shared;
@@ -291,7 +299,76 @@ static const struct {
 };
 enum {
 	N_OPTIONS = sizeof(table) / sizeof(table[0]),
+	MEANT_SIZE = 64,
 };
+
+/* What others call it, or need for what is so here anyway. Names without dashes. */
+static const struct {
+	const char *name, *cure;
+} elsewhere[] = {
+	{"append", "--cmdline"},
+	{"params", "--cmdline"},
+	{"initramfs", "--initrd"},
+	{"smp", "--cpus"},
+	{"m", "--memory"},
+	{"netdev", "--net"},
+	{"network", "--net"},
+	{"nic", "--net"},
+	{"device", "--net"},
+	{"tap", "--net"},
+	{"qmp", "--control"},
+	{"monitor", "--control"},
+	{"api-sock", "--control"},
+	{"api-socket", "--control"},
+	{"serial", "--console"},
+	{"config-file", "--config"},
+	{"readconfig", "--config"},
+	{"V", "--version"},
+	{"json", "xvmm check --json"},
+	{"nographic", "without it, there are no graphics"},
+	{"enable-kvm", "without it, there is nothing but KVM"},
+	{"no-reboot", "without it, a reboot ends the guest"},
+	{"disk", "--initrd, there are no disks"},
+	{"drive", "--initrd, there are no disks"},
+};
+
+/* The option with a value whose name without dashes is most like @name; NULL: none is. */
+static const char *near_option(const char *name)
+{
+	const char *names[N_OPTIONS + 1] = {NULL};
+
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		names[i] = table[i].name + 2;
+	return near_word(name, names);
+}
+
+/* What @arg, which isn't known, was probably meant to be; "xvmm --help": no idea. */
+static const char *meant_by(const char *arg, char text[MEANT_SIZE])
+{
+	static const char *const commands[] = {"check", "ctl", "timeline", "selftest", NULL};
+	static const char *const without_value[] = {"help", "version", "print-config", NULL};
+	const size_t dashes = strspn(arg, "-");
+	const char *near;
+
+	snprintf(text, MEANT_SIZE, "%.*s", (int)strcspn(arg + dashes, "="), arg + dashes);
+	for (size_t i = 0; dashes && i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+		if (strcmp(text, elsewhere[i].name) == 0)
+			return elsewhere[i].cure;
+	}
+	near = dashes ? NULL : near_word(text, commands);
+	if (near) {
+		snprintf(text, MEANT_SIZE, "xvmm %s", near);
+		return text;
+	}
+	near = near_option(text);
+	if (!near)
+		near = near_word(text, without_value);
+	/* Right, but not here: of xvmm check. */
+	if (!near || strcmp(arg, "--print-config") == 0)
+		return "xvmm --help";
+	snprintf(text, MEANT_SIZE, "--%s", near);
+	return text;
+}
 
 /* The index in the table of the option whose name without dashes is the @len bytes @name; or -1. */
 static int find_option(const char *name, size_t len)
@@ -310,10 +387,12 @@ static int take_option(char *const *argv, int i, const char **value, struct erro
 {
 	const bool dashes = strncmp(argv[i], "--", 2) == 0;
 	int option = dashes ? find_option(argv[i] + 2, strcspn(argv[i] + 2, "=")) : -1;
+	char text[MEANT_SIZE];
 
 	if (option < 0)
-		return error_usage(err, "unknown %s '%s'; try: xvmm --help",
-				   argv[i][0] == '-' ? "option" : "argument", argv[i]);
+		return error_usage(err, "unknown %s '%s'; try: %s",
+				   argv[i][0] == '-' ? "option" : "argument", argv[i],
+				   meant_by(argv[i], text));
 	*value = strchr(argv[i], '=');
 	*value = *value ? *value + 1 : argv[i + 1];
 	if (!*value)
@@ -346,11 +425,16 @@ static int parse_member(struct options *options, const char *name, json_t *value
 			unsigned int seen, struct error *err)
 {
 	int option = find_option(name, strlen(name)), ret = 0;
+	const char *near;
 	size_t i;
 	json_t *value;
 
-	if (option < 0 || table[option].parse == parse_config)
-		return error_usage(err, "there is no option '%s'; try: xvmm --help", name);
+	if (option >= 0 && table[option].parse == parse_config)
+		return error_usage(err, "%s belongs on the command line", name);
+	near = option < 0 ? near_option(name) : NULL;
+	if (option < 0)
+		return error_usage(err, "there is no option '%s'; try: %s", name,
+				   near ? near : "xvmm --help");
 	/* The command line wins. */
 	if (seen & 1u << option)
 		return 0;

@@ -8,6 +8,11 @@
 #include <string.h>
 
 #include "vmm/core/error.h"
+#include "vmm/near.h"
+
+enum {
+	MEANT_SIZE = 64,
+};
 
 /* "known keys: a, b, c" */
 static const char *list_keys(const struct spec *spec, char *text, size_t size)
@@ -21,7 +26,37 @@ static const char *list_keys(const struct spec *spec, char *text, size_t size)
 	return text;
 }
 
+/* What others call it, or what is another backend's. */
+static const struct {
+	const char *name, *cure;
+} elsewhere[] = {
+	{"ifname", "the tap's name as the first word"},
+	{"tap", "the tap's name as the first word"},
+	{"path", "socket"},
+	{"vhost_socket", "socket"},
+	{"socket", "vhost-user as the first word"},
+	{"hostfwd", "user as the first word"},
+	{"macaddr", "mac"},
+	{"guest_mac", "mac"},
+	{"num_queues", "queues"},
+	{"prefault", "prealloc"},
+};
+
 static const char repeats[] = "...";
+
+/* "; try: mtu", or nothing, for what isn't one of the keys. */
+static const char *meant_by(const struct spec *spec, const char *key, char text[MEANT_SIZE])
+{
+	const char *cure = near_word(key, spec->keys);
+
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+		if (strcmp(key, elsewhere[i].name) == 0)
+			cure = elsewhere[i].cure;
+	}
+	snprintf(text, MEANT_SIZE, "%s%.*s", cure ? "; try: " : "",
+		 cure ? (int)strcspn(cure, repeats) : 0, cure);
+	return text;
+}
 
 static int key_index(const struct spec *spec, const char *key)
 {
@@ -49,18 +84,21 @@ static int add_repeated(struct spec *spec, const char *key, const char *value, s
 static int parse_pair(struct spec *spec, char *pair, struct error *err)
 {
 	char *value = strchr(pair, '=');
-	char known[1024];
+	char known[1024], meant[MEANT_SIZE];
 	int i;
 
+	if (!*pair)
+		return error_usage(err, "%s: a comma has nothing behind it", spec->option);
 	if (value)
 		*value++ = '\0';
 	i = key_index(spec, pair);
 	if (i < 0)
-		return error_usage(err, "%s: unknown key '%s' (%s)", spec->option, pair,
-				   list_keys(spec, known, sizeof(known)));
+		return error_usage(err, "%s: unknown key '%s' (%s)%s", spec->option, pair,
+				   list_keys(spec, known, sizeof(known)),
+				   meant_by(spec, pair, meant));
 	if (!value || !*value)
-		return error_usage(err, "%s: key '%s' needs a value (%s)", spec->option, pair,
-				   list_keys(spec, known, sizeof(known)));
+		return error_usage(err, "%s: key '%s' needs a value: %s=VALUE", spec->option, pair,
+				   pair);
 	if (strstr(spec->keys[i], repeats))
 		return add_repeated(spec, pair, value, err);
 	if (spec->values[i])
@@ -165,7 +203,8 @@ int spec_seconds(const char *option, const char *text, uint64_t min_ms, uint64_t
 	uint64_t us;
 
 	if (!spec_decimal(&rest, &us) || *rest || us / 1000 < min_ms)
-		return error_usage(err, "%s: '%s' is not a number of seconds", option, text);
+		return error_usage(err, "%s: '%s' is not a number of seconds%s", option, text,
+				   min_ms ? " above 0" : "");
 	*ms = us / 1000;
 	return 0;
 }

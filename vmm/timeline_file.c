@@ -12,6 +12,7 @@
 #include "vmm/control_stream.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/path.h"
 #include "vmm/timeline_bars.h"
 #include "vmm/timeline_json.h"
 
@@ -19,8 +20,11 @@ int timeline_file_open(const char *path, struct error *err)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 
-	if (fd < 0)
-		return error_errno(err, "--timeline: %s", path);
+	if (fd < 0) {
+		fd = path_explain(path, PATH_WRITE, err);
+		error_prefix(err, "--timeline: %s: ", path);
+		return fd;
+	}
 	/* Jansson looks for it when it makes its first object, where a confined VM can't. */
 	json_object_seed(0);
 	return fd;

@@ -230,15 +230,29 @@ static int listen_on(struct user_net *net, const struct user_net_forward *forwar
 		     struct error *err)
 {
 	char host[INET_ADDRSTRLEN];
+	const char *cure;
 
 	if (net->slirp_functions.add_hostfwd(net->slirp, forward->udp, forward->host,
 					     forward->host_port, forward->guest,
 					     forward->guest_port) == 0)
 		return 0;
-	return error_set(err, -errno,
-			 "user-mode networking: listening on %s:%s:%u: %s; try: another port",
+	switch (errno) {
+	case EADDRINUSE:
+		cure = "; try: another port";
+		break;
+	case EACCES:
+		cure = "; try: a port from 1024 on";
+		break;
+	case EADDRNOTAVAIL:
+		cure = "; try: an address of this machine";
+		break;
+	default:
+		cure = "";
+		break;
+	}
+	return error_set(err, -errno, "user-mode networking: listening on %s:%s:%u: %s%s",
 			 forward->udp ? "udp" : "tcp", address_text(forward->host, host),
-			 forward->host_port, strerror(errno));
+			 forward->host_port, strerror(errno), cure);
 }
 
 static int start(struct user_net *net, const struct user_net_config *config, struct error *err)

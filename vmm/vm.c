@@ -241,7 +241,7 @@ static int run(struct xvmm *vm, struct xvmm_error *error)
 	loop_caller_close(&vm->caller);
 	console_stop(vm->console);
 	vcpu_stop_all(vm->vcpus, vm->n_vcpus, &vm->vcpu_shared);
-	console_flush(vm->console);
+	vm->console_complete = console_flush(vm->console);
 	if (ret)
 		return vm_report(error, &err);
 	/* loop_stop() without a reason: xvmm_stop(). */
@@ -419,6 +419,11 @@ void xvmm_destroy(struct xvmm *vm)
 	timeline_destroy(&vm->own_timeline);
 	pthread_mutex_destroy(&vm->end_lock);
 	free(vm);
+}
+
+bool vm_console_complete(const struct xvmm *vm)
+{
+	return vm->console_complete;
 }
 
 struct timeline *vm_timeline(const struct xvmm *vm)

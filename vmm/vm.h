@@ -29,6 +29,9 @@ struct timeline;
 int vm_create(const struct xvmm_config *config, struct broker *broker, struct timeline *timeline,
 	      struct xvmm **vm, struct xvmm_error *error);
 
+/* Whether all that the guest wrote to its console has been passed on; once it has ended. */
+bool vm_console_complete(const struct xvmm *vm);
+
 /* Where it marks what happens. Any thread may look. */
 struct timeline *vm_timeline(const struct xvmm *vm);
 

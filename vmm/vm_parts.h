@@ -59,6 +59,7 @@ struct xvmm {
 	struct bus pio;
 
 	struct console *console;
+	bool console_complete; /* once the VM has ended */
 	struct serial *serial;
 	int serial_irq; /* eventfd, owned */
 	struct acpi_pm acpi_pm;

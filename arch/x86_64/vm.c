@@ -86,7 +86,7 @@ bool arch_can_run_linux(const char **why)
 	if (vmx || svm)
 		return true;
 	*why = "the CPU has neither vmx nor svm, so this KVM emulates the guest's kernel mode, and "
-	       "not all of what Linux needs (kvm_pvm does so); use a machine with hardware "
+	       "not all of what Linux needs (kvm_pvm does so); try: a machine with hardware "
 	       "virtualisation";
 	return false;
 }

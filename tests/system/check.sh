@@ -35,9 +35,29 @@ judge 'without a kernel; a tap that is down' 0 '^warning +kernel +none is given'
 
 check --memory 100000G
 judge 'more memory than there is' 1 '^problem +memory '
+check --memory 900G
+judge 'more memory than is left' 0 '^warning +memory +921600 MiB for the guest, and the host has [0-9]* left$' '^ +try: --memory [0-9]*M$'
 check --memory 900G,hugepages=on
 judge 'huge pages that are not there' 1 '^problem +memory +guest memory: 921600 MiB of 2 MiB pages: Cannot allocate memory$' \
 	'^ +try: sysctl vm.nr_hugepages=460800$'
+
+check --memory 900G,prealloc=on
+judge 'memory that a run would not get' 1 '^problem +memory .*921600 MiB at once, and this machine has' \
+	'^ +try: without prealloc=on$'
+
+check --net tap4 --net tap4
+judge 'the same tap twice' 1 '^ok +net0 ' '^problem +net1 +net0 already has tap4'
+
+# What a run makes: where it can't, and where it can.
+check --console "file:$work/no/console" --timeline "$work" --control "$work/cut" --net "user,pcap=$work/no/pcap"
+judge 'files and sockets that can not be made' 1 \
+	"^problem +console +$work/no/console: No such file .* no directory $work/no\$" "^ +try: mkdir -p $work/no\$" \
+	"^problem +timeline +$work: Is a directory" "^problem +control +$work/cut: it exists and is no socket" \
+	"^problem +net0 +the capture $work/no/pcap: No such file"
+check --console "file:$work/console" --timeline "$work/timeline" --control "$work/control" --net "user,pcap=$work/pcap"
+judge 'files and sockets that can be made' 0 "^ok +console +$work/console: it can be written" '^ok +timeline ' \
+	'^ok +control ' '^ok +net0 '
+verdict 'and are not made' "$(ls "$work/console" "$work/timeline" "$work/control" "$work/pcap" 2>/dev/null)"
 
 check --net tap4,csum=off,mrg_rxbuf=off --transport mmio
 judge 'who takes a feature away' 0 '^ +not csum \(not asked for\) .*host_tso4 \(csum\)' 'mq \(queues=1\)' \
@@ -61,6 +81,11 @@ problem=
 END
 grep -q '"ok": false' "$work/out" || problem=${problem:-'no JSON'}
 verdict 'as JSON' "$problem"
+
+"$XVMM" check --json >/dev/full 2>"$work/err"
+status=$?
+judge 'what can not be written is no success' 1
+verdict 'and says so' "$(grep -q "standard output can't be written" "$work/err" || cat "$work/err")"
 
 check --bogus
 judge 'a wrong option' 2

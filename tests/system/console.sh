@@ -49,6 +49,12 @@ grep -q '^hello' "$work/console" || problem='nothing in the file'
 judge '--console file:' 42
 verdict '--console file: has the output, standard output has nothing' "$problem"
 
+guest hello --console file:/dev/full
+judge 'a file that has not all of the output is a failure' 1
+verdict 'and it is said' "$(grep -q -- '--console: the file has not all' "$work/err" || cat "$work/err")"
+guest hello --console file:/dev/full --cmdline status=42
+judge 'but what the guest says counts more' 42
+
 start --kernel "$GUESTS/hello.elf" --cmdline status=42 <&-
 finish
 judge 'standard input is closed' 42

@@ -138,7 +138,62 @@ wrong 'command line too long' 'command line|cmdline' --kernel "$bzimage" \
 	--cmdline "$(printf '%5000s' x)"
 wrong 'more memory at once than there is' 'this machine has [0-9]*; try: without prealloc' \
 	--kernel "$elf" --memory 1024G,prealloc=on
-wrong 'console file in no directory' "$missing" --kernel "$elf" --console "file:$missing/console"
+ip link set lo up # without an address all of them are local
+wrong 'user-mode networking on a foreign address' 'Cannot assign .*; try: an address of this machine' \
+	--kernel "$elf" --net user,hostfwd=tcp:192.0.2.1:8080-:80
+
+# Not an error: it may be meant. This machine must not have 1000 GiB for this.
+start --kernel "$GUESTS/poweroff.elf" --memory 1000G </dev/null
+finish
+judge 'more memory than there is' 0
+verdict 'is told' "$(grep -q 'guest memory: 1024000 MiB, and this machine has [0-9]*: ' "$work/err" || cat "$work/err")"
+
+# --- /dev/kvm, in a mount namespace ---
+
+# kvm_is WHAT NAME PATTERN: the run of a guest where WHAT has been done to /dev/kvm.
+kvm_is() {
+	prefix=(unshare -m bash -c "$1"' && exec "$@"' -)
+	wrong "$2" "$3" --kernel "$elf"
+	prefix=()
+}
+mkdir "$work/dev"
+: >"$work/dev/kvm"
+if unshare -m mount --bind "$work/dev" /dev 2>/dev/null; then
+	kvm_is "mount --bind /dev/null /dev/kvm" '/dev/kvm is another device' "not KVM's device"
+	kvm_is "mount --bind $work/dev /dev && rm /dev/kvm" '/dev/kvm is absent' 'No such file.*; try: modprobe kvm_intel'
+fi
+
+# --- what xvmm makes, and connects to ---
+
+absent="there is no directory $missing; try: mkdir -p $missing\$"
+wrong 'console file in no directory' "--console: $missing/x: .*$absent" --kernel "$elf" --console "file:$missing/x"
+wrong 'control socket in no directory' "control: $missing/x: .*$absent" --kernel "$elf" --control "$missing/x"
+wrong 'timeline in no directory' "--timeline: $missing/x: .*$absent" --kernel "$elf" --timeline "$missing/x"
+wrong 'capture in no directory' "capture $missing/x: .*$absent" --kernel "$elf" --net "user,pcap=$missing/x"
+wrong 'vhost-user socket in no directory' "listening at $missing/x: .*$absent" \
+	--kernel "$elf" --net "vhost-user,socket=$missing/x,server=on"
+if command -v python3 >/dev/null; then
+	python3 -c 'import socket, sys, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+time.sleep(60)' "$work/datagrams" &
+	datagrams=$!
+	for ((i = 0; i < 500; i++)); do
+		[ -S "$work/datagrams" ] && break
+		sleep 0.02
+	done
+	for server in off on; do
+		wrong "vhost-user socket of datagrams, server=$server" "$work/datagrams: .*it is a datagram or packet socket" \
+			--kernel "$elf" --net "vhost-user,socket=$work/datagrams,server=$server"
+	done
+	wrong 'control socket of datagrams' "$work/datagrams: .*it is a datagram or packet socket" \
+		--kernel "$elf" --control "$work/datagrams"
+	kill "$datagrams"
+	wait "$datagrams" 2>/dev/null
+fi
+prefix=(prlimit --nofile=16:16)
+wrong 'too few descriptors' 'Too many open files; try: ulimit -n 4096' --kernel "$elf"
+prefix=()
 
 # --- taps ---
 
@@ -163,7 +218,9 @@ usage 'more than 31 characters' --kernel "$elf" --net tap0,id=an-id-that-goes-on
 usage "host_tso4=on: it needs csum" --kernel "$elf" --net tap0,csum=off,host_tso4=on
 wrong 'several queues asked of one' 'mq=on: .*queues=' --kernel "$elf" --net tap0,mq=on
 usage "the id 'net1'" --kernel "$elf" --net tap0,id=net1 --net tap0
-wrong 'the same tap twice' 'tap0' --kernel "$elf" --net tap0 --net tap0
+usage 'net1: net0 already has tap0' --kernel "$elf" --net tap0 --net tap0
+usage 'net1: net0 already has /tmp/s' --kernel "$elf" --net vhost-user,socket=/tmp/s \
+	--net vhost-user,socket=/tmp/s
 
 # One more than there may be on each transport.
 mmio=() pci=()
@@ -198,6 +255,21 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 		"--ambient-caps=-all,+dac_override")
 	"${prefix[@]}" true 2>/dev/null &&
 		wrong "tap of another owner" "tap0.*(owner|belongs|uid 0)" --kernel "$elf" --net tap0
+
+	# Nobody may open /dev/kvm for its group, and nothing else.
+	prefix=(setpriv --reuid 65534 --regid "$(stat -c %g /dev/kvm)" --clear-groups --inh-caps=-all)
+	chmod 711 "$work"
+	mkdir -m 711 "$work/closed"
+	mkdir -m 700 "$work/shut"
+	(umask 077 && : >"$work/closed/file")
+	if "${prefix[@]}" sh -c ': <>/dev/kvm' 2>/dev/null; then
+		wrong 'file of another owner' "closed/file: .*uid 0 and has mode 0600; try: sudo chown [$]USER $work/closed/file" \
+			--kernel "$elf" --timeline "$work/closed/file"
+		wrong 'directory of another owner' "closed/x: .*directory $work/closed belongs to uid 0 and has mode 0711" \
+			--kernel "$elf" --control "$work/closed/x"
+		wrong 'no way to the file' "a directory on the way to it can't be entered; try: namei -l $work/shut/x" \
+			--kernel "$elf" --console "file:$work/shut/x"
+	fi
 	prefix=()
 fi
 

@@ -5,9 +5,12 @@
 . "$(dirname "$0")/lib.sh"
 require_kvm
 
-for value in 0 1 77 255; do
+for value in 0 1 3 77 124 255; do
 	guest hello --cmdline "status=$value"
 	judge "debug-exit $value" "$value"
+	: >"$work/said"
+	[ "$value" = 0 ] || echo "xvmm: the guest ended itself with status $value" >"$work/said"
+	verdict "debug-exit $value is told from a status of xvmm's own" "$(diff "$work/said" "$work/err")"
 done
 guest exception
 judge 'guest sees an exception, and says so' 101 '^exception 6 '

@@ -120,6 +120,7 @@ unset tries
 [ "$(counter tx lost)" = 1 ] || problem=${problem:-"lost of those sent: $(counter tx lost), not 1"}
 [ "$(counter rx lost)" -ge 1 ] || problem=${problem:-'none was lost of those received'}
 [ "$(counter rx duplicated)" = 0 ] || problem=${problem:-'one came twice'}
+grep -Eq '^xvmm_net_idle_seconds.device="net0",queue="tx0". [0-9]+e-3$' "$work/ctl" || problem=${problem:-'no time since a packet'}
 ctl xvmm-net-stats
 grep -q '"seed": 5' "$work/ctl" || problem=${problem:-'the seed is not in xvmm-net-stats'}
 # On another wire they pass, and nothing is said of faults any more.

@@ -48,7 +48,8 @@ int error_errno(struct error *err, const char *fmt, ...)
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
 	len = strlen(err->text);
-	snprintf(err->text + len, sizeof(err->text) - len, ": %s", strerror(saved));
+	snprintf(err->text + len, sizeof(err->text) - len, ": %s%s", strerror(saved),
+		 saved == EMFILE ? "; try: ulimit -n 4096" : "");
 	return -saved;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/core/counter.h"
@@ -31,22 +32,31 @@ int kvm_ioctl(int fd, unsigned long request, unsigned long arg)
 
 static int open_kvm(struct error *err)
 {
-	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC), code = errno;
+	struct stat st;
 
 	if (fd >= 0)
 		return fd;
-	switch (errno) {
+	switch (code) {
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
-		return error_errno(err,
-				   "/dev/kvm: no KVM on this machine (try: modprobe kvm_intel or "
-				   "kvm_amd; in a virtual machine, nested virtualisation must be "
-				   "on)");
+		return error_set(
+			err, -code,
+			"/dev/kvm: %s: no KVM here; try: modprobe kvm_intel or kvm_amd; in "
+			"a virtual machine, nested virtualisation must be on; in a "
+			"container, --device /dev/kvm",
+			strerror(code));
 	case EACCES:
 	case EPERM:
-		return error_errno(err, "/dev/kvm: you may not use it (try: sudo usermod -aG kvm "
-					"$USER, then log in again)");
+		/* Of the group that may, or of root alone. */
+		if (stat("/dev/kvm", &st) == 0 && st.st_gid && st.st_mode & S_IWGRP)
+			return error_set(err, -code,
+					 "/dev/kvm: %s; try: sudo usermod -aG kvm $USER, then log "
+					 "in again; or in CI, sudo chmod 0666 /dev/kvm",
+					 strerror(code));
+		return error_set(err, -code, "/dev/kvm: %s; try: sudo chmod 0666 /dev/kvm",
+				 strerror(code));
 	default:
 		return error_errno(err, "/dev/kvm");
 	}
@@ -101,6 +111,9 @@ int kvm_vm_create(struct kvm_vm *vm, struct error *err)
 	if (ret < 0) {
 		errno = -ret;
 		ret = error_errno(err, "/dev/kvm: creating a VM");
+		if (ret == -EBUSY)
+			error_append(err, ": another hypervisor has the CPU's virtualisation; try: "
+					  "end VirtualBox or VMware");
 		goto fail;
 	}
 	vm->vm_fd = ret;

@@ -12,6 +12,7 @@
 #include "vmm/core/counter.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/log.h"
 #include "vmm/core/progress.h"
 
 static const uint64_t page_size = 4096;
@@ -113,19 +114,20 @@ static int populate(const struct guest_memory *mem, uint64_t total, const struct
 	return 0;
 }
 
-/*
- * Memory for all of it now that this machine hasn't: the kernel would not say so, but end some
- * process.
- */
-static int check_prealloc(uint64_t size, struct error *err)
+/* What this machine has, in bytes; 0: not known. */
+static uint64_t machine_memory(void)
 {
 	struct sysinfo info;
-	uint64_t total;
 
-	if (sysinfo(&info) < 0)
-		return 0;
-	total = ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
-	if (size <= total)
+	return sysinfo(&info) < 0 ? 0 : ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
+}
+
+/* The kernel would not say so, but end some process. */
+int memory_check_prealloc(uint64_t size, struct error *err)
+{
+	const uint64_t total = machine_memory();
+
+	if (!total || size <= total)
 		return 0;
 	return error_set(err, -ENOMEM,
 			 "guest memory: %llu MiB at once, and this machine has %llu; try: without "
@@ -133,19 +135,30 @@ static int check_prealloc(uint64_t size, struct error *err)
 			 (unsigned long long)size >> 20, (unsigned long long)total >> 20);
 }
 
+/* Guests may be promised more than there is, which is seldom meant of a single one. */
+static void warn_of_size(uint64_t size, const struct logger *log)
+{
+	const uint64_t total = machine_memory();
+
+	if (total && size > total)
+		log_warning(log,
+			    "guest memory: %llu MiB, and this machine has %llu: a guest that uses "
+			    "more gets xvmm killed",
+			    (unsigned long long)size >> 20, (unsigned long long)total >> 20);
+}
+
 static void map_failed(int code, uint64_t size, const struct memory_config *config,
 		       struct error *err)
 {
 	unsigned long long mib = size >> 20;
 
-	errno = -code;
 	if (config->hugepages)
-		error_errno(err,
-			    "guest memory: %llu MiB of 2 MiB pages (try: sysctl "
-			    "vm.nr_hugepages=%llu)",
-			    mib, mib / 2);
+		error_set(err, code,
+			  "guest memory: %llu MiB of 2 MiB pages: %s; try: sysctl "
+			  "vm.nr_hugepages=%llu",
+			  mib, strerror(-code), mib / 2);
 	else
-		error_errno(err, "guest memory: %llu MiB", mib);
+		error_set(err, code, "guest memory: %llu MiB: %s", mib, strerror(-code));
 }
 
 int memory_create(struct guest_memory *mem, const struct memory_range *ranges, size_t n,
@@ -165,7 +178,9 @@ int memory_create(struct guest_memory *mem, const struct memory_range *ranges, s
 		offset += ranges[i].size;
 	}
 	if (config->prealloc && !config->hugepages)
-		ret = check_prealloc(offset, err);
+		ret = memory_check_prealloc(offset, err);
+	else if (!config->hugepages)
+		warn_of_size(offset, config->log);
 	if (!ret && config->shared)
 		ret = create_memfd(mem, offset, config->hugepages, err);
 	for (size_t i = 0; i < n && !ret; i++) {

@@ -58,7 +58,8 @@ struct memory_config {
 	bool shared;	/* a memfd, mapped MAP_SHARED, that other processes can map (vhost-user) */
 	bool hugepages; /* 2 MiB pages from the host's pool */
 	bool prealloc;	/* all pages present before the guest starts */
-	const struct logger *log; /* tells how far that is; or NULL */
+	const struct logger
+		*log; /* of how far that is, or of memory this machine hasn't; or NULL */
 };
 
 struct guest_memory {
@@ -67,6 +68,9 @@ struct guest_memory {
 	/* The memfd of shared memory, of sealed size, owned by this struct; -1 if private. */
 	int fd;
 };
+
+/* -ENOMEM: this machine hasn't @size bytes that prealloc could take at once. */
+int memory_check_prealloc(uint64_t size, struct error *err);
 
 /*
  * Map memory for the @n @ranges (page aligned, rising, not touching) into *@mem. On failure *@mem
