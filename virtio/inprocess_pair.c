@@ -73,8 +73,8 @@ static struct plan make_plan(const struct inprocess_pair *pair)
 
 /*
  * Have a packet, or room for one, end the sleep only if that is what is missing: without a buffer
- * for them a stream of packets would wake the thread for each. That the backend has gone is always
- * told.
+ * for them a stream of packets would wake the thread for each. That the backend has gone some tell
+ * only who waits for either: listen_without_buffers() in inprocess_ring.c.
  */
 static void await_of_backend(struct inprocess_pair *pair, uint32_t awaited)
 {
