@@ -359,7 +359,7 @@ static void vhost_net_stop_ring(struct datapath *datapath, unsigned int index,
 	 */
 	*state = ring->vhost.state;
 	if (!ring->vhost.broken && dp->usable)
-		ring_state_recover(state, dp->mem, dp->features);
+		ring_state_recover(state, dp->mem, dp->features, true);
 	ring->vhost.started = false;
 	pthread_mutex_unlock(&dp->lock);
 }

@@ -370,7 +370,7 @@ static bool is_spent(const struct ring *ring, uint16_t position)
 	return !(desc.flags & (VRING_DESC_F_WRITE | VRING_DESC_F_NEXT)) && desc.len == 0;
 }
 
-static void packed_recover(struct ring *ring)
+static void packed_recover(struct ring *ring, bool finish)
 {
 	unsigned int left; /* descriptors from @position to the driver's */
 	uint16_t position = find_lap(ring, &left);
@@ -384,7 +384,7 @@ static void packed_recover(struct ring *ring)
 	/* Most likely the rest of a chain whose beginning the driver has overwritten. */
 	for (; last && left > last && !looks_used(ring, position) && !ring->indirect; left--)
 		position = advance(ring, position, 1);
-	while (last && left >= last) {
+	while (last && left >= last && (finish || looks_used(ring, position))) {
 		unsigned int n;
 
 		if (looks_used(ring, position)) {
@@ -396,7 +396,7 @@ static void packed_recover(struct ring *ring)
 		position = advance(ring, position, n);
 		left -= n;
 	}
-	if (left && is_spent(ring, position)) {
+	if (finish && left && is_spent(ring, position)) {
 		finish_batch(ring, position);
 		position = advance(ring, position, 1);
 	}

@@ -35,7 +35,8 @@ int ring_start(struct ring *ring, const struct guest_memory *mem, const struct r
 	return ring->format->start(ring) ? -EINVAL : 0;
 }
 
-int ring_state_recover(struct ring_state *state, const struct guest_memory *mem, uint64_t features)
+int ring_state_recover(struct ring_state *state, const struct guest_memory *mem, uint64_t features,
+		       bool finish)
 {
 	struct ring_state start = *state;
 	struct ring ring;
@@ -43,7 +44,7 @@ int ring_state_recover(struct ring_state *state, const struct guest_memory *mem,
 	ring_state_rewind(&start, features);
 	if (ring_start(&ring, mem, &start, features))
 		return -EINVAL;
-	ring.format->recover(&ring);
+	ring.format->recover(&ring, finish);
 	*state = ring.state;
 	return 0;
 }

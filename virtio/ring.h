@@ -47,11 +47,16 @@ void ring_state_rewind(struct ring_state *state, uint64_t features);
  * what was returned is not. Nobody serves the ring, but its driver may go on with it. -EINVAL if
  * its areas are wrong; then nothing has changed.
  *
+ * What a packed ring shows of a batch that was half returned can't be served again: with @finish
+ * the driver gets all of it. Without, the next server must know by itself what the batch was (of
+ * vhost-user's inflight region), and the ring stands before it.
+ *
  * Split rings, and packed ones whose drivers use one descriptor a chain or indirect tables, as
  * those do that have negotiated VIRTIO_F_INDIRECT_DESC, are recovered exactly. Lists of descriptors
  * in a packed ring tell less: where the ring is full, or a batch was half returned, it is a guess.
  */
-int ring_state_recover(struct ring_state *state, const struct guest_memory *mem, uint64_t features);
+int ring_state_recover(struct ring_state *state, const struct guest_memory *mem, uint64_t features,
+		       bool finish);
 
 /* One chain of descriptors, copied, checked and translated: it can't change any more. */
 struct ring_chain {

@@ -17,7 +17,7 @@ struct ring_format {
 	bool (*enable_kicks)(struct ring *ring);
 	void (*disable_kicks)(struct ring *ring);
 	/* Set the positions of a ring, just started, to where it stands: ring_state_recover(). */
-	void (*recover)(struct ring *ring);
+	void (*recover)(struct ring *ring, bool finish);
 };
 
 extern const struct ring_format split_ring_format;

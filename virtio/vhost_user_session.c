@@ -283,16 +283,27 @@ static int wait_for_replies(struct vhost_user_session *s, struct error *err)
 
 /* --- rings --- */
 
-void vhost_user_session_find_ring(struct vhost_user_session *s, unsigned int index)
+/* Whether the back-end has been told what others before it left unfinished. */
+static bool has_inflight(const struct vhost_user_session *s)
+{
+	return has_protocol(s, PROTOCOL(INFLIGHT_SHMFD)) && s->inflight_fd >= 0;
+}
+
+static void find_ring(struct vhost_user_session *s, unsigned int index, bool finish)
 {
 	struct vhost_user_ring *ring = &s->rings[index];
 
 	if (!ring->lost)
 		return;
 	ring->lost = false;
-	ring_state_recover(&ring->vhost.state, s->config.mem, s->features);
+	ring_state_recover(&ring->vhost.state, s->config.mem, s->features, finish);
 	/* It may have found what the one that is gone had not shown. */
 	vhost_ring_interrupt(&ring->vhost);
+}
+
+void vhost_user_session_find_ring(struct vhost_user_session *s, unsigned int index)
+{
+	find_ring(s, index, true);
 }
 
 /* The back-end has nothing to do with the ring any more, or is gone (@lost). */
@@ -355,7 +366,7 @@ static int give_ring(struct vhost_user_session *s, unsigned int index, bool enab
 	struct vhost_user_ring *ring = &s->rings[index];
 	int ret;
 
-	vhost_user_session_find_ring(s, index);
+	find_ring(s, index, !has_inflight(s));
 	ret = describe_ring(s, index, err);
 	if (!ret && has_protocols(s))
 		ret = enable_ring(s, index, enable, err);
@@ -399,7 +410,7 @@ static int settle_ring(struct vhost_user_session *s, unsigned int index, struct 
 		used = used ? used : avail;
 		valid = packed_base_valid(avail, used, state->size);
 	} else {
-		ring_state_recover(state, s->config.mem, s->features);
+		ring_state_recover(state, s->config.mem, s->features, true);
 		valid = !used && (uint16_t)(avail - state->next_used) <= state->size;
 		used = state->next_used;
 	}
@@ -657,7 +668,7 @@ static int share_inflight(struct vhost_user_session *s, struct error *err)
 		.payload.inflight = s->inflight,
 	};
 
-	if (!has_protocol(s, PROTOCOL(INFLIGHT_SHMFD)) || s->inflight_fd < 0)
+	if (!has_inflight(s))
 		return 0;
 	return request(s, &message, &s->inflight_fd, 1, 0, err);
 }

@@ -114,7 +114,7 @@ int vhost_user_session_update_rings(struct vhost_user_session *session, struct e
 int vhost_user_session_stop_ring(struct vhost_user_session *session, unsigned int index,
 				 struct error *err);
 
-/* The ring's state is right again, if it was lost. */
+/* The ring's state is right again, if it was lost, for whoever serves it next. */
 void vhost_user_session_find_ring(struct vhost_user_session *session, unsigned int index);
 
 /* Ask for a RARP, as soon as rings are served. -ENOTSUP, which harms no connection: it can't. */

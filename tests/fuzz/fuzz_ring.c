@@ -117,7 +117,7 @@ static void recover(const struct fuzz *fuzz, struct ring_state *state, uint64_t 
 {
 	const struct ring_state before = *state;
 
-	if (ring_state_recover(state, &fuzz->mem, features)) {
+	if (ring_state_recover(state, &fuzz->mem, features, true)) {
 		require(memcmp(&before, state, sizeof(before)) == 0);
 		return;
 	}

@@ -45,16 +45,21 @@ static unsigned long bounced;
 
 /* --- the back-end --- */
 
-static void backend_start(const char *mode, const char *protocol)
+/* @die: when (--die-after-packets), or NULL. */
+static void backend_start_to_die(const char *mode, const char *protocol, const char *die)
 {
-	const char *const argv[] = {need_env("BACKEND"),
-				    "--socket",
-				    vhost_socket,
-				    protocol ? "--protocol-features" : mode,
-				    protocol,
-				    mode,
-				    NULL};
+	const char *argv[10] = {need_env("BACKEND"), "--socket", vhost_socket};
+	size_t n = 3;
 
+	if (protocol) {
+		argv[n++] = "--protocol-features";
+		argv[n++] = protocol;
+	}
+	if (die) {
+		argv[n++] = "--die-after-packets";
+		argv[n++] = die;
+	}
+	argv[n] = mode;
 	unlink(vhost_socket);
 	backend = fork();
 	if (backend == 0) {
@@ -66,6 +71,11 @@ static void backend_start(const char *mode, const char *protocol)
 		_exit(127);
 	}
 	ck_assert_int_gt(backend, 0);
+}
+
+static void backend_start(const char *mode, const char *protocol)
+{
+	backend_start_to_die(mode, protocol, NULL);
 }
 
 /* The end of what it had to say, in static memory. */
@@ -83,16 +93,21 @@ static const char *backend_text(void)
 	return text;
 }
 
-/* Kill it. Unless it has ended by itself: then it has seen what is against the specification. */
-static void backend_kill(void)
+/* It dies. Unless it ends in order: then it has seen what is against the specification. */
+static void backend_wait(void)
 {
 	int status;
 
-	kill(backend, SIGKILL);
 	ck_assert_int_eq(waitpid(backend, &status, 0), backend);
 	if (WIFSIGNALED(status))
 		return;
 	ck_abort_msg("the back-end has ended, status %d:\n%s", WEXITSTATUS(status), backend_text());
+}
+
+static void backend_kill(void)
+{
+	kill(backend, SIGKILL);
+	backend_wait();
 }
 
 /* --- the guest --- */
@@ -295,6 +310,23 @@ START_TEST(test_killed_sending)
 }
 END_TEST
 
+/* The same, in the midst of returning a buffer, at each step of it. */
+START_TEST(test_dies_returning)
+{
+	static const char *const when[] = {"99,taken", "99,written", "99,moved", "99,published"};
+
+	guest_start(net_option(""), parameters("mode=send count=10000 size=100 batch=32 mrg=on "
+					       "event_idx=on indirect=on"));
+	for (unsigned int i = 0; i < sizeof(when) / sizeof(when[0]); i++) {
+		backend_start_to_die("sink", protocols[_i], when[i]);
+		backend_wait();
+	}
+	backend_start("sink", protocols[_i]);
+	guest_end();
+	backend_kill();
+}
+END_TEST
+
 /* It comes after the guest. */
 START_TEST(test_late)
 {
@@ -436,6 +468,7 @@ static Suite *make_suite(void)
 
 	add_test(suite, test_killed, N_PROTOCOLS);
 	add_test(suite, test_killed_sending, N_PROTOCOLS);
+	add_test(suite, test_dies_returning, N_PROTOCOLS);
 	add_test(suite, test_late, 1);
 	add_test(suite, test_fallback, 1);
 	add_test(suite, test_switch, N_PROTOCOLS);

@@ -139,7 +139,7 @@ static void die(void)
 
 	state.next_avail = 1234; /* nobody knows */
 	state.next_used = 4321;
-	MUST(!ring_state_recover(&state, &mem, features));
+	MUST(!ring_state_recover(&state, &mem, features, true));
 	MUST(state.next_avail == state.next_used);
 	MUST(!ring_start(&ring, &mem, &state, features));
 	n_taken = 0;
@@ -222,6 +222,37 @@ START_TEST(packed_lists)
 }
 END_TEST
 
+/* Who knows what was taken gets the ring as it stood before a batch that is not shown. */
+START_TEST(unfinished)
+{
+	struct ring_state state;
+	uint32_t id, len;
+
+	begin(8, PACKED | INDIRECT);
+	for (int i = 0; i < 3; i++)
+		add(1);
+	driver_expose(&driver);
+	for (int i = 0; i < 3; i++)
+		pop();
+	state = driver_ring_state(&driver);
+	batches = false;
+	push(); /* and published */
+	batches = true;
+	for (int i = 0; i < _i; i++) {
+		ring_push(&ring, &taken[i], 0);
+		MUST(!ring_state_recover(&state, &mem, features, false));
+		ck_assert_uint_eq(state.next_used, ring.state.next_used);
+	}
+	MUST(driver_used(&driver, &id, &len));
+	MUST(!driver_used(&driver, &id, &len));
+	MUST(!ring_state_recover(&state, &mem, features, true));
+	ck_assert_uint_eq(state.next_used, ring.used_at);
+	for (int i = 0; i < _i; i++)
+		MUST(driver_used(&driver, &id, &len));
+	MUST(!driver_used(&driver, &id, &len));
+}
+END_TEST
+
 START_TEST(wrong_areas)
 {
 	struct ring_state state, before;
@@ -231,7 +262,7 @@ START_TEST(wrong_areas)
 	before.next_avail = 7;
 	state = before;
 	state.device = before.device = gpa(MEMORY);
-	ck_assert_int_eq(ring_state_recover(&state, &mem, 0), -EINVAL);
+	ck_assert_int_eq(ring_state_recover(&state, &mem, 0, true), -EINVAL);
 	ck_assert_uint_eq(state.next_avail, 7);
 }
 END_TEST
@@ -248,6 +279,7 @@ int main(void)
 	tcase_add_test(tc, split);
 	tcase_add_test(tc, packed_indirect);
 	tcase_add_test(tc, packed_lists);
+	tcase_add_loop_test(tc, unfinished, 0, 3);
 	tcase_add_test(tc, wrong_areas);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

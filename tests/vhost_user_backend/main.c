@@ -32,7 +32,7 @@ static const char usage[] =
 	"  --no-feature NAME            do without one; may be given often\n"
 	"  --protocol-features LIST     the same of the protocol; none: not even the possibility\n"
 	"  --die-at N                   kill itself when message N has come\n"
-	"  --die-after-packets N[,taken|moved|published]\n"
+	"  --die-after-packets N[,taken|written|moved|published]\n"
 	"  --mute-at N                  answer nothing from message N on\n"
 	"  --lie KIND[=VALUE]@REQUEST   in the answer to REQUEST: size=N, huge, code=N, flags=N,\n"
 	"                               fds=N, value=N, truncated; or when it comes: unasked,\n"

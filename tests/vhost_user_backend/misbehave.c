@@ -76,7 +76,7 @@ void misbehave_mute_at(const char *text)
 
 void misbehave_die_after_packets(const char *text)
 {
-	static const char *const names[] = {",taken", ",moved", ",published"};
+	static const char *const names[] = {",taken", ",written", ",moved", ",published"};
 	char *end;
 
 	told.packets = number("die-after-packets", text, &end);
@@ -84,7 +84,7 @@ void misbehave_die_after_packets(const char *text)
 		if (strcmp(end, *end ? names[told.moment] : "") == 0)
 			break;
 	if (told.moment == MOMENTS)
-		failure("--die-after-packets %s: taken, moved or published", text);
+		failure("--die-after-packets %s: taken, written, moved or published", text);
 	if (!*end)
 		told.moment = MOMENT_PUBLISHED;
 }

@@ -7,6 +7,7 @@
 
 enum moment {		  /* in the life of a packet, at which --die-after-packets may strike */
 	MOMENT_TAKEN,	  /* marked as in flight, not moved */
+	MOMENT_WRITTEN,	  /* moved, written into the ring, and not shown nor marked as returned */
 	MOMENT_MOVED,	  /* but not returned to the driver */
 	MOMENT_PUBLISHED, /* returned, without an interrupt */
 	MOMENTS,
@@ -15,7 +16,7 @@ enum moment {		  /* in the life of a packet, at which --die-after-packets may st
 /* Parse an option's argument; failure() if it is wrong. */
 void misbehave_die_at(const char *text);
 void misbehave_mute_at(const char *text);
-void misbehave_die_after_packets(const char *text); /* N[,taken|moved|published] */
+void misbehave_die_after_packets(const char *text); /* N[,taken|written|moved|published] */
 void misbehave_lie(const char *text);		    /* KIND[=VALUE]@REQUEST */
 
 /* Message @number has come. False if it is not to be answered. */

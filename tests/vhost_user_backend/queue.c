@@ -243,6 +243,7 @@ static void give_back(struct queue *queue, struct queue_context *context,
 		ring_push(&queue->ring, &chains[i], (uint32_t)part);
 		written -= part;
 	}
+	misbehave_packet(MOMENT_WRITTEN);
 	inflight_return(&context->inflight, queue->index, &queue->ring, chains, n);
 	misbehave_packet(MOMENT_MOVED);
 	queue->interrupt |= ring_publish(&queue->ring);
