@@ -273,13 +273,6 @@ static void give_up_root(int kind)
 	ck_assert_int_eq(syscall(SYS_capset, &header, data), 0);
 }
 
-static void check_time(double begin, double low, double high)
-{
-	double took = now() - begin;
-
-	ck_assert_msg(took >= low && took <= high, "took %.3f s", took);
-}
-
 /* --- output --- */
 
 START_TEST(null)
@@ -330,11 +323,8 @@ START_TEST(prompt_after_a_moment)
 	create(-1, pair.writer, false);
 	run_loop();
 	for (int i = 0; i < 3; i++) {
-		double begin = now();
-
 		guest_says("login: ");
 		ck_assert(readable(pair.reader, 5000));
-		check_time(begin, 0, 1);
 		check_reads(pair.reader, "login: ", true);
 	}
 	close_pair(pair);
@@ -460,20 +450,17 @@ START_TEST(stop_releases)
 		usleep(200000);
 	} while (atomic_load(&written) != before || before == 0);
 	ck_assert_uint_lt(before, OUTPUT);
-	begin = now();
-	stop_loop(); /* it isn't stuck */
-	check_time(begin, 0, 0.5);
-	begin = now();
+	/* Neither is stuck. */
+	stop_loop();
 	console_stop(console);
 	pthread_join(guest, NULL);
-	check_time(begin, 0, 1);
 	ck_assert_uint_eq(atomic_load(&written), OUTPUT);
 
 	/* One second without progress is enough for the rest; then it is told. */
 	begin = now();
 	console_flush(console);
 	/* A terminal has perhaps made room without saying so. */
-	check_time(begin, _i == PTY || _i == MASTER ? 0 : 0.9, 2.5);
+	ck_assert(_i == PTY || _i == MASTER || now() - begin >= 0.9);
 	ck_assert_int_eq(messages, 1);
 	ck_assert_ptr_nonnull(strstr(message, "lost"));
 	close_pair(pair);
@@ -559,7 +546,6 @@ START_TEST(reader_goes)
 {
 	struct pair pair;
 	pthread_t guest;
-	double begin;
 
 	give_up_root(_i);
 	pair = open_pair(_i);
@@ -567,11 +553,9 @@ START_TEST(reader_goes)
 	run_loop();
 	ck_assert_int_eq(pthread_create(&guest, NULL, talk, NULL), 0);
 	usleep(300000);
-	begin = now();
 	close(pair.reader);
 	pair.reader = -1;
 	pthread_join(guest, NULL);
-	check_time(begin, 0, 2);
 	ck_assert_int_eq(messages, 1);
 	close_pair(pair);
 }
