@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <unistd.h>
 
 #include "arch/arch.h"
 #include "boot/boot.h"
@@ -15,6 +14,7 @@
 #include "virtio/device.h"
 #include "virtio/net.h"
 #include "virtio/net_features.h"
+#include "vmm/control.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
 #include "vmm/core/kvm.h"
@@ -218,6 +218,19 @@ static void check_kernel(struct check *check)
 
 /* --- files and sockets that a run makes --- */
 
+/* What a look at @path has found: that it is @fine, or, if @failed, *@err. */
+static void report_path(struct check *check, const char *path, const char *fine, bool failed,
+			struct error *err)
+{
+	if (!failed)
+		snprintf(err->text, sizeof(err->text), "%s", fine);
+	error_prefix(err, "%s: ", path);
+	if (failed)
+		report_error(check, err);
+	else
+		report(check, STATUS_OK, err->text);
+}
+
 static void check_file(struct check *check, const char *subject, const char *path)
 {
 	struct error err;
@@ -225,51 +238,20 @@ static void check_file(struct check *check, const char *subject, const char *pat
 	if (!path)
 		return;
 	check->subject = subject;
-	if (path_check_write(path, &err)) {
-		error_prefix(&err, "%s: ", path);
-		report_error(check, &err);
-	} else {
-		snprintf(err.text, sizeof(err.text), "%s: it can be written", path);
-		report(check, STATUS_OK, err.text);
-	}
-}
-
-/* What a run would find at @path. */
-static int look_at_control(const char *path, struct error *err)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct stat st;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return error_set(err, -ENAMETOOLONG, "a socket's path has at most %zu bytes",
-				 sizeof(address.sun_path) - 1);
-	if (lstat(path, &st) < 0)
-		return path_check_write(path, err);
-	if (!S_ISSOCK(st.st_mode))
-		return error_set(err, -EEXIST, "it exists and is no socket; try: another path");
-	memcpy(address.sun_path, path, strlen(path));
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN)
-		return error_set(err, -EADDRINUSE,
-				 "another process listens there; try: another path");
-	/* Else a socket that a VM has left behind. */
-	return errno == ECONNREFUSED ? 0 : path_explain(path, PATH_CONNECT, err);
+	report_path(check, path, "it can be written", path_check_write(path, &err), &err);
 }
 
 static void check_control(struct check *check, const char *path)
 {
 	struct error err;
+	bool failed;
 
 	if (!path)
 		return;
 	check->subject = "control";
-	if (look_at_control(path, &err)) {
-		error_prefix(&err, "%s: ", path);
-		report_error(check, &err);
-	} else {
-		snprintf(err.text, sizeof(err.text), "%s: a socket can be made there", path);
-		report(check, STATUS_OK, err.text);
-	}
+	failed = control_check_path(path, &err) ||
+		 (access(path, F_OK) < 0 && path_check_write(path, &err));
+	report_path(check, path, "a socket can be made there", failed, &err);
 }
 
 /* --- network devices --- */

@@ -693,27 +693,49 @@ void control_event(struct control *control, const char *name, json_t *data)
 
 /* --- the socket --- */
 
-/* Somebody has the path. 0 if it was a socket where nobody listens any more, now gone. */
-static int remove_stale(const struct sockaddr_un *address, struct error *err)
+static int make_address(const char *path, struct sockaddr_un *address, struct error *err)
 {
-	const char *path = address->sun_path;
-	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct stat stat;
-	int ret;
+	const size_t max = sizeof(address->sun_path) - 1;
 
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (!*path || strlen(path) > max)
+		return error_usage(err, "a socket's path has 1 to %zu bytes", max);
+	memcpy(address->sun_path, path, strlen(path));
+	return 0;
+}
+
+int control_check_path(const char *path, struct error *err)
+{
+	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address;
+	struct stat stat;
+	int ret = make_address(path, &address, err);
+
+	if (ret)
+		return ret;
 	if (fd < 0)
-		return error_errno(err, "control: creating a socket");
-	if (lstat(path, &stat) == 0 && !S_ISSOCK(stat.st_mode))
-		return error_set(err, -EEXIST,
-				 "control: %s: it exists and is no socket; choose another path",
-				 path);
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
+		return error_errno(err, "creating a socket");
+	if (lstat(path, &stat) < 0)
+		return 0;
+	if (!S_ISSOCK(stat.st_mode))
+		return error_set(err, -EEXIST, "it exists and is no socket; try: another path");
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN)
 		return error_set(err, -EADDRINUSE,
-				 "control: %s: another process listens there; choose another path",
-				 path);
-	if (errno != ECONNREFUSED && errno != ENOENT) {
-		ret = path_explain(path, PATH_CONNECT, err);
-		error_prefix(err, "control: %s: it exists, and looking who listens there: ", path);
+				 "another process listens there; try: another path");
+	if (errno == ECONNREFUSED || errno == ENOENT)
+		return 0;
+	ret = path_explain(path, PATH_CONNECT, err);
+	error_prefix(err, "it exists, and looking who listens there: ");
+	return ret;
+}
+
+/* Somebody has the path. 0 if it was a socket where nobody listens any more, now gone. */
+static int remove_stale(const char *path, struct error *err)
+{
+	int ret = control_check_path(path, err);
+
+	if (ret) {
+		error_prefix(err, "control: %s: ", path);
 		return ret;
 	}
 	if (unlink(path) < 0 && errno != ENOENT)
@@ -742,7 +764,7 @@ static int bind_path(struct control *control, int fd, struct error *err)
 		return error_errno(err, "control: %s: setting the mode", path);
 	ret = bind(fd, address, sizeof(control->address));
 	if (ret < 0 && errno == EADDRINUSE) {
-		ret = remove_stale(&control->address, err);
+		ret = remove_stale(path, err);
 		if (ret)
 			return ret;
 		ret = bind(fd, address, sizeof(control->address));
@@ -771,15 +793,13 @@ static int open_directory(struct control *control, struct error *err)
 
 static int listen_at(struct control *control, const char *path, struct error *err)
 {
-	size_t max = sizeof(control->address.sun_path) - 1;
+	int ret = make_address(path, &control->address, err);
 	int fd;
-	int ret;
 
-	if (!*path || strlen(path) > max)
-		return error_usage(err, "control: '%s': a socket's path has 1 to %zu bytes", path,
-				   max);
-	control->address.sun_family = AF_UNIX;
-	memcpy(control->address.sun_path, path, strlen(path));
+	if (ret) {
+		error_prefix(err, "control: '%s': ", path);
+		return ret;
+	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_errno(err, "control: creating a socket");

@@ -57,6 +57,12 @@ int control_create(const struct control_config *config, struct control **control
 		   struct error *err);
 
 /*
+ * Whether control_create() would find nothing at @path, or a socket where nobody listens, which it
+ * replaces. Nothing is changed. 0 or a negative errno with *@err, which doesn't say @path first.
+ */
+int control_check_path(const char *path, struct error *err);
+
+/*
  * The descriptor that a client has passed, and called @name: the caller's from now on. A negative
  * errno if there is none, with *@err filled. Accepts NULL for no control socket.
  */

@@ -49,12 +49,13 @@ static const char *meant_by(const struct spec *spec, const char *key, char text[
 {
 	const char *cure = near_word(key, spec->keys);
 
+	*text = '\0';
 	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
 		if (strcmp(key, elsewhere[i].name) == 0)
 			cure = elsewhere[i].cure;
 	}
-	snprintf(text, MEANT_SIZE, "%s%.*s", cure ? "; try: " : "",
-		 cure ? (int)strcspn(cure, repeats) : 0, cure);
+	if (cure)
+		snprintf(text, MEANT_SIZE, "; try: %.*s", (int)strcspn(cure, repeats), cure);
 	return text;
 }
 
