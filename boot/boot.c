@@ -182,7 +182,7 @@ int boot_open(const struct boot_config *config, struct boot_image **image, struc
 
 	*image = NULL;
 	if (!new)
-		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+		return error_cause(err, -ENOMEM);
 	new->config = config;
 	new->kernel.file.fd = -1;
 	new->kernel.protocol = config->protocol;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "vmm/core/counter.h"
@@ -57,7 +56,7 @@ int image_open(struct image *image, const char *path, struct error *err)
 	if (image->fd < 0)
 		return path_explain(path, PATH_READ, err);
 	if (fstat(image->fd, &st) < 0)
-		ret = error_set(err, -errno, "%s", strerror(errno));
+		ret = error_cause(err, -errno);
 	else
 		ret = check_file(&st, err);
 	if (ret) {
@@ -102,7 +101,7 @@ int image_read(const struct image *image, uint64_t offset, void *to, size_t len,
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return error_set(err, -errno, "%s", strerror(errno));
+			return error_cause(err, -errno);
 		if (n == 0)
 			return error_set(err, -ENODATA, "it became shorter while it was read");
 		p += n;
@@ -135,6 +134,6 @@ int image_load(const struct image *image, uint64_t offset, const struct guest_me
 	if (ret == -ENODATA)
 		return error_set(err, ret, "it became shorter after it was opened");
 	if (ret)
-		return error_set(err, ret, "%s", strerror(-ret));
+		return error_cause(err, ret);
 	return 0;
 }

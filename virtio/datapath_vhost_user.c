@@ -512,7 +512,7 @@ static int set_up(struct vhost_user *vu, unsigned int wait_ms, struct error *err
 	if (!ret) {
 		ret = loop_watch_set(vu->loop, &vu->watch, EPOLLIN);
 		if (ret)
-			error_set(err, ret, "watching its sockets: %s", strerror(-ret));
+			error_code(err, ret, "watching its sockets");
 	}
 	return ret;
 }

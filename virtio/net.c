@@ -545,8 +545,7 @@ static int switch_datapath(struct net *net, struct datapath **datapath, struct e
 		set_link_status(net, true);
 		return 0;
 	}
-	error_set(err, ret, "%s: %s can't take over: %s", net->id, (*datapath)->kind,
-		  strerror(-ret));
+	error_code(err, ret, "%s: %s can't take over", net->id, (*datapath)->kind);
 	take_datapath(net, old);
 	if (go_on(net, rings)) {
 		for (unsigned int i = 0; i < net->dev.n_queues; i++)

@@ -100,7 +100,7 @@ int net_capture_open(const char *path, struct error *err)
 	if (ret == -EBUSY)
 		return error_set(err, ret, "%s: another capture is being written to it", path);
 	if (ret)
-		return error_set(err, ret, "the capture %s: %s", path, strerror(-ret));
+		return error_code(err, ret, "the capture %s", path);
 	return fd_take(&fd);
 }
 

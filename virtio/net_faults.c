@@ -645,7 +645,7 @@ int net_faults_create(const struct net_faults_config *config, struct net_backend
 		init_pair(faults, i);
 	ret = open_all(faults);
 	if (ret) {
-		error_set(err, ret, "%s: faults: %s", config->name, strerror(-ret));
+		error_code(err, ret, "%s: faults", config->name);
 		faults_destroy(&faults->backend);
 		return ret;
 	}

@@ -728,8 +728,7 @@ static int create(struct virtio_pci *pci, const struct virtio_pci_place *place, 
 	if (ret >= 0 && pci->loop)
 		ret = loop_watch_set(pci->loop, &pci->resample, EPOLLIN);
 	if (ret < 0)
-		return error_set(err, ret, "%s: creating its interrupt: %s", pci->dev->name,
-				 strerror(-ret));
+		return error_code(err, ret, "%s: creating its interrupt", pci->dev->name);
 	virtio_device_suspend(pci->dev); /* after power-on there is no bus master */
 	ret = pci_host_add(place->host, place->slot, &pci->function, place->gsi, err);
 	if (ret)

@@ -378,7 +378,7 @@ static int give_ring(struct vhost_user_session *s, unsigned int index, bool enab
 	if (!ret)
 		ret = vhost_user_session_watch(s, ring->vhost.err_fd, VHOST_USER_SOURCE_ERR, index);
 	if (ret)
-		return error_set(err, ret, "watching its ring %u: %s", index, strerror(-ret));
+		return error_code(err, ret, "watching its ring %u", index);
 	ret = request_fd(s, VHOST_USER_SET_VRING_KICK, index, ring->vhost.wires.kick_fd, err);
 	/* "Ring states": it starts when it is kicked, and there may be chains already. */
 	fd_eventfd_signal_shared(ring->vhost.wires.kick_fd);
@@ -494,7 +494,7 @@ static int open_requests(struct vhost_user_session *s, struct error *err)
 	s->requests.acks = s->channel.acks;
 	ret = vhost_user_session_watch(s, fds[0], VHOST_USER_SOURCE_REQUEST, 0);
 	if (ret)
-		error_set(err, ret, "watching its requests: %s", strerror(-ret));
+		error_code(err, ret, "watching its requests");
 	else
 		ret = request(s, &message, &fds[1], 1, 0, err);
 	close(fds[1]);
@@ -761,7 +761,7 @@ int vhost_user_session_begin(struct vhost_user_session *s, int fd, struct error 
 	s->begun = s->memory_added = s->driver_ok = s->announce = false;
 	vhost_user_session_set_timer(s, 0);
 	ret = vhost_user_session_watch(s, fd, VHOST_USER_SOURCE_REPLY, 0);
-	return ret ? error_set(err, ret, "watching it: %s", strerror(-ret)) : 0;
+	return ret ? error_code(err, ret, "watching it") : 0;
 }
 
 void vhost_user_session_end(struct vhost_user_session *s)

@@ -76,9 +76,12 @@ static int start(struct broker *broker, const struct xvmm_config *config, struct
 	fd_close(&commands[1]);
 	broker->openings_fd = openings[0];
 	broker->commands.fd = commands[0];
-	if (ret)
-		return error_set(err, ret, "starting the broker process: %s; try: --sandbox off",
-				 strerror(-ret));
+	if (ret) {
+		error_code(err, ret, "starting the broker process");
+		if (ret != -EMFILE)
+			error_append(err, "; try: --sandbox off");
+		return ret;
+	}
 	/* It tells whether it could begin. */
 	return broker_channel_await(broker->openings_fd, 0, NULL, 0, err);
 }
@@ -116,12 +119,14 @@ void broker_stop(struct broker *broker)
 		return;
 	broker_silence(broker);
 	fd_close(&broker->commands.fd);
-	ended = (struct pollfd){.fd = broker->openings_fd};
-	do
-		n = poll(&ended, 1, STOP_MS);
-	while (n < 0 && errno == EINTR);
-	if (broker->pid > 0 && n > 0)
-		waitpid(broker->pid, NULL, 0);
+	if (broker->pid > 0) {
+		ended = (struct pollfd){.fd = broker->openings_fd};
+		do
+			n = poll(&ended, 1, STOP_MS);
+		while (n < 0 && errno == EINTR);
+		if (n > 0)
+			waitpid(broker->pid, NULL, 0);
+	}
 	fd_close(&broker->openings_fd);
 	free(broker);
 }
@@ -195,7 +200,7 @@ int broker_serve(struct broker *broker, const struct broker_service *service, st
 	broker->commands.ready = commands_ready;
 	broker->commands.opaque = broker;
 	ret = loop_watch_set(service->loop, &broker->commands, EPOLLIN);
-	return ret ? error_set(err, ret, "control: %s", strerror(-ret)) : 0;
+	return ret ? error_code(err, ret, "control") : 0;
 }
 
 void broker_silence(struct broker *broker)

@@ -70,10 +70,9 @@ static ssize_t receive_message(int fd, struct msghdr *message, int flags)
 
 static int gone(int code, struct error *err)
 {
-	return error_set(err, code,
-			 "the broker process, which opens what xvmm may not itself any more, "
-			 "can't be asked: %s",
-			 strerror(-code));
+	return error_code(err, code,
+			  "the broker process, which opens what xvmm may not itself any more, "
+			  "can't be asked");
 }
 
 int broker_channel_ask(int fd, uint32_t serial, const struct opening *opening, int *fds,
@@ -137,7 +136,7 @@ int broker_channel_answer(int fd, uint32_t serial, const struct error *result, c
 
 	/* The kernel limits how many descriptors are on their way, say. */
 	if (ret && n) {
-		error_set(&answer.result, ret, "passing on what was opened: %s", strerror(-ret));
+		error_code(&answer.result, ret, "passing on what was opened");
 		ret = send_answer(fd, &answer, NULL, 0);
 	}
 	if (ret)

@@ -268,7 +268,7 @@ static int execute(void *opaque, const struct control_command *command, json_t *
 			json_pack("{s:s,s:O}", "execute", command->name, "arguments", arguments),
 			true);
 	if (ret)
-		return error_set(err, ret, "asking the VM: %s", strerror(-ret));
+		return error_code(err, ret, "asking the VM");
 	ret = await_result(process, &message);
 	if (ret)
 		return error_set(err, ret,
@@ -347,7 +347,7 @@ static int begin(struct process *process, struct error *err)
 	ret = loop_watch_set(process->loop, &process->openings, EPOLLIN);
 	if (!ret)
 		ret = loop_watch_set(process->loop, &process->commands, EPOLLIN);
-	return ret ? error_set(err, ret, "watching the VM: %s", strerror(-ret)) : 0;
+	return ret ? error_code(err, ret, "watching the VM") : 0;
 }
 
 static void end(struct process *process)

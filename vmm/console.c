@@ -570,7 +570,7 @@ int console_create(struct console **result, const struct console_config *config,
 	if (!ret) {
 		ret = loop_watch_set(config->loop, &console->timer_watch, EPOLLIN);
 		if (ret < 0)
-			error_set(err, ret, "console: event loop: %s", strerror(-ret));
+			error_code(err, ret, "console: event loop");
 	}
 	if (ret < 0)
 		console_destroy(console);
@@ -612,11 +612,10 @@ int console_attach(struct console *console, struct serial *serial, struct error 
 	/* Tried here, where an error can be told; input_pump() decides what is waited for. */
 	ret = loop_watch_set(loop, &console->in_watch, EPOLLIN);
 	if (ret < 0)
-		return error_set(err, ret, "console: input descriptor %d: %s",
-				 console->config.in_fd, strerror(-ret));
+		return error_code(err, ret, "console: input descriptor %d", console->config.in_fd);
 	ret = loop_watch_set(loop, &console->room_watch, EPOLLIN);
 	if (ret < 0)
-		return error_set(err, ret, "console: event loop: %s", strerror(-ret));
+		return error_code(err, ret, "console: event loop");
 	input_pump(console);
 	return 0;
 }

@@ -821,7 +821,7 @@ static int watch_all(struct control *control, struct error *err)
 		ret = loop_watch_set(control->loop, &control->wake, EPOLLIN);
 	if (!ret)
 		ret = loop_watch_set(control->loop, &control->listener, EPOLLIN);
-	return ret ? error_set(err, ret, "control: %s", strerror(-ret)) : 0;
+	return ret ? error_code(err, ret, "control") : 0;
 }
 
 int control_create(const struct control_config *config, struct control **result, struct error *err)

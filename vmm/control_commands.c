@@ -182,8 +182,7 @@ static int net_announce(void *opaque, json_t *arguments, json_t **result, struct
 	ret = xvmm_net_announce(opaque, id);
 	if (ret == -ENODEV)
 		return no_device(id, err);
-	return ret ? error_set(err, ret, "%s: its driver does not run, or can't announce it: %s",
-			       id, strerror(-ret))
+	return ret ? error_code(err, ret, "%s: its driver does not run, or can't announce it", id)
 		   : 0;
 }
 

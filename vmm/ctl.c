@@ -351,7 +351,7 @@ static int send_text(struct ctl *ctl, const char *text, struct error *err)
 	if (ctl->pass_fd >= 0)
 		return send_with_fd(ctl, text, err);
 	ret = fd_write_all(ctl->fd, text, strlen(text));
-	return ret ? error_set(err, ret, "ctl: %s: %s", ctl->path, strerror(-ret)) : 0;
+	return ret ? error_code(err, ret, "ctl: %s", ctl->path) : 0;
 }
 
 /* Send @request, wait for what it returns: 0 with *@result the caller's. */

@@ -441,7 +441,7 @@ static int create_timer(struct nic *nic, struct loop_watch *timer,
 	if (timer->fd < 0)
 		return error_errno(err, "%s: creating a timer", nic->id);
 	ret = loop_watch_set(nic->parts.loop, timer, EPOLLIN);
-	return ret ? error_set(err, ret, "%s: a timer: %s", nic->id, strerror(-ret)) : 0;
+	return ret ? error_code(err, ret, "%s: a timer", nic->id) : 0;
 }
 
 static struct nic_identity identity(const struct nic *nic)
@@ -483,7 +483,7 @@ int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, uns
 	nic->gone = (struct loop_watch){.fd = fd_eventfd(), .ready = tell_gone, .opaque = nic};
 	ret = nic->gone.fd < 0 ? nic->gone.fd : 0;
 	if (ret)
-		error_set(err, ret, "%s: an eventfd: %s", nic->id, strerror(-ret));
+		error_code(err, ret, "%s: an eventfd", nic->id);
 	if (!ret)
 		ret = create_timer(nic, &nic->grace, grace_over, err);
 	if (!ret)

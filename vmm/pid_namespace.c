@@ -53,9 +53,7 @@ static int keep_ids(uid_t uid, gid_t gid, struct error *err)
 	if (!ret)
 		ret = write_file("/proc/self/gid_map", gids);
 	helper_limit_capabilities(NULL, 0);
-	return ret ? error_set(err, ret, "--sandbox: the IDs of a user namespace: %s",
-			       strerror(-ret))
-		   : 0;
+	return ret ? error_code(err, ret, "--sandbox: the IDs of a user namespace") : 0;
 }
 
 /* The caller's children will be in it. */
@@ -97,9 +95,7 @@ static int confine(struct error *err)
 		return ret;
 	ret = thread_confine(&filters, THREAD_WAITING);
 	sandbox_filters_destroy(&filters);
-	return ret ? error_set(err, ret, "--sandbox: waiting for the VM's process: %s",
-			       strerror(-ret))
-		   : 0;
+	return ret ? error_code(err, ret, "--sandbox: waiting for the VM's process") : 0;
 }
 
 /*
@@ -253,8 +249,7 @@ static int fork_both(struct waiting *waiting, const struct jail *jail, int *stat
 		is_waited_for = true;
 		return 0;
 	}
-	ret = ret ? error_set(err, ret, "--sandbox: processes for a PID namespace: %s",
-			      strerror(-ret))
+	ret = ret ? error_code(err, ret, "--sandbox: processes for a PID namespace")
 		  : wait_for_vm(waiting, jail, status, err);
 	fd_close(&waiting->vm_fd);
 	/* It ends the others, should they still be there. */

@@ -43,7 +43,7 @@ int timeline_file_write(int fd, const char *path, struct timeline *timeline, str
 		ret = -errno;
 	free(text);
 	json_decref(object);
-	return ret ? error_set(err, ret, "--timeline: %s: %s", path, strerror(-ret)) : 0;
+	return ret ? error_code(err, ret, "--timeline: %s", path) : 0;
 }
 
 int timeline_file_show(const char *path, struct error *err)

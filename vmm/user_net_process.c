@@ -6,7 +6,6 @@
 #include <grp.h>
 #include <poll.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -65,8 +64,7 @@ static int confine(struct error *err)
 	if (!ret)
 		ret = thread_filter(&filters, THREAD_USER_NET);
 	sandbox_filters_destroy(&filters);
-	return ret ? error_set(err, ret, "the sandbox of user-mode networking: %s", strerror(-ret))
-		   : 0;
+	return ret ? error_code(err, ret, "the sandbox of user-mode networking") : 0;
 }
 
 /* @alive tells the parent whether it could begin, and then by its end that it has ended. */
@@ -131,8 +129,7 @@ static int start(struct user_net_process *process, const struct user_net_config 
 	*fd = sockets[0];
 	process->alive = pipes[0];
 	if (ret)
-		return error_set(err, ret, "starting a process for user-mode networking: %s",
-				 strerror(-ret));
+		return error_code(err, ret, "starting a process for user-mode networking");
 	return await(process->alive, err);
 }
 

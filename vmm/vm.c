@@ -197,7 +197,7 @@ static int start_timer(struct xvmm *vm, struct error *err)
 		.opaque = vm,
 	};
 	ret = loop_watch_set(vm->loop, &vm->timer, EPOLLIN);
-	return ret ? error_set(err, ret, "the timer: %s", strerror(-ret)) : 0;
+	return ret ? error_code(err, ret, "the timer") : 0;
 }
 
 static int start(struct xvmm *vm, struct error *err)
@@ -289,7 +289,7 @@ int xvmm_start(struct xvmm *vm, struct xvmm_error *error)
 		loop_caller_close(&vm->caller);
 		fd_close(&vm->ended_fd);
 		vm->begun = false;
-		error_set(&err, ret, "starting the VM's thread: %s", strerror(-ret));
+		error_code(&err, ret, "starting the VM's thread");
 		return vm_report(error, &err);
 	}
 	vm->started = true;

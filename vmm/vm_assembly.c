@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 
@@ -140,7 +139,7 @@ static int watch_panic(struct xvmm *vm, struct error *err)
 	if (vm->panic_timer.fd < 0)
 		return error_errno(err, "creating a timer");
 	ret = loop_watch_set(vm->loop, &vm->panic_timer, EPOLLIN);
-	return ret ? error_set(err, ret, "a timer: %s", strerror(-ret)) : 0;
+	return ret ? error_code(err, ret, "a timer") : 0;
 }
 
 static int add_console(struct xvmm *vm, const struct xvmm_console *config, struct error *err)
@@ -193,7 +192,7 @@ static int watch_resample(struct xvmm *vm, struct error *err)
 			(struct loop_watch){.fd = ret, .ready = resample_ready, .opaque = vm};
 		ret = loop_watch_set(vm->loop, &vm->resample, EPOLLIN);
 	}
-	return ret ? error_set(err, ret, "creating an eventfd: %s", strerror(-ret)) : 0;
+	return ret ? error_code(err, ret, "creating an eventfd") : 0;
 }
 
 /* The devices by which a guest ends itself, and by which it is asked to. */

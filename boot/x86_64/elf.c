@@ -184,7 +184,7 @@ static int read_notes(struct elf *elf, const struct image *image, const Elf64_Ph
 				 (unsigned long long)phdr->p_filesz, ELF_MAX_NOTES);
 	notes = malloc(phdr->p_filesz);
 	if (!notes)
-		return error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+		return error_cause(err, -ENOMEM);
 	ret = image_read(image, phdr->p_offset, notes, phdr->p_filesz, "a segment of notes", err);
 	if (!ret)
 		ret = parse_notes(elf, notes, phdr->p_filesz, align, err);

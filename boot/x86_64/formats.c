@@ -16,7 +16,7 @@
 static int create_state(struct kernel *kernel, size_t size, struct error *err)
 {
 	kernel->state = calloc(1, size);
-	return kernel->state ? 0 : error_set(err, -ENOMEM, "%s", strerror(ENOMEM));
+	return kernel->state ? 0 : error_cause(err, -ENOMEM);
 }
 
 /* --- bzImage --- */

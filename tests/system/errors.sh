@@ -191,14 +191,30 @@ time.sleep(60)' "$work/datagrams" &
 	kill "$datagrams"
 	wait "$datagrams" 2>/dev/null
 fi
-prefix=(prlimit --nofile=16:16)
-wrong 'too few descriptors' 'Too many open files; try: ulimit -n 4096' --kernel "$elf"
-prefix=()
+
+# few_descriptors ARGUMENT...: whichever descriptor is one too many, it is named, with the cure.
+few_descriptors() {
+	local n
+	for ((n = 4; n < 64; n++)); do
+		prefix=(prlimit "--nofile=$n:$n")
+		start --kernel "$elf" "$@" </dev/null
+		finish
+		[ "$status" = 0 ] && break
+		grep -q 'error while loading shared libraries' "$work/err" && continue
+		said "$n descriptors: $*" 1 'Too many open files; try: ulimit -n 4096$'
+	done
+	prefix=()
+	verdict "enough descriptors: $*" "$([ "$n" -gt 8 ] && [ "$n" -lt 64 ] || echo "with $n it runs")"
+}
 
 # --- taps ---
 
 ip tuntap add tap0 mode tap
 ip link set tap0 up
+
+few_descriptors
+few_descriptors --control "$work/few" --timeline "$work/few.json"
+few_descriptors --net "user,pcap=$work/few.pcap" --net tap0
 ip tuntap add tapmq mode tap multi_queue
 ip tuntap add tun0 mode tun
 ip link add dummy0 type dummy 2>/dev/null

@@ -34,23 +34,45 @@ int error_usage(struct error *err, const char *fmt, ...)
 	return -EINVAL;
 }
 
-int error_errno(struct error *err, const char *fmt, ...)
+int error_cause(struct error *err, int code)
 {
-	int saved = errno;
-	va_list ap;
-	size_t len;
+	return error_set(err, code, "%s%s", strerror(-code),
+			 code == -EMFILE ? "; try: ulimit -n 4096" : "");
+}
+
+static void set_code(struct error *err, int code, const char *fmt, va_list ap)
+{
+	struct error cause;
 
 	if (!err)
-		return -saved;
-	err->code = -saved;
+		return;
+	error_cause(&cause, code);
+	err->code = code;
 	err->usage = false;
-	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
+	error_append(err, ": ");
+	error_append(err, cause.text);
+}
+
+int error_code(struct error *err, int code, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	set_code(err, code, fmt, ap);
 	va_end(ap);
-	len = strlen(err->text);
-	snprintf(err->text + len, sizeof(err->text) - len, ": %s%s", strerror(saved),
-		 saved == EMFILE ? "; try: ulimit -n 4096" : "");
-	return -saved;
+	return code;
+}
+
+int error_errno(struct error *err, const char *fmt, ...)
+{
+	const int code = -errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	set_code(err, code, fmt, ap);
+	va_end(ap);
+	return code;
 }
 
 void error_append(struct error *err, const char *text)

@@ -24,10 +24,14 @@ int error_set(struct error *err, int code, const char *fmt, ...)
 /* Like error_set(), but marks the error as wrong usage; the code is -EINVAL. */
 int error_usage(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/*
- * Like error_set() with the code -errno, and ": <text of errno>" after the formatted text; then the
- * cure, of EMFILE.
- */
+/* Like error_set(), with the text of the errno @code; then the cure, of EMFILE. */
+int error_cause(struct error *err, int code);
+
+/* Like error_set(), with ": " and error_cause()'s text after the formatted text. */
+int error_code(struct error *err, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* error_code() with -errno. */
 int error_errno(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Put @text after what @err says already. */

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 
 #include "vmm/core/error.h"
@@ -38,8 +37,7 @@ int loop_create(struct loop **result, struct error *err)
 	loop->stop_fd = fd_eventfd();
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->stop_fd < 0) {
-		ret = error_set(err, loop->stop_fd, "event loop: no eventfd: %s",
-				strerror(-loop->stop_fd));
+		ret = error_code(err, loop->stop_fd, "event loop: no eventfd");
 	} else if (loop->epoll_fd < 0 ||
 		   epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->stop_fd, &event) < 0) {
 		ret = error_errno(err, "event loop: epoll");

@@ -2,7 +2,6 @@
 #include "vmm/core/loop_call.h"
 
 #include <stddef.h>
-#include <string.h>
 #include <sys/epoll.h>
 
 #include "vmm/core/error.h"
@@ -59,7 +58,7 @@ int loop_caller_init(struct loop_caller *caller, struct loop *loop, struct error
 	pthread_mutex_init(&caller->lock, NULL);
 	pthread_cond_init(&caller->done, NULL);
 	ret = fd < 0 ? fd : loop_watch_set(loop, &caller->watch, EPOLLIN);
-	return ret ? error_set(err, ret, "creating an eventfd: %s", strerror(-ret)) : 0;
+	return ret ? error_code(err, ret, "creating an eventfd") : 0;
 }
 
 void loop_caller_destroy(struct loop_caller *caller)

@@ -158,7 +158,7 @@ static void map_failed(int code, uint64_t size, const struct memory_config *conf
 			  "vm.nr_hugepages=%llu",
 			  mib, strerror(-code), mib / 2);
 	else
-		error_set(err, code, "guest memory: %llu MiB: %s", mib, strerror(-code));
+		error_code(err, code, "guest memory: %llu MiB", mib);
 }
 
 int memory_create(struct guest_memory *mem, const struct memory_range *ranges, size_t n,

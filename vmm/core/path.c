@@ -31,7 +31,7 @@ static int missing(const char *directory, enum path_use use, struct error *err)
 	struct stat st;
 
 	if (stat(directory, &st) == 0 || errno != ENOENT)
-		return error_set(err, -ENOENT, "%s", strerror(ENOENT));
+		return error_cause(err, -ENOENT);
 	return error_set(err, -ENOENT, "%s: there is no directory %s%s%s", strerror(ENOENT),
 			 directory, use == PATH_WRITE ? "; try: mkdir -p " : "",
 			 use == PATH_WRITE ? directory : "");
@@ -72,7 +72,7 @@ int path_explain(const char *path, enum path_use use, struct error *err)
 		return error_set(err, -code,
 				 "%s: it is a datagram or packet socket, not a stream socket",
 				 strerror(code));
-	return error_set(err, -code, "%s", strerror(code));
+	return error_cause(err, -code);
 }
 
 int path_check_write(const char *path, struct error *err)
