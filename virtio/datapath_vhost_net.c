@@ -569,20 +569,23 @@ static int check_tap(const struct vhost_net *dp, struct error *err)
 int vhost_net_open(struct error *err)
 {
 	int fd = open(device_path, O_RDWR | O_CLOEXEC);
+	int code;
 
 	if (fd >= 0)
 		return fd;
-	switch (errno) {
+	code = error_errno(err, "%s", device_path);
+	switch (-code) {
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
-		return error_errno(err, "%s (try: modprobe vhost_net)", device_path);
+		error_append(err, "; try: modprobe vhost_net");
+		break;
 	case EACCES:
 	case EPERM:
-		return error_errno(err, "%s (try: sudo chmod 0666 %s)", device_path, device_path);
-	default:
-		return error_errno(err, "%s", device_path);
+		error_append(err, "; try: sudo chmod 0666 /dev/vhost-net");
+		break;
 	}
+	return code;
 }
 
 static int check_features(struct vhost_net *dp, int fd, struct error *err)

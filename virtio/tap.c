@@ -333,12 +333,16 @@ static const struct net_backend_ops tap_ops = {
 static int open_tun(const char *name, struct error *err)
 {
 	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int code;
 
 	if (fd >= 0)
 		return fd;
-	if (errno == ENOENT || errno == ENODEV)
-		return error_errno(err, "%s: /dev/net/tun (try: modprobe tun)", name);
-	return error_errno(err, "%s: /dev/net/tun (try: sudo chmod 0666 /dev/net/tun)", name);
+	code = error_errno(err, "%s: /dev/net/tun", name);
+	if (code == -ENOENT || code == -ENODEV)
+		error_append(err, "; try: modprobe tun");
+	else if (code == -EACCES || code == -EPERM)
+		error_append(err, "; try: sudo chmod 0666 /dev/net/tun");
+	return code;
 }
 
 static int explain_busy(const char *name, struct error *err)

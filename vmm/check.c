@@ -2,10 +2,13 @@
 #include "vmm/check.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "arch/arch.h"
@@ -22,9 +25,11 @@
 #include "vmm/core/loop.h"
 #include "vmm/core/memory.h"
 #include "vmm/core/path.h"
+#include "vmm/jail.h"
 #include "vmm/net_spec.h"
 #include "vmm/nic.h"
 #include "vmm/options.h"
+#include "vmm/pid_namespace.h"
 #include "vmm/user_net.h"
 #include "vmm/vm.h"
 
@@ -52,41 +57,29 @@ struct check {
 
 /* --- findings --- */
 
-/*
- * Take the cure out of @text, where an error has it at its end ("; try: ...") or, before what the
- * kernel said, in brackets; NULL: there is none.
- */
-static const char *take_cure(char *text, char cure[WORDS_SIZE])
+/* Cut the cure off that an error's text has at its end ("; try: ..."); NULL: there is none. */
+static const char *cut_cure(char *text)
 {
-	static const char last[] = "; try: ", bracketed[] = " (try: ";
-	char *begin = strstr(text, last), *end;
+	static const char separator[] = "; try: ";
+	char *cure = strstr(text, separator);
 
-	if (begin) {
-		snprintf(cure, WORDS_SIZE, "%s", begin + strlen(last));
-		*begin = '\0';
-		return cure;
-	}
-	begin = strstr(text, bracketed);
-	end = begin ? strchr(begin, ')') : NULL;
-	if (!end)
+	if (!cure)
 		return NULL;
-	*end = '\0';
-	snprintf(cure, WORDS_SIZE, "%s", begin + strlen(bracketed));
-	memmove(begin, end + 1, strlen(end + 1) + 1);
-	return cure;
+	*cure = '\0';
+	return cure + strlen(separator);
 }
 
 /* @text may begin with the subject's name. */
 static void report(struct check *check, enum status status, const char *text)
 {
 	const size_t prefix = strlen(check->subject);
-	char words[WORDS_SIZE], buffer[WORDS_SIZE];
+	char words[WORDS_SIZE];
 	const char *cure;
 
 	if (strncmp(text, check->subject, prefix) == 0 && strncmp(text + prefix, ": ", 2) == 0)
 		text += prefix + 2;
 	snprintf(words, sizeof(words), "%s", text);
-	cure = take_cure(words, buffer);
+	cure = cut_cure(words);
 	check->problems += status == STATUS_PROBLEM;
 	if (check->findings) {
 		json_array_append_new(check->findings,
@@ -109,6 +102,64 @@ static void report_error(struct check *check, const struct error *err)
 static void hear(void *opaque, enum log_level level, const char *text)
 {
 	report(opaque, level == LOG_LEVEL_INFO ? STATUS_OK : STATUS_WARNING, text);
+}
+
+/* --- the sandbox --- */
+
+/* Give up in this process what a run would give up; an error goes to @result_fd. */
+static void enter_sandbox(const struct jail *jail, int result_fd)
+{
+	struct error err;
+	int status, ret = 0;
+
+	if (jail->namespaces)
+		ret = pid_namespace_enter(jail, &status, &err);
+	if (ret < 0 || (!ret && jail_enter(jail, &err)))
+		fd_write_all(result_fd, &err, sizeof(err));
+}
+
+/*
+ * Whether the jail can be entered: by a child, for nothing of it can be taken back. By a process
+ * with one thread. 0 or a negative errno; or 1, in that child and its own, when all that is left
+ * for them is to exit.
+ */
+static int try_sandbox(const struct jail *jail, struct error *err)
+{
+	int fds[2];
+	ssize_t n;
+	pid_t child;
+
+	if (!jail_is_open(jail))
+		return 0;
+	fflush(NULL);
+	if (pipe2(fds, O_CLOEXEC))
+		return error_errno(err, "a pipe");
+	child = fork();
+	if (child == 0) {
+		enter_sandbox(jail, fds[1]);
+		return 1;
+	}
+	if (child < 0)
+		error_errno(err, "a process to try it in");
+	fd_close(&fds[1]);
+	/* Less than a pipe takes at once; nothing, if there is no error to tell. */
+	n = child < 0 ? 0 : read(fds[0], err, sizeof(*err));
+	fd_close(&fds[0]);
+	if (child < 0)
+		return err->code;
+	waitpid(child, NULL, 0);
+	return n == (ssize_t)sizeof(*err) ? err->code : 0;
+}
+
+static void report_sandbox(struct check *check, int ret, const struct error *err)
+{
+	if (!jail_is_open(&check->options->jail))
+		return;
+	check->subject = "sandbox";
+	if (ret)
+		report_error(check, err);
+	else
+		report(check, STATUS_OK, "the guest's processes can be confined as it says");
 }
 
 /* --- the machine --- */
@@ -314,34 +365,37 @@ static void report_features(struct check *check, const struct nic *nic)
 	json_decref(missing);
 }
 
+/* A network device, which has what it needs until all were looked at: two may want the same. */
+struct candidate {
+	char id[NIC_ID_SIZE];
+	struct nic *nic;
+	struct user_net *user;
+	int fds[2];
+};
+
 /* A user-mode network that nothing is sent to. */
-static int make_user_net(const struct net_spec *spec, struct xvmm_net *net, int fds[2],
-			 struct user_net **user, struct error *err)
+static int make_user_net(const struct net_spec *spec, struct xvmm_net *net,
+			 struct candidate *candidate, struct error *err)
 {
 	struct user_net_config config = net_spec_user_net(spec);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, candidate->fds))
 		return error_errno(err, "a socket pair");
-	net->fd = fds[0];
-	config.fd = fds[1];
-	return user_net_create(&config, user, err);
+	net->fd = candidate->fds[0];
+	config.fd = candidate->fds[1];
+	return user_net_create(&config, &candidate->user, err);
 }
 
-static void check_net(struct check *check, unsigned int index, struct loop *loop)
+static void check_net(struct check *check, unsigned int index, const struct nic_parts *parts,
+		      struct candidate *candidate)
 {
 	const struct xvmm_config *config = &check->options->config;
 	const struct net_spec *spec = check->options->net_specs[index];
-	const struct logger log = {hear, check};
-	const struct nic_parts parts = {.mem = &check->mem, .loop = loop, .log = &log};
 	struct xvmm_net net = config->nets[index];
-	struct user_net *user = NULL;
-	int fds[2] = {-1, -1};
-	char text[NIC_ID_SIZE];
-	struct nic *nic = NULL;
 	struct error err;
 	int ret;
 
-	check->subject = nic_id(&net, index, text);
+	check->subject = nic_id(&net, index, candidate->id);
 	ret = nic_check(config, index, &err);
 	if (!ret && net.pcap) {
 		ret = path_check_write(net.pcap, &err);
@@ -353,46 +407,69 @@ static void check_net(struct check *check, unsigned int index, struct loop *loop
 		net.vhost = XVMM_VHOST_OFF;
 	net.pcap = NULL;
 	if (!ret && spec->is_user)
-		ret = make_user_net(spec, &net, fds, &user, &err);
+		ret = make_user_net(spec, &net, candidate, &err);
 	if (!ret)
-		ret = nic_create(&parts, &net, index, nic_transport(config, &net), &nic, &err);
-	if (ret) {
+		ret = nic_create(parts, &net, index, nic_transport(config, &net), &candidate->nic,
+				 &err);
+	if (ret)
 		report_error(check, &err);
-	} else {
-		report_features(check, nic);
-		virtio_device_destroy(nic_device(nic));
-		nic_destroy(nic);
+	else
+		report_features(check, candidate->nic);
+}
+
+static void release(struct candidate *candidate)
+{
+	if (candidate->nic) {
+		virtio_device_destroy(nic_device(candidate->nic));
+		nic_destroy(candidate->nic);
 	}
-	user_net_destroy(user);
-	fd_close(&fds[0]);
-	fd_close(&fds[1]);
+	user_net_destroy(candidate->user);
+	fd_close(&candidate->fds[0]);
+	fd_close(&candidate->fds[1]);
 }
 
 static void check_nets(struct check *check)
 {
-	struct loop *loop;
+	const size_t n = check->options->n_nets;
+	const struct logger log = {hear, check};
+	struct nic_parts parts = {.mem = &check->mem, .log = &log};
+	struct candidate *candidates;
 	struct error err;
 
-	if (!check->options->n_nets)
+	if (!n)
 		return;
 	check->subject = "net";
-	if (loop_create(&loop, &err)) {
+	candidates = calloc(n, sizeof(*candidates));
+	if (!candidates)
+		error_cause(&err, -ENOMEM);
+	if (!candidates || loop_create(&parts.loop, &err)) {
 		report_error(check, &err);
+		free(candidates);
 		return;
 	}
-	for (unsigned int i = 0; i < check->options->n_nets; i++)
-		check_net(check, i, loop);
-	loop_destroy(loop);
+	for (size_t i = 0; i < n; i++) {
+		candidates[i].fds[0] = candidates[i].fds[1] = -1;
+		check_net(check, (unsigned int)i, &parts, &candidates[i]);
+	}
+	for (size_t i = 0; i < n; i++)
+		release(&candidates[i]);
+	loop_destroy(parts.loop);
+	free(candidates);
 }
 
 bool check_run(const struct options *options)
 {
 	struct check check = {.options = options, .mem.fd = -1};
+	struct error err;
+	int ret = try_sandbox(&options->jail, &err);
 
+	if (ret > 0)
+		return true;
 	if (options->json) {
 		check.findings = json_array();
 		check.devices = json_array();
 	}
+	report_sandbox(&check, ret, &err);
 	check_kvm(&check);
 	check_memory(&check);
 	check_kernel(&check);

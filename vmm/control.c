@@ -22,10 +22,12 @@
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
 #include "vmm/core/path.h"
+#include "vmm/near.h"
 
 enum {
 	REQUESTS_A_TURN = 16, /* of one client, before the loop looks after others */
 	BACKLOG = 8,
+	NEAR_MAX = 128, /* names that may have been meant by a misspelt one */
 };
 
 struct client {
@@ -292,20 +294,41 @@ static void reply_error(struct client *client, const char *class, const char *de
 	      json_pack("{s:s,s:o}", "class", class, "desc", control_stream_string(desc)), id);
 }
 
-/* By its name, or, if it isn't QEMU's, its name without the prefix that tells so. */
-static const struct control_command *find_command(const struct control_command *commands,
-						  const char *name)
+/* The name without the prefix of those that aren't QEMU's, which may be left out. */
+static const char *short_name(const struct control_command *command)
 {
 	static const char prefix[] = "xvmm-";
 	const size_t len = strlen(prefix);
 
+	return command->name + (strncmp(command->name, prefix, len) == 0 ? len : 0);
+}
+
+static const struct control_command *find_command(const struct control_command *commands,
+						  const char *name)
+{
 	for (; commands && commands->name; commands++) {
-		if (strcmp(commands->name, name) == 0 ||
-		    (strncmp(commands->name, prefix, len) == 0 &&
-		     strcmp(commands->name + len, name) == 0))
+		if (strcmp(commands->name, name) == 0 || strcmp(short_name(commands), name) == 0)
 			return commands;
 	}
 	return NULL;
+}
+
+/* The command whose name is most like @name, which none has; NULL: none is. */
+static const char *near_command(const struct control *control, const char *name)
+{
+	const struct control_command *tables[] = {built_in, control->commands};
+	const char *names[NEAR_MAX + 1] = {NULL};
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		const struct control_command *command = tables[i];
+
+		for (; command && command->name && n + 2 <= NEAR_MAX; command++) {
+			names[n++] = command->name;
+			names[n++] = short_name(command);
+		}
+	}
+	return near_word(name, names);
 }
 
 /* QEMU's schema has few classes (QapiErrorClass). */
@@ -330,9 +353,12 @@ static int call(struct client *client, const char *name, json_t *arguments, json
 	if (command)
 		return command->execute(client, arguments, result, err);
 	command = find_command(control->commands, name);
-	if (!command)
-		return error_set(err, -ENOSYS, "there is no command '%s'; try: query-commands",
-				 name);
+	if (!command) {
+		const char *near = near_command(control, name);
+
+		return error_set(err, -ENOSYS, "there is no command '%s'; try: %s", name,
+				 near ? near : "query-commands");
+	}
 	return control->execute ? control->execute(control->opaque, command, arguments, result, err)
 				: command->execute(control->opaque, arguments, result, err);
 }

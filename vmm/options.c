@@ -61,7 +61,7 @@ const char options_help[] =
 	"Sizes take K, M, G, T. SIGTERM or SIGINT presses the power button, a second one ends the VM.\n"
 	"Exit status: 0 the guest powered off or rebooted (or C-a x); 1 xvmm or the host failed;\n"
 	"2 wrong usage; 3 the guest panicked, triple-faulted or hit what KVM can't run;\n"
-	"124 --timeout ran out; or the value that the guest wrote to the debug-exit port 0xf4.\n";
+	"124 --timeout ran out; or what the guest wrote to its debug-exit device (x86: port 0xf4).\n";
 
 static int parse_kernel(struct options *options, const char *value, struct error *err)
 {

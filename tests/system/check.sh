@@ -48,6 +48,14 @@ judge 'memory that a run would not get' 1 '^problem +memory .*921600 MiB at once
 check --net tap4 --net tap4
 judge 'the same tap twice' 1 '^ok +net0 ' '^problem +net1 +net0 already has tap4'
 
+check --net user,hostfwd=tcp::17-:1 --net user,hostfwd=tcp::17-:2
+judge 'two devices want one port of the host' 1 '^ok +net0 ' '^problem +net1 .*tcp:0.0.0.0:17: Address already in use'
+
+check --sandbox "on,namespaces=on,chroot=$work/no"
+judge 'a sandbox that can not be' 1 "^problem +sandbox +--sandbox: chroot=$work/no: No such file"
+check --sandbox "on,namespaces=on,chroot=$work"
+judge 'a sandbox that can be' 0 '^ok +sandbox '
+
 # What a run makes: where it can't, and where it can.
 check --console "file:$work/no/console" --timeline "$work" --control "$work/cut" --net "user,pcap=$work/no/pcap"
 judge 'files and sockets that can not be made' 1 \

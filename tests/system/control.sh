@@ -78,7 +78,11 @@ replied 'query-commands' '"xvmm-net-switch"' '"qmp_capabilities"'
 ctl query-net
 replied 'query-net without any' '^\[\]$'
 ctl frobnicate
-refused 'an unknown command' 1 "no command 'frobnicate'"
+refused 'an unknown command' 1 "no command 'frobnicate'; try: query-commands\$"
+ctl net-swich
+refused 'a misspelt command' 1 "no command 'net-swich'; try: net-switch\$"
+ctl xvmm-query-nte
+refused 'a misspelt command with the prefix' 1 "no command 'xvmm-query-nte'; try: xvmm-query-net\$"
 ctl query-status verbose=true
 refused 'an argument too much' 1 'verbose.*no arguments'
 ctl query-status verbose

@@ -260,8 +260,8 @@ START_TEST(no_permission)
 		return;
 	if (eaccess("/dev/net/tun", R_OK | W_OK) < 0)
 		assert_error("tap0", -EACCES,
-			     "tap0: /dev/net/tun (try: sudo chmod 0666 /dev/net/tun): "
-			     "Permission denied");
+			     "tap0: /dev/net/tun: Permission denied; try: sudo chmod 0666 "
+			     "/dev/net/tun");
 	ck_assert_int_eq(seteuid(0), 0);
 	prctl(PR_SET_DUMPABLE, 1); /* for LeakSanitizer */
 }

@@ -500,7 +500,7 @@ START_TEST(no_device)
 {
 	hide_devices();
 	assert_error(backend, -ENOENT,
-		     "net0: /dev/vhost-net (try: modprobe vhost_net): No such file or directory");
+		     "net0: /dev/vhost-net: No such file or directory; try: modprobe vhost_net");
 }
 END_TEST
 
@@ -510,7 +510,7 @@ START_TEST(no_module)
 	/* What nobody listens at, as a device without its driver. */
 	ck_assert_int_eq(mknod("/dev/vhost-net", S_IFSOCK | 0600, 0), 0);
 	assert_error(backend, -ENXIO,
-		     "net0: /dev/vhost-net (try: modprobe vhost_net): No such device or address");
+		     "net0: /dev/vhost-net: No such device or address; try: modprobe vhost_net");
 }
 END_TEST
 
@@ -521,8 +521,8 @@ START_TEST(no_permission)
 	if (mknod("/dev/vhost-net", S_IFCHR | 0666, makedev(10, 238)) < 0)
 		return;
 	assert_error(backend, -EACCES,
-		     "net0: /dev/vhost-net (try: sudo chmod 0666 /dev/vhost-net): Permission "
-		     "denied");
+		     "net0: /dev/vhost-net: Permission denied; try: sudo chmod 0666 "
+		     "/dev/vhost-net");
 }
 END_TEST
 
@@ -1004,7 +1004,7 @@ int main(void)
 	int failed;
 
 	if (!has_device)
-		printf("skipped, but for errors: /dev/vhost-net: %s (try: modprobe vhost_net)\n",
+		printf("skipped, but for errors: /dev/vhost-net: %s; try: modprobe vhost_net\n",
 		       strerror(errno));
 	if (!enter_namespaces()) {
 		printf("skipped: no network namespace can be had: %s\n", strerror(errno));

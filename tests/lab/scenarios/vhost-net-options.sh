@@ -57,6 +57,6 @@ done
 mount --rbind "$LAB_TMP/dev" /dev
 echo "# no /dev/vhost-net"
 expect_status 1 lab_xvmm true --net tap0,vhost=on
-said 'net0: /dev/vhost-net (try: modprobe vhost_net): No such file or directory'
+said 'net0: /dev/vhost-net: No such file or directory; try: modprobe vhost_net'
 boot tap0,vhost=auto
-said 'vhost=auto: served in-process: net0: /dev/vhost-net (try: modprobe vhost_net)'
+said 'vhost=auto: served in-process: net0: /dev/vhost-net: No such file or directory'
