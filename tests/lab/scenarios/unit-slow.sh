@@ -4,5 +4,5 @@
 # set: extra
 # limit: 1500
 
-left_out='console datapath_inprocess tap vhost_user'
+left_out='datapath_inprocess tap vhost_user'
 . "$LAB_DIR/scenarios/unit.sh"
