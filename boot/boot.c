@@ -117,7 +117,7 @@ static int open_kernel(struct boot_image *image, struct error *err)
 
 	ret = image_open(&kernel->file, image->config->kernel, err);
 	if (ret == -ENOENT)
-		error_append(err, "; try: /boot/vmlinuz-$(uname -r), this machine's own");
+		error_cure(err, "/boot/vmlinuz-$(uname -r), this machine's own");
 	if (ret)
 		return ret;
 	if (kernel->file.size < len)

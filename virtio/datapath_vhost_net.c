@@ -578,11 +578,11 @@ int vhost_net_open(struct error *err)
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
-		error_append(err, "; try: modprobe vhost_net");
+		error_cure(err, "modprobe vhost_net");
 		break;
 	case EACCES:
 	case EPERM:
-		error_append(err, "; try: sudo chmod 0666 /dev/vhost-net");
+		error_cure(err, "sudo chmod 0666 %s", device_path);
 		break;
 	}
 	return code;

@@ -87,10 +87,27 @@ static uint64_t tap_features(const struct net_backend *backend)
 	return features;
 }
 
+/*
+ * A packet in, and out. By syscall(), for libc's functions are cancellation points, which costs two
+ * locked operations a call. The kernel reads all of a long.
+ */
+static ssize_t read_packet(int fd, const struct iovec *iov, unsigned int n)
+{
+	return syscall(SYS_readv, (long)fd, iov, (long)n);
+}
+
+static ssize_t write_packet(int fd, const struct iovec *iov, unsigned int n)
+{
+	/* The kernel has less to do for a single buffer than for a list of one. */
+	if (n == 1)
+		return syscall(SYS_write, (long)fd, iov->iov_base, iov->iov_len);
+	return syscall(SYS_writev, (long)fd, iov, (long)n);
+}
+
 static ssize_t tap_receive(struct net_backend *backend, unsigned int queue, const struct iovec *iov,
 			   unsigned int n)
 {
-	ssize_t ret = syscall(SYS_readv, ((struct tap *)backend)->fds[queue], iov, n);
+	ssize_t ret = read_packet(((struct tap *)backend)->fds[queue], iov, n);
 
 	/* A packet that no header can describe. The kernel has freed it; others may wait. */
 	if (ret < 0 && errno == EINVAL)
@@ -287,7 +304,7 @@ static ssize_t send_without_hdr_len(const struct tap *tap, int fd, const struct 
 	if (pieces[0].iov_len < (size_t)tap->header_size || !header.hdr.hdr_len)
 		return -EINVAL;
 	header.hdr.hdr_len = 0;
-	ret = writev(fd, pieces, (int)n + 1);
+	ret = write_packet(fd, pieces, n + 1);
 	return ret < 0 ? -errno : ret;
 }
 
@@ -296,12 +313,7 @@ static ssize_t tap_send(struct net_backend *backend, unsigned int queue, const s
 {
 	const struct tap *tap = (const struct tap *)backend;
 	const int fd = choose_fd(tap, queue, iov, n);
-	/*
-	 * The kernel has less to do for a single buffer than for a list of one. By syscall():
-	 * libc's functions are cancellation points, which costs two locked operations a call.
-	 */
-	ssize_t ret = n == 1 ? syscall(SYS_write, fd, iov->iov_base, iov->iov_len)
-			     : syscall(SYS_writev, fd, iov, (int)n);
+	ssize_t ret = write_packet(fd, iov, n);
 
 	if (ret < 0 && errno == EINVAL)
 		return send_without_hdr_len(tap, fd, iov, n);
@@ -339,9 +351,9 @@ static int open_tun(const char *name, struct error *err)
 		return fd;
 	code = error_errno(err, "%s: /dev/net/tun", name);
 	if (code == -ENOENT || code == -ENODEV)
-		error_append(err, "; try: modprobe tun");
+		error_cure(err, "modprobe tun");
 	else if (code == -EACCES || code == -EPERM)
-		error_append(err, "; try: sudo chmod 0666 /dev/net/tun");
+		error_cure(err, "sudo chmod 0666 /dev/net/tun");
 	return code;
 }
 

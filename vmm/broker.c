@@ -2,12 +2,10 @@
 #include "vmm/broker.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vmm/broker_channel.h"
@@ -18,10 +16,7 @@
 #include "vmm/core/fd.h"
 #include "vmm/core/log.h"
 #include "vmm/core/loop.h"
-
-enum {
-	STOP_MS = 5000, /* it has nothing to do that takes long */
-};
+#include "vmm/helper.h"
 
 struct broker {
 	struct opener opener;
@@ -78,8 +73,7 @@ static int start(struct broker *broker, const struct xvmm_config *config, struct
 	broker->commands.fd = commands[0];
 	if (ret) {
 		error_code(err, ret, "starting the broker process");
-		if (ret != -EMFILE)
-			error_append(err, "; try: --sandbox off");
+		error_cure(err, "--sandbox off");
 		return ret;
 	}
 	/* It tells whether it could begin. */
@@ -112,21 +106,11 @@ int broker_start(const struct xvmm_config *config, struct broker **result, struc
 
 void broker_stop(struct broker *broker)
 {
-	struct pollfd ended;
-	int n;
-
 	if (!broker)
 		return;
 	broker_silence(broker);
 	fd_close(&broker->commands.fd);
-	if (broker->pid > 0) {
-		ended = (struct pollfd){.fd = broker->openings_fd};
-		do
-			n = poll(&ended, 1, STOP_MS);
-		while (n < 0 && errno == EINTR);
-		if (n > 0)
-			waitpid(broker->pid, NULL, 0);
-	}
+	helper_await_end(broker->pid, broker->openings_fd);
 	fd_close(&broker->openings_fd);
 	free(broker);
 }

@@ -301,9 +301,11 @@ static int confine(struct error *err)
 		return ret;
 	ret = thread_filter(&filters, THREAD_BROKER);
 	sandbox_filters_destroy(&filters);
-	return ret ? error_set(err, ret, "the broker's sandbox: %s; try: --sandbox off",
-			       strerror(-ret))
-		   : 0;
+	if (ret) {
+		error_code(err, ret, "the broker's sandbox");
+		error_cure(err, "--sandbox off");
+	}
+	return ret;
 }
 
 static void forward_log(void *opaque, enum log_level level, const char *text)

@@ -126,8 +126,8 @@ static void enter_sandbox(const struct jail *jail, int result_fd)
 static int try_sandbox(const struct jail *jail, struct error *err)
 {
 	int fds[2];
-	ssize_t n;
 	pid_t child;
+	int ret = 0;
 
 	if (!jail_is_open(jail))
 		return 0;
@@ -140,15 +140,15 @@ static int try_sandbox(const struct jail *jail, struct error *err)
 		return 1;
 	}
 	if (child < 0)
-		error_errno(err, "a process to try it in");
+		ret = error_errno(err, "a process to try it in");
 	fd_close(&fds[1]);
 	/* Less than a pipe takes at once; nothing, if there is no error to tell. */
-	n = child < 0 ? 0 : read(fds[0], err, sizeof(*err));
+	if (child > 0 && read(fds[0], err, sizeof(*err)) == (ssize_t)sizeof(*err))
+		ret = err->code;
 	fd_close(&fds[0]);
-	if (child < 0)
-		return err->code;
-	waitpid(child, NULL, 0);
-	return n == (ssize_t)sizeof(*err) ? err->code : 0;
+	if (child > 0)
+		waitpid(child, NULL, 0);
+	return ret;
 }
 
 static void report_sandbox(struct check *check, int ret, const struct error *err)

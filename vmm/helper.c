@@ -2,12 +2,19 @@
 #include "vmm/helper.h"
 
 #include <cap-ng.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+enum {
+	STOP_MS = 5000,
+};
 
 void helper_keep_descriptors(const int *fds, size_t n)
 {
@@ -40,6 +47,20 @@ void helper_begin(const char *name, const int *fds, size_t n)
 	prctl(PR_SET_NAME, name);
 	ignore_signals();
 	helper_keep_descriptors(fds, n);
+}
+
+void helper_await_end(pid_t pid, int fd)
+{
+	struct pollfd ended = {.fd = fd};
+	int n;
+
+	if (pid <= 0)
+		return;
+	do
+		n = poll(&ended, 1, STOP_MS);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		waitpid(pid, NULL, 0);
 }
 
 void helper_limit_capabilities(const unsigned int *kept, size_t n)

@@ -9,6 +9,7 @@
 #define VMM_HELPER_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /*
  * Right after fork(), in the child: be called @name; close all that is open but @fds (their number
@@ -19,6 +20,12 @@ void helper_begin(const char *name, const int *fds, size_t n);
 
 /* The second of these alone. */
 void helper_keep_descriptors(const int *fds, size_t n);
+
+/*
+ * In the parent: wait until the process @pid has ended, and reap it; @fd's other end goes with it.
+ * Not longer than 5 seconds, for it has nothing to do that takes long. Nothing for a @pid below 1.
+ */
+void helper_await_end(pid_t pid, int fd);
 
 /* Give up all capabilities but the @n in @kept (CAP_*), where the process has these. */
 void helper_limit_capabilities(const unsigned int *kept, size_t n);

@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vmm/core/error.h"
@@ -19,7 +17,6 @@
 
 enum {
 	NOBODY = 65534,
-	STOP_MS = 5000, /* it has nothing to do that takes long */
 	FDS_MAX = 1024, /* and so of connections, each with a buffer */
 };
 
@@ -150,10 +147,7 @@ int user_net_process_start(struct user_net_process *process, const struct user_n
 
 void user_net_process_stop(struct user_net_process *process)
 {
-	struct pollfd alive = {.fd = process->alive};
-
-	if (process->pid > 0 && poll(&alive, 1, STOP_MS) > 0)
-		waitpid(process->pid, NULL, 0);
+	helper_await_end(process->pid, process->alive);
 	fd_close(&process->alive);
 	process->pid = -1;
 }

@@ -175,7 +175,8 @@ int xvmm_confine(struct xvmm *vm, struct xvmm_error *error)
 		timeline_mark(vm->timeline, TIMELINE_SANDBOX);
 		return 0;
 	}
-	error_set(&err, ret, "the sandbox: %s; try: --sandbox off", strerror(-ret));
+	error_code(&err, ret, "the sandbox");
+	error_cure(&err, "--sandbox off");
 	return vm_report(error, &err);
 }
 

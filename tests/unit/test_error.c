@@ -41,6 +41,22 @@ START_TEST(with_errno)
 }
 END_TEST
 
+START_TEST(cure)
+{
+	struct error err;
+
+	errno = ENOENT;
+	error_errno(&err, "file");
+	error_cure(&err, "touch %s", "file");
+	ck_assert_str_eq(err.text, "file: No such file or directory; try: touch file");
+	/* The one that is there is the nearer one. */
+	error_code(&err, -EMFILE, "file");
+	error_cure(&err, "touch file");
+	ck_assert_str_eq(err.text, "file: Too many open files; try: ulimit -n 4096");
+	error_cure(NULL, "touch file");
+}
+END_TEST
+
 START_TEST(prefix)
 {
 	struct error err;
@@ -128,6 +144,7 @@ int main(void)
 
 	tcase_add_test(tc, set);
 	tcase_add_test(tc, with_errno);
+	tcase_add_test(tc, cure);
 	tcase_add_test(tc, prefix);
 	tcase_add_test(tc, nobody_listens);
 	tcase_add_test(tc, too_long);

@@ -83,6 +83,21 @@ void error_append(struct error *err, const char *text)
 		snprintf(err->text + len, sizeof(err->text) - len, "%s", text);
 }
 
+void error_cure(struct error *err, const char *fmt, ...)
+{
+	static const char separator[] = "; try: ";
+	size_t len;
+	va_list ap;
+
+	if (!err || strstr(err->text, separator))
+		return;
+	error_append(err, separator);
+	len = strlen(err->text);
+	va_start(ap, fmt);
+	vsnprintf(err->text + len, sizeof(err->text) - len, fmt, ap);
+	va_end(ap);
+}
+
 void error_prefix(struct error *err, const char *fmt, ...)
 {
 	char text[sizeof(err->text)];

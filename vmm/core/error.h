@@ -37,6 +37,9 @@ int error_errno(struct error *err, const char *fmt, ...) __attribute__((format(p
 /* Put @text after what @err says already. */
 void error_append(struct error *err, const char *text);
 
+/* Put "; try: " and a formatted text after what @err says already, unless that names a cure. */
+void error_cure(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Put a formatted text before what @err says already ("tap0: " and the like). */
 void error_prefix(struct error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
