@@ -290,17 +290,12 @@ static const unsigned int capabilities[] = {CAP_NET_ADMIN, CAP_DAC_OVERRIDE, CAP
 
 static int confine(struct error *err)
 {
-	struct thread_filters filters;
 	int ret;
 
 	helper_limit_capabilities(capabilities, sizeof(capabilities) / sizeof(capabilities[0]));
 	if (!sandbox_possible)
 		return 0;
-	ret = sandbox_filters_create(&filters, err);
-	if (ret)
-		return ret;
-	ret = thread_filter(&filters, THREAD_BROKER);
-	sandbox_filters_destroy(&filters);
+	ret = thread_filter(&sandbox_filters, THREAD_BROKER);
 	if (ret) {
 		error_code(err, ret, "the broker's sandbox");
 		error_cure(err, "--sandbox off");

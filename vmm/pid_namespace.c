@@ -88,13 +88,11 @@ static void follow_user(const struct jail *jail)
 
 static int confine(struct error *err)
 {
-	struct thread_filters filters;
-	int ret = sandbox_filters_create(&filters, err);
+	int ret = sandbox_check(err);
 
 	if (ret)
 		return ret;
-	ret = thread_confine(&filters, THREAD_WAITING);
-	sandbox_filters_destroy(&filters);
+	ret = thread_confine(&sandbox_filters, THREAD_WAITING);
 	return ret ? error_code(err, ret, "--sandbox: waiting for the VM's process") : 0;
 }
 

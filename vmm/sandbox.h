@@ -39,10 +39,10 @@ static const bool sandbox_possible = false;
 static const bool sandbox_possible = true;
 #endif
 
-/* Make the filters. On failure *@filters is as after sandbox_filters_destroy(). */
-int sandbox_filters_create(struct thread_filters *filters, struct error *err);
+/* 0; or -EINVAL and *@err, where there can't be one. */
+int sandbox_check(struct error *err);
 
-/* Accepts one that is all zero. */
-void sandbox_filters_destroy(struct thread_filters *filters);
+/* Made when xvmm is built, of vmm/sandbox_rules.c. */
+extern const struct thread_filters sandbox_filters;
 
 #endif

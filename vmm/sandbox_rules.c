@@ -27,7 +27,6 @@
 #include <unistd.h>
 
 #include "vmm/core/thread.h"
-#include "vmm/sandbox_pid.h"
 
 /*
  * Who may make a call. A thread has the filters of those that it comes from as well: the loop's
@@ -356,7 +355,7 @@ static int add_rules(scmp_filter_ctx filter, unsigned int kind)
 	/* raise(), in this process. */
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				       SCMP_A0_64(SCMP_CMP_EQ, SANDBOX_PID, 0));
+				       SCMP_A0_64(SCMP_CMP_EQ, THREAD_FILTER_PID, 0));
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]) && !ret; i++) {
 		if (refusals[i].kinds & kind)
 			ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(refusals[i].error),

@@ -46,7 +46,6 @@ static int confine(struct error *err)
 {
 	/* The resolver's configuration may be replaced, and be somewhere else. */
 	static const char *const readable[] = {"/etc", "/run", NULL};
-	struct thread_filters filters;
 	int ret;
 
 	limit_descriptors();
@@ -54,13 +53,9 @@ static int confine(struct error *err)
 	helper_limit_capabilities(NULL, 0);
 	if (!sandbox_possible)
 		return 0;
-	ret = sandbox_filters_create(&filters, err);
-	if (ret)
-		return ret;
 	ret = thread_limit_files(readable);
 	if (!ret)
-		ret = thread_filter(&filters, THREAD_USER_NET);
-	sandbox_filters_destroy(&filters);
+		ret = thread_filter(&sandbox_filters, THREAD_USER_NET);
 	return ret ? error_code(err, ret, "the sandbox of user-mode networking") : 0;
 }
 

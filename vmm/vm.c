@@ -169,7 +169,7 @@ int xvmm_confine(struct xvmm *vm, struct xvmm_error *error)
 			  "a VM with a control socket or vhost-user opens something later");
 	if (err.code)
 		return vm_report(error, &err);
-	ret = thread_confine(&vm->filters, THREAD_MAIN);
+	ret = thread_confine(&sandbox_filters, THREAD_MAIN);
 	vm->confined = !ret;
 	if (!ret) {
 		timeline_mark(vm->timeline, TIMELINE_SANDBOX);

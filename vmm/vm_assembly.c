@@ -92,7 +92,7 @@ static void console_power_button(void *opaque)
 
 static const struct thread_filters *filters(const struct xvmm *vm)
 {
-	return vm->sandbox ? &vm->filters : NULL;
+	return vm->sandbox ? &sandbox_filters : NULL;
 }
 
 /* Put @device on the bus at @place, and into the list that the firmware tables are made from. */
@@ -494,7 +494,7 @@ int vm_assemble(struct xvmm *vm, const struct xvmm_config *config, struct error 
 
 	ret = check_config(config, err);
 	if (!ret && vm->sandbox)
-		ret = sandbox_filters_create(&vm->filters, err);
+		ret = sandbox_check(err);
 	if (!ret)
 		ret = boot_open(&boot, &image, err);
 	if (!ret)
@@ -567,5 +567,4 @@ void vm_disassemble(struct xvmm *vm)
 	memory_destroy(&vm->mem);
 	loop_caller_destroy(&vm->caller);
 	loop_destroy(vm->loop);
-	sandbox_filters_destroy(&vm->filters);
 }

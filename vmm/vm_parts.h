@@ -48,7 +48,6 @@ struct xvmm {
 	struct broker *broker; /* borrowed; NULL: none */
 	bool opens_later;      /* files or sockets, while the guest runs, and has no broker */
 	bool confined;	       /* the loop's thread is */
-	struct thread_filters filters; /* with a sandbox */
 	struct kvm_vm kvm;
 	struct guest_memory mem;
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "arch/x86_64/aml.h"
@@ -462,8 +461,8 @@ int acpi_write_tables(const struct guest_memory *mem, struct memory_range area, 
 		.n_devices = n,
 		.pci = pci,
 	};
-	uint8_t *staging;
-	int ret = 0;
+	uint8_t *tables = memory_translate(mem, gpa(area.base), area.size);
+	int ret;
 
 	if (n > MAX_DEVICES)
 		return error_set(err, -EINVAL, "ACPI: %zu devices: at most %d have names", n,
@@ -473,21 +472,17 @@ int acpi_write_tables(const struct guest_memory *mem, struct memory_range area, 
 		if (ret)
 			return ret;
 	}
-	staging = calloc(1, area.size);
-	if (!staging)
-		return error_set(err, -ENOMEM, "ACPI: no memory to make the tables in");
-	aml_init(&b.out, staging, area.size);
+	if (!tables)
+		return error_set(err, -EFAULT, "ACPI: no memory at %#llx for the tables",
+				 (unsigned long long)area.base);
+	aml_init(&b.out, tables, area.size);
 	build(&b);
 	if (b.out.overflow)
-		ret = error_set(err, -ENOSPC,
-				"ACPI: the tables of %u CPUs and %zu devices take more than the "
-				"%llu bytes there are",
-				cpus, n, (unsigned long long)area.size);
-	else if (memory_write(mem, gpa(area.base), staging, b.out.used))
-		ret = error_set(err, -EFAULT, "ACPI: no memory at %#llx for the tables",
-				(unsigned long long)area.base);
-	free(staging);
-	return ret;
+		return error_set(err, -ENOSPC,
+				 "ACPI: the tables of %u CPUs and %zu devices take more than the "
+				 "%llu bytes there are",
+				 cpus, n, (unsigned long long)area.size);
+	return 0;
 }
 
 int arch_write_tables(const struct guest_memory *mem, const struct arch_platform *platform,

@@ -161,9 +161,9 @@ _Static_assert(sizeof(struct acpi_mcfg) == 60, "PCI Firmware Specification 3.0, 
 
 /*
  * Write the tables that describe @cpus, @n @devices and @pci (or NULL) into @area of @mem, the RSDP
- * at its start (which must be a multiple of 16). Errors: -ENOSPC if @area is too small, -EINVAL for
- * a device that our tables can't describe, -EFAULT if @area isn't memory, -ENOMEM. Before the vCPUs
- * run.
+ * at its start (which must be a multiple of 16). Errors: -ENOSPC if @area is too small, and then
+ * has a part of them; -EINVAL for a device that our tables can't describe; -EFAULT if @area isn't
+ * memory. Before the vCPUs run.
  *
  * arch_write_tables() is this with the area that the memory layout has for it.
  */

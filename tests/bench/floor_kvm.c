@@ -122,11 +122,11 @@ int main(int argc, char **argv)
 		errx(STATUS_FAILED, "usage: floor_kvm FILE [MEMORY_MIB [irqchip]]");
 	kvm = need(open("/dev/kvm", O_RDWR | O_CLOEXEC), "/dev/kvm");
 	vm = need(ioctl(kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
-	if (irqchip)
-		need(ioctl(vm, KVM_CREATE_IRQCHIP, 0), "KVM_CREATE_IRQCHIP");
 	memory = map(-1, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
 	region.userspace_addr = (uintptr_t)memory;
 	need(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
+	if (irqchip)
+		need(ioctl(vm, KVM_CREATE_IRQCHIP, 0), "KVM_CREATE_IRQCHIP");
 	vcpu = need(ioctl(vm, KVM_CREATE_VCPU, 0), "KVM_CREATE_VCPU");
 	run_size = need(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE");
 	run = map(vcpu, (size_t)run_size, PROT_READ | PROT_WRITE, MAP_SHARED);

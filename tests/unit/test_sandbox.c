@@ -29,24 +29,10 @@ enum {
 	STATUS_SIZE = 4096,
 };
 
-static struct thread_filters filters;
-
-static void set_up(void)
-{
-	struct error err = {0};
-
-	ck_assert_msg(sandbox_filters_create(&filters, &err) == 0, "%s", err.text);
-}
-
-static void tear_down(void)
-{
-	sandbox_filters_destroy(&filters);
-}
-
 /* The main thread can't be tested as such: Check goes on in it. So another has its filter. */
 static void run_confined(enum thread_kind kind, void *(*run)(void *arg), void *arg)
 {
-	const struct thread_config config = {"confined", kind, &filters};
+	const struct thread_config config = {"confined", kind, &sandbox_filters};
 	pthread_t thread;
 
 	ck_assert_int_eq(thread_create(&thread, &config, run, arg), 0);
@@ -82,7 +68,7 @@ static void expect_line(const char *status, const char *line)
 
 START_TEST(no_privileges)
 {
-	const struct thread_config config = {"confined", (enum thread_kind)_i, &filters};
+	const struct thread_config config = {"confined", (enum thread_kind)_i, &sandbox_filters};
 	struct look look = {0};
 	char path[64], status[STATUS_SIZE] = "";
 	pthread_t thread;
@@ -131,7 +117,7 @@ static void *open_a_file(void *arg)
 START_TEST(landlock)
 {
 	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	const struct thread_filters open_filters = {{{1, &allow}, {1, &allow}, {1, &allow}}};
+	const struct thread_filters open_filters = {{{&allow, 1}, {&allow, 1}, {&allow, 1}}};
 	const struct thread_config config = {"confined", THREAD_RING, &open_filters};
 	pthread_t thread;
 	int opened = -1;
@@ -150,7 +136,7 @@ END_TEST
 /* As when a driver starts a device. */
 static void *start_ring(void *arg)
 {
-	const struct thread_config config = {"ring", THREAD_RING, &filters};
+	const struct thread_config config = {"ring", THREAD_RING, &sandbox_filters};
 	pthread_t thread;
 	int fd = fd_eventfd();
 
@@ -213,7 +199,7 @@ static void *start_rings(void *arg)
 	enum {
 		RINGS = 64,
 	};
-	const struct thread_config config = {"ring", THREAD_RING, &filters};
+	const struct thread_config config = {"ring", THREAD_RING, &sandbox_filters};
 	pthread_t threads[RINGS];
 	pthread_barrier_t barrier;
 
@@ -389,7 +375,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("sandbox");
 	TCase *confined = tcase_create("confined"), *killed = tcase_create("killed");
 
-	tcase_add_checked_fixture(confined, set_up, tear_down);
 	tcase_add_loop_test(confined, no_privileges, 0, THREAD_KINDS);
 	tcase_add_test(confined, others_keep_theirs);
 	tcase_add_test(confined, files);
@@ -400,7 +385,6 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(confined, files, 0, THREAD_KINDS);
 	tcase_add_loop_test(confined, heap, 0, THREAD_KINDS);
 	suite_add_tcase(suite, confined);
-	tcase_add_checked_fixture(killed, set_up, tear_down);
 	tcase_add_loop_test_raise_signal(killed, forbidden_to_main, SIGSYS, 0, N_FORBIDDEN);
 	tcase_add_loop_test_raise_signal(killed, forbidden_to_vcpu, SIGSYS, 0, N_FORBIDDEN);
 	tcase_add_loop_test_raise_signal(killed, forbidden_to_ring, SIGSYS, 0, N_FORBIDDEN);

@@ -114,9 +114,17 @@ static void settle_malloc(void)
 
 static int set_filter(const struct thread_filters *filters, enum thread_kind kind)
 {
+	const struct thread_filter *filter = &filters->of[kind];
+	struct sock_filter steps[THREAD_FILTER_STEPS_MAX];
+	const struct sock_fprog program = {(unsigned short)filter->n, steps};
+
 	settle_malloc();
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filters->programs[kind]) ? -errno
-											  : 0;
+	for (size_t i = 0; i < filter->n; i++) {
+		steps[i] = filter->steps[i];
+		if (steps[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && steps[i].k == THREAD_FILTER_PID)
+			steps[i].k = (uint32_t)getpid();
+	}
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) ? -errno : 0;
 }
 
 int thread_filter(const struct thread_filters *filters, enum thread_kind kind)

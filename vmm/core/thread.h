@@ -9,6 +9,7 @@
 
 #include <linux/filter.h>
 #include <pthread.h>
+#include <stddef.h>
 
 /* What a thread is for, and so what it may ask of the kernel. */
 enum thread_kind {
@@ -21,9 +22,18 @@ enum thread_kind {
 	THREAD_KINDS,
 };
 
-/* For each kind a seccomp filter; made by vmm/sandbox.h. */
+enum {
+	THREAD_FILTER_STEPS_MAX = 256, /* BPF instructions */
+	/* Filters are made before there is a process: where they say this, its PID is meant. */
+	THREAD_FILTER_PID = 0x50494421, /* larger than any PID (2^22) */
+};
+
+/* For each kind a seccomp filter; vmm/sandbox.h has those of xvmm. */
 struct thread_filters {
-	struct sock_fprog programs[THREAD_KINDS];
+	struct thread_filter {
+		const struct sock_filter *steps;
+		size_t n; /* at most THREAD_FILTER_STEPS_MAX */
+	} of[THREAD_KINDS];
 };
 
 /*
