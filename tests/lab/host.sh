@@ -279,6 +279,10 @@ place_part() {
 		place_program "$libgcc" "$2$libgcc" "$2"
 		place "${lab_xvmm%/*}/tests/guest/net.elf" "$1/bin/net.elf"
 		;;
+	bench)
+		place_program "${lab_xvmm%/*}/tests/bench/packets" "$1/bin/packets" "$2"
+		place "${lab_xvmm%/*}/tests/guest/net.elf" "$1/bin/net.elf"
+		;;
 	slirp) place_program "$slirp" "$2$slirp" "$2" ;;
 	unit) place_tests "$1" "$2" ;;
 	*) die "the lab has no part $3" ;;

@@ -52,8 +52,8 @@ show_threads() {
 } 2>/dev/null
 
 # lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh), slirp (the library),
-# two_guests (of examples), hostile (the test guest, and its peer), faults (see faults.sh), unit (the
-# unit tests in unit/).
+# two_guests (of examples), hostile (the test guest, and its peer), faults (see faults.sh), bench (the
+# test guest "net", and packets of tests/bench), unit (the unit tests in unit/).
 # Its line is read by tests/lab/run, which puts it there.
 lab_has() {
 	for part in "$@"; do
@@ -63,6 +63,7 @@ lab_has() {
 		two_guests) program=two_guests ;;
 		hostile) program=echo_peer ;;
 		faults) program=session_test ;;
+		bench) program=packets ;;
 		unit) program=../unit/test_ring ;;
 		slirp) continue ;; # xvmm itself says if it isn't there
 		esac
