@@ -53,7 +53,7 @@ show_threads() {
 
 # lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh), slirp (the library),
 # two_guests (of examples), hostile (the test guest, and its peer), faults (see faults.sh), unit (the
-# unit tests in unit/).
+# unit tests in unit/), system (scripts of tests/system in system/, and the test guests in guests/).
 # Its line is read by tests/lab/run, which puts it there.
 lab_has() {
 	for part in "$@"; do
@@ -64,6 +64,7 @@ lab_has() {
 		hostile) program=echo_peer ;;
 		faults) program=session_test ;;
 		unit) program=../unit/test_ring ;;
+		system) program=bash ;;
 		slirp) continue ;; # xvmm itself says if it isn't there
 		esac
 		[ -x "$LAB_DIR/bin/$program" ] || lab_fail "no $program: lab_has must be at the beginning of a line"

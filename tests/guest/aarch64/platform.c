@@ -81,6 +81,40 @@ bool platform_pci_interrupt(unsigned int device, unsigned int pin, uint32_t *gsi
 	return false;
 }
 
+bool platform_power_button(uint32_t *gsi, enum irq_trigger *trigger)
+{
+	enum {
+		LEVEL_HIGH = 4, /* arm,gic-v3.yaml */
+	};
+	struct fdt_node button;
+
+	if (!fdt_find("label", "Power Button", 0, &button))
+		return false;
+	*gsi = (uint32_t)fdt_number(&button, "interrupts", 1, 1);
+	*trigger = fdt_number(&button, "interrupts", 2, 1) == LEVEL_HIGH ? IRQ_LEVEL_HIGH
+									 : IRQ_EDGE_HIGH;
+	return true;
+}
+
+static volatile uint8_t *pvpanic_register(void)
+{
+	struct fdt_node pvpanic;
+
+	if (!fdt_find("compatible", "qemu,pvpanic-mmio", 0, &pvpanic))
+		return NULL;
+	return (volatile uint8_t *)fdt_number(&pvpanic, "reg", 0, 2);
+}
+
+uint8_t platform_pvpanic_events(void)
+{
+	return pvpanic_register() != NULL ? *pvpanic_register() : 0;
+}
+
+void platform_pvpanic(uint8_t events)
+{
+	*pvpanic_register() = events;
+}
+
 static void call_and_wait(enum psci_function function)
 {
 	psci_call(function, 0, 0, 0);

@@ -89,6 +89,7 @@ void serial_write(const void *data, size_t len)
 	}
 }
 
+/* As many as the cause of an interrupt promises, without a look at each. */
 size_t serial_read(void *data, size_t len, bool all)
 {
 	uint8_t *bytes = data;
@@ -96,12 +97,16 @@ size_t serial_read(void *data, size_t len, bool all)
 
 	while (n < len) {
 		uint8_t cause = serial_get(SERIAL_IIR) & 0x0f;
+		size_t end = n + 1;
 
 		if (cause == SERIAL_IIR_NONE && all)
 			continue;
-		if (!(serial_get(SERIAL_LSR) & SERIAL_LSR_DATA_READY))
+		if (cause == SERIAL_IIR_RECEIVED && len - n >= SERIAL_RECEIVE_TRIGGER)
+			end = n + SERIAL_RECEIVE_TRIGGER;
+		else if (!(serial_get(SERIAL_LSR) & SERIAL_LSR_DATA_READY))
 			break;
-		bytes[n++] = serial_get(SERIAL_DATA);
+		while (n < end)
+			bytes[n++] = serial_get(SERIAL_DATA);
 	}
 	return n;
 }

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/irq.h"
+
 struct platform_range {
 	uint64_t base; /* physical, in bytes, as the size */
 	uint64_t size;
@@ -26,6 +28,17 @@ uint64_t platform_pci_ecam(void);
  */
 bool platform_pci_window(struct platform_range *window);
 bool platform_pci_interrupt(unsigned int device, unsigned int pin, uint32_t *gsi);
+
+/* The interrupt that a press of the power button is. False if there is none. */
+bool platform_power_button(uint32_t *gsi, enum irq_trigger *trigger);
+
+/* The register of pvpanic (QEMU, docs/specs/pvpanic.txt): the events that it takes; 0: it isn't
+ * there. */
+enum {
+	PVPANIC_PANICKED = 1 << 0,
+};
+uint8_t platform_pvpanic_events(void);
+void platform_pvpanic(uint8_t events);
 
 /* As a kernel does them at the end; both return if nothing happened within a second. */
 void platform_power_off(void);

@@ -2,8 +2,10 @@
 #include "lib/platform.h"
 
 #include "lib/acpi.h"
+#include "x86_64/ring0.h"
 
 enum {
+	PORT_PVPANIC = 0x505,
 	MCFG_BASE = 44, /* of the first allocation, which has bus 0 (PCI Firmware 3.2, 4.1.2) */
 };
 
@@ -33,6 +35,30 @@ bool platform_pci_window(struct platform_range *window)
 bool platform_pci_interrupt(unsigned int device, unsigned int pin, uint32_t *gsi)
 {
 	return acpi_pci_interrupt(device, pin, gsi);
+}
+
+/* As which event it arrives is not looked at: only AML knows where to read that. */
+bool platform_power_button(uint32_t *gsi, enum irq_trigger *trigger)
+{
+	struct acpi_device ged; /* Generic Event Device */
+
+	if (!acpi_device("ACPI0013", 0, &ged) || ged.gsi == 0)
+		return false;
+	*gsi = ged.gsi;
+	*trigger = ged.level_triggered ? IRQ_LEVEL_HIGH : IRQ_EDGE_HIGH;
+	return true;
+}
+
+uint8_t platform_pvpanic_events(void)
+{
+	uint8_t events = (uint8_t)port_read(PORT_PVPANIC, 1);
+
+	return events == 0xff ? 0 : events; /* what no device reads as */
+}
+
+void platform_pvpanic(uint8_t events)
+{
+	port_write(PORT_PVPANIC, 1, events);
 }
 
 void platform_power_off(void)
