@@ -5,10 +5,16 @@
 
 #include <stdint.h>
 
-enum psci_function { /* 5.1 */
+/* 5.1 */
+enum psci_function {
+	PSCI_CPU_OFF = 0x84000002, /* the one that calls */
 	PSCI_SYSTEM_OFF = 0x84000008,
 	PSCI_SYSTEM_RESET = 0x84000009,
 	PSCI_CPU_ON = 0xc4000003, /* affinity, entry point, what x0 will be there */
+};
+
+enum {
+	PSCI_ALREADY_ON = -4, /* 5.2.2 */
 };
 
 /* By hvc or smc, as the device tree says. Returns 0 or what went wrong, negative. */

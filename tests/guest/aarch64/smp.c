@@ -45,16 +45,19 @@ void smp_started(unsigned int cpu)
 
 bool smp_start(unsigned int cpu, void (*function)(unsigned int cpu))
 {
+	deadline_t d = deadline(1000);
 	int64_t error;
 
 	if (cpu >= MAX_CPUS)
 		fatal("this guest has stacks for %u CPUs", MAX_CPUS);
 	start_function = function;
 	arrived = false;
-	error = psci_call(PSCI_CPU_ON, smp_hardware_id(cpu), (uintptr_t)secondary_entry, cpu);
-	if (error != 0)
-		print("# CPU %u: PSCI says %ld\n", cpu, error);
-	for (deadline_t d = deadline(1000); !arrived && !deadline_passed(d);)
+	/* One that was started before may be on its way to be off. */
+	do
+		error = psci_call(PSCI_CPU_ON, smp_hardware_id(cpu), (uintptr_t)secondary_entry,
+				  cpu);
+	while (error == PSCI_ALREADY_ON && !deadline_passed(d));
+	while (error == 0 && !arrived && !deadline_passed(d))
 		;
 	return arrived;
 }

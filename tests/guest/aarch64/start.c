@@ -2,6 +2,7 @@
 /* The first C code: from the state that head.S left to main(). */
 #include "aarch64/boot.h"
 #include "aarch64/cpu.h"
+#include "aarch64/psci.h"
 #include "lib/console.h"
 #include "lib/fdt.h"
 #include "lib/guest.h"
@@ -17,12 +18,15 @@ enum {
 	SEMIHOSTING_APPLICATION_EXIT = 0x20026,
 };
 
+static uint64_t first_cpu; /* its affinity */
+
 extern uint8_t bss_start[], bss_end[];
 _Noreturn void guest_start(const void *tree); /* from head.S */
 
 void guest_start(const void *tree)
 {
 	memset(bss_start, 0, (size_t)(bss_end - bss_start));
+	first_cpu = read_affinity();
 	boot_read(tree);
 	serial_init();
 	interrupts_on();
@@ -32,6 +36,9 @@ void guest_start(const void *tree)
 void halt(void)
 {
 	interrupts_off();
+	/* Once it is off, smp_start() can start it again. */
+	if (read_affinity() != first_cpu)
+		psci_call(PSCI_CPU_OFF, 0, 0, 0);
 	for (;;)
 		wait_for_interrupt();
 }

@@ -36,6 +36,19 @@ static uint64_t end_of_memory(void)
 	return end;
 }
 
+uint64_t start_of_memory(void)
+{
+	uint64_t start = UINT64_MAX;
+
+	for (size_t i = 0; i < boot_info.n_memory; i++) {
+		const struct memory_range *range = &boot_info.memory[i];
+
+		if (range->type == MEMORY_RAM && range->base < start)
+			start = range->base;
+	}
+	return start;
+}
+
 static uintptr_t registers_of(const struct virtio_device *of)
 {
 	return of->pci != NULL ? of->pci->function.bars[0].base : of->base;

@@ -79,6 +79,9 @@ enum place {
 
 uint64_t place_address(enum place place);
 
+/* The first byte of memory. */
+uint64_t start_of_memory(void);
+
 /* --- rings, by hand --- */
 
 /* A descriptor: @flags is WRITE or INDIRECT; NEXT where another one follows. */

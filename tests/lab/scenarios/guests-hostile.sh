@@ -6,7 +6,8 @@
 scripts=
 . "$LAB_DIR/scenarios/guests.sh"
 
-for kind in ${kinds:-pci-off-registers pci-off-device mmio-on-descriptors mmio-off-rings}; do
+lab_has system
+for kind in pci-off-registers pci-off-device mmio-on-descriptors mmio-off-rings; do
 	transport=${kind%%-*} packed=${kind#*-}
 	export TOPIC="${kind##*-}" NET_OPTIONS="transport=$transport,packed=${packed%-*}"
 	echo "$kind:"
