@@ -293,8 +293,8 @@ place_part() {
 		for file in "$lab_source"/../system/*.sh; do
 			place "$file" "$1/system/${file##*/}"
 		done
-		for file in "${lab_xvmm%/*}"/tests/guest/*."${guest_suffix[$lab_arch]}"; do
-			place "$file" "$1/guests/${file##*/}"
+		for file in "${lab_xvmm%/*}"/tests/guest/*.{"${guest_suffix[$lab_arch]}",bzimage}; do
+			[[ ! -e $file ]] || place "$file" "$1/guests/${file##*/}" # bzImages are x86's
 		done
 		place_program "${lab_xvmm%/*}/tests/guest/echo_peer" "$1/guests/echo_peer" "$2"
 		;;
