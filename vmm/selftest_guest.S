@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The guest of xvmm selftest (tests/guest/selftest), an ELF file. GUEST is its path. */
+/* The guest of xvmm selftest (tests/guest/selftest), an ELF file or Image. GUEST is its path. */
 #ifdef __CET__
 #include <cet.h> /* else the linker takes the whole program to be without */
 #endif

@@ -5,20 +5,19 @@
  */
 #include "lib/guest.h"
 #include "lib/irq.h"
+#include "lib/serial.h"
 #include "lib/sum.h"
-#include "x86_64/ring0.h"
-#include "x86_64/serial.h"
 
 int main(void)
 {
-	struct irq irq = irq_request(SERIAL_GSI, IRQ_EDGE_HIGH);
+	struct irq irq = irq_request(serial_gsi(), IRQ_EDGE_HIGH);
 	uint64_t count = arg_number("count", 1);
 	bool echo = arg_switch("echo", false);
 	bool poll = arg_is("wait", "poll");
 	struct sum sum = {0};
 	uint8_t data[4096];
 
-	port_write(SERIAL_PORT + SERIAL_IER, 1, SERIAL_IER_RECEIVED);
+	serial_set(SERIAL_IER, SERIAL_IER_RECEIVED);
 	print("ready\n");
 	for (uint64_t left = count; left > 0;) {
 		uint32_t seen = irq_count(irq);
@@ -33,7 +32,7 @@ int main(void)
 		left -= len;
 	}
 	print("%lu bytes, sum %05u\n", count, sum.value);
-	if (port_read(SERIAL_PORT + SERIAL_LSR, 1) & SERIAL_LSR_OVERRUN)
+	if (serial_get(SERIAL_LSR) & SERIAL_LSR_OVERRUN)
 		fatal("the serial port says that it dropped input");
 	return STATUS_PASS;
 }

@@ -4,6 +4,5 @@
 
 int main(void)
 {
-	__asm__ volatile("ud2");
-	return STATUS_PASS;
+	__builtin_trap();
 }

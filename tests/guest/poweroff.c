@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Powers off by ACPI. */
-#include "lib/acpi.h"
+/* Powers off, by ACPI or PSCI. */
 #include "lib/guest.h"
+#include "lib/platform.h"
 
 int main(void)
 {
-	acpi_power_off();
+	platform_power_off();
 	fatal("still here");
 }

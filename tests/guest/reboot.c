@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Resets the machine by ACPI's reset register. */
-#include "lib/acpi.h"
+/* Resets the machine, by ACPI's reset register or PSCI. */
 #include "lib/guest.h"
+#include "lib/platform.h"
 
 int main(void)
 {
-	acpi_reset();
+	platform_reset();
 	fatal("still here");
 }

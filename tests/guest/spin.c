@@ -8,5 +8,5 @@ int main(void)
 	if (arg_switch("halt", false))
 		halt();
 	for (;;)
-		__asm__ volatile("pause");
+		;
 }

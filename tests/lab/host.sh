@@ -246,11 +246,18 @@ place_pmds() {
 	done
 }
 
+# guest_file NAME: what xvmm boots of a test guest.
+declare -A guest_suffix=([x86_64]=elf [aarch64]=Image)
+guest_file() {
+	echo "${lab_xvmm%/*}/tests/guest/$1.${guest_suffix[$lab_arch]}"
+}
+
 # place_part LAB ROOT PART: what lab_has of lib.sh promises.
 place_part() {
 	local file
 
-	[[ $lab_arch == x86_64 || $3 == two_guests || $3 == unit ]] || die "the lab of $lab_arch has no part $3"
+	[[ $lab_arch == x86_64 || " two_guests unit hostile system " == *" $3 "* ]] ||
+		die "the lab of $lab_arch has no part $3"
 	case $3 in
 	testpmd)
 		place_program "$(type -P dpdk-testpmd)" "$1/bin/dpdk-testpmd" "$2"
@@ -271,7 +278,7 @@ place_part() {
 		;;
 	hostile)
 		place_program "${lab_xvmm%/*}/tests/guest/echo_peer" "$1/bin/echo_peer" "$2"
-		place "${lab_xvmm%/*}/tests/guest/hostile.elf" "$1/bin/hostile.elf"
+		place "$(guest_file hostile)" "$1/bin/hostile"
 		;;
 	faults)
 		place_program "${lab_xvmm%/*}/tests/faults/session_test" "$1/bin/session_test" "$2"
@@ -279,9 +286,23 @@ place_part() {
 		place_program "$libgcc" "$2$libgcc" "$2"
 		place "${lab_xvmm%/*}/tests/guest/net.elf" "$1/bin/net.elf"
 		;;
+<<<<<<< HEAD
 	bench)
 		place_program "${lab_xvmm%/*}/tests/bench/packets" "$1/bin/packets" "$2"
 		place "${lab_xvmm%/*}/tests/guest/net.elf" "$1/bin/net.elf"
+=======
+	system)
+		for file in bash date head sum timeout; do # as busybox has them not
+			place_program "$(program "$file")" "$1/bin/$file" "$2"
+		done
+		for file in "$lab_source"/../system/*.sh; do
+			place "$file" "$1/system/${file##*/}"
+		done
+		for file in "${lab_xvmm%/*}"/tests/guest/*.{"${guest_suffix[$lab_arch]}",bzimage}; do
+			[[ ! -e $file ]] || place "$file" "$1/guests/${file##*/}" # bzImages are x86's
+		done
+		place_program "${lab_xvmm%/*}/tests/guest/echo_peer" "$1/guests/echo_peer" "$2"
+>>>>>>> arm-guests
 		;;
 	slirp) place_program "$slirp" "$2$slirp" "$2" ;;
 	unit) place_tests "$1" "$2" ;;

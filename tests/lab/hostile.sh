@@ -15,7 +15,7 @@ done
 # hostile TRANSPORT TOPIC: all its tricks, each also with a reset in the middle.
 hostile() {
 	echo "# $1, $2"
-	"$LAB_XVMM" --kernel "$LAB_DIR/bin/hostile.elf" --memory 128M --cpus 2 \
+	"$LAB_XVMM" --kernel "$LAB_DIR/bin/hostile" --memory 128M --cpus 2 \
 		--net "tap0,vhost=on,transport=$1" --net "tap1,transport=$1" \
 		--cmdline "transport=$1 topic=$2 rings=elsewhere" \
 		>"$LAB_TMP/hostile.log" 2>"$LAB_TMP/xvmm.log" ||

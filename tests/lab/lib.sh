@@ -53,7 +53,8 @@ show_threads() {
 
 # lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh), slirp (the library),
 # two_guests (of examples), hostile (the test guest, and its peer), faults (see faults.sh), bench (the
-# test guest "net", and packets of tests/bench), unit (the unit tests in unit/).
+# test guest "net", and packets of tests/bench), unit (the unit tests in unit/), system (scripts of
+# tests/system in system/, and the test guests in guests/).
 # Its line is read by tests/lab/run, which puts it there.
 lab_has() {
 	for part in "$@"; do
@@ -65,6 +66,7 @@ lab_has() {
 		faults) program=session_test ;;
 		bench) program=packets ;;
 		unit) program=../unit/test_ring ;;
+		system) program=bash ;;
 		slirp) continue ;; # xvmm itself says if it isn't there
 		esac
 		[ -x "$LAB_DIR/bin/$program" ] || lab_fail "no $program: lab_has must be at the beginning of a line"

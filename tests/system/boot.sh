@@ -14,16 +14,25 @@ hello() {
 	judge "$name" 42 "^hello by $protocol\$" '^command line: first=1 status=42 last$'
 }
 
-hello 'ELF with a PVH note: PVH by default' pvh --kernel "$GUESTS/hello.elf"
-hello 'ELF --boot auto' pvh --kernel "$GUESTS/hello.elf" --boot auto
-hello 'ELF --boot pvh' pvh --kernel "$GUESTS/hello.elf" --boot pvh
-hello 'ELF --boot linux' linux64 --kernel "$GUESTS/hello.elf" --boot linux
-hello 'bzImage' linux64 --kernel "$GUESTS/hello.bzimage"
-hello 'bzImage --boot linux' linux64 --kernel "$GUESTS/hello.bzimage" --boot linux
+if [ "$guest_suffix" = elf ]; then
+	hello 'ELF with a PVH note: PVH by default' pvh --kernel "$GUESTS/hello.elf"
+	hello 'ELF --boot auto' pvh --kernel "$GUESTS/hello.elf" --boot auto
+	hello 'ELF --boot pvh' pvh --kernel "$GUESTS/hello.elf" --boot pvh
+	hello 'ELF --boot linux' linux64 --kernel "$GUESTS/hello.elf" --boot linux
+	hello 'bzImage' linux64 --kernel "$GUESTS/hello.bzimage"
+	hello 'bzImage --boot linux' linux64 --kernel "$GUESTS/hello.bzimage" --boot linux
+	boots=('pvh hello.elf' 'linux hello.elf' 'linux hello.bzimage')
+else
+	gzip -c "$GUESTS/hello.Image" >"$work/hello.gz"
+	hello 'Image' linux64 --kernel "$GUESTS/hello.Image"
+	hello 'Image --boot linux' linux64 --kernel "$GUESTS/hello.Image" --boot linux
+	hello 'Image in gzip' linux64 --kernel "$work/hello.gz"
+	boots=('linux hello.Image')
+fi
 
 head -c 1234567 /dev/urandom >"$work/initrd"
 read -r sum _ < <(sum "$work/initrd")
-for boot in 'pvh hello.elf' 'linux hello.elf' 'linux hello.bzimage'; do
+for boot in "${boots[@]}"; do
 	read -r protocol file <<<"$boot"
 	start --kernel "$GUESTS/$file" --boot "$protocol" --initrd "$work/initrd" </dev/null
 	finish

@@ -14,26 +14,26 @@ talk() {
 }
 
 echo -n ping >"$work/ping"
-talk "$work/ping" --kernel "$GUESTS/irq.elf"
+talk "$work/ping" --kernel "$(guest_file irq)"
 judge 'interrupts of the serial port' 0
 
 # All byte values, those of the terminal's escape key among them.
 limit=60 # an exit for every few bytes: 12 s where KVM emulates ring 0
 head -c 1M /dev/urandom >"$work/data"
 read -r sum _ < <(sum "$work/data")
-talk "$work/data" --kernel "$GUESTS/echo.elf" --cmdline "count=1M wait=poll"
+talk "$work/data" --kernel "$(guest_file echo)" --cmdline "count=1M wait=poll"
 judge 'a megabyte of input at once' 0 "^1048576 bytes, sum $sum\$"
 limit=20
 
 # By interrupt, which takes longer where KVM emulates the handler.
 head -c 64K "$work/data" >"$work/some"
-talk "$work/some" --kernel "$GUESTS/echo.elf" --cmdline 'count=64K echo=on'
+talk "$work/some" --kernel "$(guest_file echo)" --cmdline 'count=64K echo=on'
 problem=
 { echo ready; cat "$work/some"; } | cmp -sn $((6 + 65536)) - "$work/out" ||
 	problem='what came back is not what was sent'
 verdict '64 KiB there and back' "$problem"
 
-talk /dev/null --kernel "$GUESTS/hello.elf"
+talk /dev/null --kernel "$(guest_file hello)"
 judge 'end of input is not the end of the guest' 0 '^hello'
 
 guest hello --console off --cmdline status=42
@@ -55,7 +55,7 @@ verdict 'and it is said' "$(grep -q -- '--console: the file has not all' "$work/
 guest hello --console file:/dev/full --cmdline status=42
 judge 'but what the guest says counts more' 42
 
-start --kernel "$GUESTS/hello.elf" --cmdline status=42 <&-
+start --kernel "$(guest_file hello)" --cmdline status=42 <&-
 finish
 judge 'standard input is closed' 42
 

@@ -12,7 +12,7 @@ ip link set tap0 up
 ip link set tap1 up
 for transport in mmio pci; do
 	problem=
-	start --kernel "$GUESTS/link.elf" --net "tap0,transport=$transport" --control "$work/control" </dev/null
+	start --kernel "$(guest_file link)" --net "tap0,transport=$transport" --control "$work/control" </dev/null
 	await ready || problem='the guest is not ready'
 	ip link delete tap0
 	[ -n "$problem" ] || await 'ok .* - down' || problem='the link is not down'

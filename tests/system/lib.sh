@@ -6,7 +6,12 @@ set -u
 
 : "${XVMM:?the xvmm binary}" "${GUESTS:?the folder of the test guests}"
 
-limit=20 # seconds that any run of xvmm may take
+limit=20 # seconds that any run of xvmm may take; PATIENCE times as many on a slow machine
+# Of a guest's files, the one that xvmm boots on this machine.
+case $HOSTTYPE in
+aarch64) guest_suffix=Image ;;
+*) guest_suffix=elf ;;
+esac
 prefix=() # of the command that runs it
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -42,7 +47,7 @@ require_network_namespace() {
 start() {
 	: >"$work/out" # await is not to see what was there before
 	set -m
-	timeout --foreground -s KILL "$limit" "${prefix[@]}" "$XVMM" "$@" <&0 >"$work/out" 2>"$work/err" &
+	timeout --foreground -s KILL "$((limit * ${PATIENCE:-1}))" "${prefix[@]}" "$XVMM" "$@" <&0 >"$work/out" 2>"$work/err" &
 	pid=$!
 	set +m
 }
@@ -72,7 +77,7 @@ finish() {
 		kill -KILL -- "-$pid"
 	fi
 	# Until they are gone they have what the next one wants: a tap, a socket.
-	for ((i = 0; i < limit * 100; i++)); do
+	for ((i = 0; i < limit * ${PATIENCE:-1} * 100; i++)); do
 		kill -0 -- "-$pid" 2>/dev/null || break
 		sleep 0.01
 	done
@@ -81,7 +86,7 @@ finish() {
 # Wait until the guest has printed a line that matches; false if it doesn't.
 await() {
 	local i
-	for ((i = 0; i < limit * 50; i++)); do
+	for ((i = 0; i < limit * ${PATIENCE:-1} * 50; i++)); do
 		grep -qs -- "$1" "$work/out" && return 0
 		[ -e "$work/out" ] || return 1
 		sleep 0.02
@@ -116,9 +121,20 @@ judge() {
 	verdict "$name" "$problem"
 }
 
-# guest NAME ARGUMENT...: run the ELF of a guest, without input.
+# guest_file NAME: what xvmm boots of a guest.
+guest_file() {
+	echo "$GUESTS/$1.$guest_suffix"
+}
+
+# has_guest NAME: whether this machine has that one.
+has_guest() {
+	[ -e "$(guest_file "$1")" ]
+}
+
+# guest NAME ARGUMENT...: run a guest, without input.
 guest() {
-	local kernel=$GUESTS/$1.elf
+	local kernel
+	kernel=$(guest_file "$1")
 	shift
 	start --kernel "$kernel" "$@" </dev/null
 	finish

@@ -15,10 +15,8 @@ enum {
 	PM_CONTROL = 4, /* of the power management capability, PCI PM 1.2, 3.2 */
 };
 
-#define ADDRESS_BEYOND	   0x4000000000ull /* 256 GiB: no test machine has as much */
-#define ADDRESS_HOLE	   0xc8000000ull
-#define ADDRESS_IO_APIC	   0xfec00000ull
-#define ADDRESS_LOCAL_APIC 0xfee00000ull
+#define ADDRESS_BEYOND 0x4000000000ull /* 256 GiB: no test machine has as much */
+#define ADDRESS_HOLE   0xc8000000ull
 
 struct net witness;
 uint8_t scratch[128 << 10] __attribute__((aligned(PAGE_SIZE)));
@@ -36,6 +34,19 @@ static uint64_t end_of_memory(void)
 			end = range->base + range->size;
 	}
 	return end;
+}
+
+uint64_t start_of_memory(void)
+{
+	uint64_t start = UINT64_MAX;
+
+	for (size_t i = 0; i < boot_info.n_memory; i++) {
+		const struct memory_range *range = &boot_info.memory[i];
+
+		if (range->type == MEMORY_RAM && range->base < start)
+			start = range->base;
+	}
+	return start;
 }
 
 static uintptr_t registers_of(const struct virtio_device *of)
@@ -58,10 +69,10 @@ uint64_t place_address(enum place place)
 		return registers_of(&device);
 	case OTHER_REGISTERS:
 		return registers_of(&witness.device);
-	case IN_IO_APIC:
-		return ADDRESS_IO_APIC;
-	case IN_LOCAL_APIC:
-		return ADDRESS_LOCAL_APIC;
+	case IN_IRQ_CONTROLLER:
+		return irq_controller();
+	case IN_CPU_IRQ_CONTROLLER:
+		return irq_cpu_controller();
 	case HIGH_HALF:
 		return 1ull << 63;
 	default:
@@ -253,10 +264,7 @@ size_t registers_size(void)
 
 void copy_registers(uint64_t len)
 {
-	const void *from = (const void *)registers();
-	uint8_t *to = scratch;
-
-	__asm__ volatile("rep movsb" : "+S"(from), "+D"(to), "+c"(len) : : "memory");
+	memcpy(scratch, (const void *)registers(), len);
 }
 
 /* --- the registers of a queue, on either transport --- */

@@ -118,7 +118,7 @@ static void larger_than_memory(uint64_t arg)
 	(void)arg;
 	fill(0);
 	for (unsigned int i = 0; i < 31; i++)
-		segments[i] = (struct segment){(void *)(uintptr_t)PAGE_SIZE, 64 << 20};
+		segments[i] = (struct segment){(void *)(start_of_memory() + PAGE_SIZE), 64 << 20};
 	segments[31] = (struct segment){(void *)ack, 1};
 	*ack = NET_CTRL_SILENCE;
 	add_command(segments, 31, 1);

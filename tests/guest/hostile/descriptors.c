@@ -55,9 +55,9 @@ static void receive_flags(uint64_t flags)
 	show_one(RECEIVE, SCRATCH, LEN, (uint16_t)flags);
 }
 
-static void transmit_page_zero(uint64_t len)
+static void transmit_memory(uint64_t len)
 {
-	show_one(TRANSMIT, 0, (uint32_t)len, 0);
+	show_one(TRANSMIT, start_of_memory(), (uint32_t)len, 0);
 }
 
 /* --- chains --- */
@@ -92,7 +92,7 @@ static void more_than_memory(uint64_t queue)
 	struct piece pieces[PIECES_MAX];
 
 	for (unsigned int i = 0; i < PIECES_MAX; i++)
-		pieces[i] = (struct piece){0, ALL_MEMORY, 0};
+		pieces[i] = (struct piece){start_of_memory(), ALL_MEMORY, 0};
 	show((unsigned int)queue, pieces, PIECES_MAX);
 }
 
@@ -250,7 +250,7 @@ static const struct trick tricks[] = {
 	{"5.1.6.2", "a frame of 8 MiB", transmit_length, 8 << 20, COMES_BACK, 0, 0},
 	{"2.6", "a length beyond memory", transmit_length, UINT32_MAX, BREAKS, 0, 0},
 	{"2.6", "a length of 2 GiB", transmit_length, 1u << 31, BREAKS, 0, 0},
-	{"2.6", "all memory is a packet", transmit_page_zero, ALL_MEMORY, COMES_BACK, 0, 0},
+	{"2.6", "all memory is a packet", transmit_memory, ALL_MEMORY, COMES_BACK, 0, 0},
 	{"5.1.6.3", "a receive buffer of 0 bytes", receive_length, 0, BREAKS, NO_BUFFERS, 0},
 	{"5.1.6.3", "a receive buffer of 1 byte", receive_length, 1, BREAKS, NO_BUFFERS, 0},
 	{"5.1.6.3", "a receive buffer shorter than a header", receive_length, NET_HEADER_SIZE - 1,

@@ -70,14 +70,17 @@ enum place {
 	IN_HOLE,	 /* below 4 GiB */
 	OWN_REGISTERS,	 /* of the device under attack */
 	OTHER_REGISTERS, /* of the other one */
-	IN_IO_APIC,
-	IN_LOCAL_APIC,
+	IN_IRQ_CONTROLLER,
+	IN_CPU_IRQ_CONTROLLER,
 	HIGH_HALF, /* only bit 63 is set */
 	WRAPS,	   /* what is longer than a byte has its end before its beginning */
 	N_PLACES,
 };
 
 uint64_t place_address(enum place place);
+
+/* The first byte of memory. */
+uint64_t start_of_memory(void);
 
 /* --- rings, by hand --- */
 
@@ -134,7 +137,7 @@ void poke(uintptr_t address, unsigned int width, uint64_t value);
 uintptr_t registers(void);
 size_t registers_size(void);
 
-/* Read the first @len bytes of them by a string instruction: one access after the other. */
+/* Read the first @len bytes of them by memcpy(): on x86, a string instruction. */
 void copy_registers(uint64_t len);
 
 /* The registers of the queue that is selected; all three areas at one @address. */

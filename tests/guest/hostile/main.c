@@ -45,9 +45,15 @@ static const struct {
 
 /* enum place, behind what is there. */
 static const char *const places[] = {
-	" beyond memory",	    " at the last byte of memory", " right behind memory",
-	" in the hole below 4 GiB", " in the device's registers",  " in another device's registers",
-	" in the I/O APIC",	    " in the local APIC",	   " in the high half",
+	" beyond memory",
+	" at the last byte of memory",
+	" right behind memory",
+	" in the hole below 4 GiB",
+	" in the device's registers",
+	" in another device's registers",
+	" in the interrupt controller",
+	" in the CPU's interrupt controller",
+	" in the high half",
 	" that wraps around",
 };
 _Static_assert(sizeof(places) / sizeof(places[0]) == N_PLACES, "enum place");

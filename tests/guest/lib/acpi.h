@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/platform.h"
+
 struct acpi_header { /* 5.2.6 */
 	char signature[4];
 	uint32_t length;
@@ -85,11 +87,7 @@ bool acpi_device(const char *hid, unsigned int index, struct acpi_device *device
  * the GSI that its _PRT has for @pin (0: INTA) of @device, if it says so without a link device.
  * False if there is none.
  */
-struct acpi_window {
-	uint64_t base;
-	uint64_t size;
-};
-bool acpi_pci_window(struct acpi_window *window);
+bool acpi_pci_window(struct platform_range *window);
 bool acpi_pci_interrupt(unsigned int device, unsigned int pin, uint32_t *gsi);
 
 /* Generic Address Structure, 5.2.3.2. */

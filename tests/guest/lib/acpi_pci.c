@@ -18,7 +18,7 @@ static uint32_t read32(const uint8_t *at)
 	return value;
 }
 
-bool acpi_pci_window(struct acpi_window *window)
+bool acpi_pci_window(struct platform_range *window)
 {
 	const struct acpi_header *dsdt = acpi_find("DSDT");
 	const uint8_t *at = (const uint8_t *)dsdt;

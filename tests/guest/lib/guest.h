@@ -16,7 +16,7 @@ enum guest_status {
 	STATUS_UNUSABLE = 102,	/* fatal(): what the guest needs isn't there */
 };
 
-/* The guest. Runs on the first CPU, in ring 3; what it returns goes to guest_exit(). */
+/* The guest. Runs on the first CPU, on x86 in ring 3; what it returns goes to guest_exit(). */
 int main(void);
 
 /* Stop this CPU for good, with interrupts off. */
@@ -76,10 +76,13 @@ void alloc_release(size_t mark);
 
 /*
  * Waiting: for (deadline_t d = deadline(ms); !condition;) if (deadline_passed(d)) ...
- * Never too short; a few times too long where the clock's frequency can't be told.
+ * Never too short; a few times too long where the clock's frequency can't be told (x86).
  */
 typedef uint64_t deadline_t;
 deadline_t deadline(unsigned int milliseconds);
 bool deadline_passed(deadline_t deadline);
+
+/* A counter at a constant rate, since some time: the TSC on x86, the virtual counter on aarch64. */
+uint64_t clock_ticks(void);
 
 #endif

@@ -17,18 +17,25 @@ enum irq_trigger {
 	IRQ_LEVEL_LOW,
 };
 
-/* Route interrupt @gsi (ACPI's numbering) to this CPU. */
+/* Route interrupt @gsi (ACPI's numbering; on aarch64 an SPI) to this CPU. */
 struct irq irq_request(uint32_t gsi, enum irq_trigger trigger);
 
 /*
  * The same for one that stays asserted until something was done about it: @acknowledge, which is
- * called each time, in ring 0 with interrupts off.
+ * called each time with interrupts off, on x86 in ring 0.
  */
 struct irq irq_request_level(uint32_t gsi, enum irq_trigger trigger,
 			     void (*acknowledge)(void *opaque), void *opaque);
 
-/* A message-signalled one: raised by writing *@data to *@address (PCI 3.0, 6.8). */
-struct irq irq_request_message(uint64_t *address, uint32_t *data);
+/*
+ * A message-signalled one: raised when the PCI function with this requester ID writes *@data to
+ * *@address (PCI 3.0, 6.8).
+ */
+struct irq irq_request_message(uint32_t requester, uint64_t *address, uint32_t *data);
+
+/* Where the registers of the interrupt controller are, and those of this CPU's own part of it. */
+uint64_t irq_controller(void);
+uint64_t irq_cpu_controller(void);
 
 /* How often it came. */
 uint32_t irq_count(struct irq irq);

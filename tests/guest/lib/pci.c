@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/pci.h"
 
-#include "lib/acpi.h"
 #include "lib/guest.h"
 #include "lib/paging.h"
+#include "lib/platform.h"
 
 enum {
-	MCFG_BASE = 44, /* of the first allocation, which has bus 0 (PCI Firmware 3.2, 4.1.2) */
 	ECAM_BUS_SIZE = 1 << 20,
 	ECAM_FUNCTION_SHIFT = 12,
 	NO_FUNCTION = 0xffff, /* as a vendor */
@@ -23,13 +22,13 @@ static uintptr_t ecam_base(void)
 {
 	static uint64_t base;
 	static bool looked;
-	const struct acpi_header *mcfg;
 
 	if (looked)
 		return base;
 	looked = true;
-	mcfg = acpi_find("MCFG");
-	base = mcfg != NULL ? acpi_field(mcfg, MCFG_BASE, 8) : arg_number("ecam", 0);
+	base = platform_pci_ecam();
+	if (base == 0)
+		base = arg_number("ecam", 0);
 	if (base != 0)
 		map_identity(base, ECAM_BUS_SIZE, true);
 	return base;
@@ -151,14 +150,14 @@ unsigned int pci_find_capability(const struct pci_function *function, enum pci_c
 /* Room for BARs that nobody has given an address to. */
 static uint64_t allocate(uint64_t size)
 {
-	static struct acpi_window window;
+	static struct platform_range window;
 	static uint64_t used;
 
-	if (window.size == 0 && !acpi_pci_window(&window))
-		fatal("PCI: a BAR has no address, and the DSDT no window for it");
+	if (window.size == 0 && !platform_pci_window(&window))
+		fatal("PCI: a BAR has no address, and the host bridge no window for it");
 	used = (used + size - 1) / size * size;
 	if (size > window.size - used)
-		fatal("PCI: the DSDT's window of %#lx bytes is full", window.size);
+		fatal("PCI: the host bridge's window of %#lx bytes is full", window.size);
 	used += size;
 	return window.base + used - size;
 }
@@ -225,9 +224,9 @@ uint32_t pci_intx_gsi(const struct pci_function *function)
 
 	if (pin == 0)
 		fatal("PCI device %u has no interrupt pin", function->device);
-	if (!acpi_pci_interrupt(function->device, pin - 1, &gsi))
+	if (!platform_pci_interrupt(function->device, pin - 1, &gsi))
 		gsi = (uint32_t)arg_number("intx", 0);
 	if (gsi == 0)
-		fatal("PCI device %u: no _PRT says where its interrupt goes", function->device);
+		fatal("PCI device %u: nothing says where its interrupt goes", function->device);
 	return gsi;
 }

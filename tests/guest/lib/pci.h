@@ -72,9 +72,9 @@ struct pci_function {
 };
 
 /*
- * Configuration space. By ECAM where ACPI has an MCFG table (QEMU's microvm has none: parameter
- * "ecam"), else, and with the parameter "pci=ports", by ports 0xcf8 and 0xcfc. @size is 1, 2 or 4.
- * From 256 on ECAM only.
+ * Configuration space. By ECAM where the platform tells of it (QEMU's microvm doesn't: parameter
+ * "ecam"), else, and with the parameter "pci=ports", by ports 0xcf8 and 0xcfc, of which only x86
+ * has any. @size is 1, 2 or 4. From 256 on ECAM only.
  */
 uint32_t pci_read(const struct pci_function *function, unsigned int offset, unsigned int size);
 void pci_write(const struct pci_function *function, unsigned int offset, unsigned int size,
@@ -86,6 +86,12 @@ bool pci_ecam_read(const struct pci_function *function, unsigned int offset, uns
 uint32_t pci_ports_read(const struct pci_function *function, unsigned int offset,
 			unsigned int size);
 
+/* Its requester ID, which its messages have (PCI Express 3.0, 2.2.6.2). */
+static inline uint32_t pci_requester(const struct pci_function *function)
+{
+	return (uint32_t)function->device << 3 | function->function;
+}
+
 /* The next function of bus 0 after *@function, from device 0 on if @first. False: no more. */
 bool pci_next(struct pci_function *function, bool first);
 
@@ -95,14 +101,14 @@ unsigned int pci_find_capability(const struct pci_function *function, enum pci_c
 
 /*
  * Memory decoding and bus mastering on, INTx off. What nobody gave an address is put into the
- * window that the DSDT has for it; all of it is mapped.
+ * window that the host bridge has for it; all of it is mapped.
  */
 void pci_enable(struct pci_function *function);
 
-/* The GSI of its INTx pin: by the _PRT, or the parameter "intx". */
+/* The GSI of its INTx pin: as the platform tells, or by the parameter "intx". */
 uint32_t pci_intx_gsi(const struct pci_function *function);
 
-/* Ports, of which the architecture knows. */
+/* Ports, of which the architecture knows: without any, all bits of what is read are ones. */
 uint32_t pci_port_read(uint32_t address, unsigned int offset, unsigned int size);
 void pci_port_write(uint32_t address, unsigned int offset, unsigned int size, uint32_t value);
 

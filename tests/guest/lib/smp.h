@@ -6,12 +6,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The number of enabled CPUs in the MADT, and their APIC IDs in its order. */
+/*
+ * The number of CPUs that can be used, as the MADT or the device tree lists them, and how the
+ * hardware numbers them, in that order: APIC ID, MPIDR_EL1's affinity.
+ */
 unsigned int smp_cpus(void);
-uint32_t smp_apic_id(unsigned int cpu);
+uint64_t smp_hardware_id(unsigned int cpu);
 
 /*
- * Start @cpu with INIT and SIPI, and have it run @function in ring 3, which must not return.
+ * Start @cpu (INIT and SIPI, PSCI's CPU_ON), and have it run @function, which must not return.
  * False if it does not start within a second.
  */
 bool smp_start(unsigned int cpu, void (*function)(unsigned int cpu));

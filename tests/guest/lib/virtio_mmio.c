@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/virtio_mmio.h"
 
-#include "lib/acpi.h"
 #include "lib/guest.h"
+#include "lib/platform.h"
 
 uint32_t virtio_mmio_read(const struct virtio_device *device, unsigned int offset)
 {
@@ -150,13 +150,14 @@ static const struct virtio_transport mmio_transport = {
 
 bool virtio_mmio_find(enum virtio_device_id id, unsigned int index, struct virtio_device *device)
 {
-	struct acpi_device resources;
+	uint64_t base;
+	uint32_t gsi;
 
-	for (unsigned int i = 0; acpi_device("LNRO0005", i, &resources); i++) {
+	for (unsigned int i = 0; platform_virtio_mmio(i, &base, &gsi); i++) {
 		*device = (struct virtio_device){
 			.transport = &mmio_transport,
-			.base = resources.base,
-			.gsi = resources.gsi,
+			.base = base,
+			.gsi = gsi,
 		};
 		/* Device ID 0 is a placeholder (4.2.3.1.1). */
 		if (virtio_mmio_read(device, VIRTIO_MMIO_MAGIC) == VIRTIO_MMIO_MAGIC_VALUE &&

@@ -39,7 +39,7 @@ enum {
 	VIRTIO_MMIO_MAGIC_VALUE = 0x74726976, /* "virt" */
 };
 
-/* The @index-th device with @id of those that ACPI lists. */
+/* The @index-th device with @id of those that the platform tells of. */
 bool virtio_mmio_find(enum virtio_device_id id, unsigned int index, struct virtio_device *device);
 
 uint32_t virtio_mmio_read(const struct virtio_device *device, unsigned int offset);

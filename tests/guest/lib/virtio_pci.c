@@ -155,7 +155,7 @@ struct irq virtio_pci_request_vector(struct virtio_pci *pci, unsigned int vector
 	volatile struct pci_msix_entry *entry = &pci->msix_table[vector];
 	uint64_t address;
 	uint32_t data;
-	struct irq irq = irq_request_message(&address, &data);
+	struct irq irq = irq_request_message(pci_requester(&pci->function), &address, &data);
 
 	entry->address = (uint32_t)address;
 	entry->address_high = (uint32_t)(address >> 32);

@@ -6,7 +6,6 @@
  */
 #include "lib/guest.h"
 #include "net/net_guest.h"
-#include "x86_64/cpu.h"
 
 enum {
 	FRAME = 60,
@@ -95,7 +94,7 @@ void pump(struct net *net)
 			again = deadline(AGAIN_MS);
 		}
 	}
-	start = read_tsc();
+	start = clock_ticks();
 	end = deadline((unsigned int)arg_number("seconds", 3) * 1000);
 	while (++turns % TURNS || !deadline_passed(end)) {
 		unsigned int n = take_frames(net);
@@ -107,5 +106,5 @@ void pump(struct net *net)
 	}
 	/* A deadline is never too soon, but may be late. */
 	print("bench packets %lu cycles %lu kicks %lu interrupts 0\n", counts.received,
-	      read_tsc() - start, net->transmit.statistics.kicks);
+	      clock_ticks() - start, net->transmit.statistics.kicks);
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For benchmarks (tests/bench): equal frames as fast as they go, and round trips. Times are in TSC
- * cycles, whose frequency the host knows. What is in received frames is not looked at.
+ * For benchmarks (tests/bench): equal frames as fast as they go, and round trips. Times are in
+ * clock_ticks(), whose frequency the host knows. What is in received frames is not looked at.
  */
 #include "lib/guest.h"
 #include "lib/smp.h"
 #include "lib/string.h"
 #include "net/net_guest.h"
-#include "x86_64/apic.h"
-#include "x86_64/cpu.h"
 
 enum {
 	TURNS = 64, /* between two looks at the clock */
@@ -33,7 +31,7 @@ static struct {
 static struct stream {
 	struct virtqueue *queue;
 	uint64_t packets;
-	uint64_t start, end; /* TSC */
+	uint64_t start, end; /* clock_ticks() */
 } streams[NET_PAIRS_MAX];
 
 static struct net *the_net;
@@ -79,7 +77,7 @@ static bool is_done(const struct stream *stream, unsigned int turn)
 {
 	if (job.packets)
 		return stream->packets >= job.packets;
-	return turn % TURNS == 0 && read_tsc() - stream->start >= job.cycles;
+	return turn % TURNS == 0 && clock_ticks() - stream->start >= job.cycles;
 }
 
 static void wait_if_empty(const struct stream *stream)
@@ -95,7 +93,7 @@ static void transmit_stream(struct stream *stream)
 	void *token;
 	uint32_t len;
 
-	stream->start = read_tsc();
+	stream->start = clock_ticks();
 	for (unsigned int turn = 1; !is_done(stream, turn); turn++) {
 		unsigned int n = 0;
 
@@ -108,7 +106,7 @@ static void transmit_stream(struct stream *stream)
 		for (; virtqueue_take(queue, &token, &len); stream->packets++)
 			;
 	}
-	stream->end = read_tsc();
+	stream->end = clock_ticks();
 }
 
 /* 5.1.6.4: a packet may take several buffers, of which the first says how many. */
@@ -123,7 +121,7 @@ static void receive_stream(struct stream *stream)
 	while (!virtqueue_pending(queue))
 		if (deadline_passed(silence))
 			fatal("nothing received for %d ms", SILENCE_MS);
-	stream->start = read_tsc();
+	stream->start = clock_ticks();
 	for (unsigned int turn = 1; !is_done(stream, turn); turn++) {
 		wait_if_empty(stream);
 		for (unsigned int n = 0;
@@ -144,7 +142,7 @@ static void receive_stream(struct stream *stream)
 			unpublished = 0;
 		}
 	}
-	stream->end = read_tsc();
+	stream->end = clock_ticks();
 }
 
 static void run_stream(struct stream *stream)
@@ -173,8 +171,6 @@ void stream(struct net *net)
 	for (unsigned int i = 0; i < net->n_pairs; i++)
 		streams[i].queue = transmit ? net_transmit(net, i) : net_receive_queue(net, i);
 	print("ready\n");
-	if (net->n_pairs > 1)
-		apic_init();
 	for (unsigned int i = 1; i < net->n_pairs; i++)
 		if (!smp_start(i, other_cpu))
 			fatal("CPU %u does not start: a queue pair takes one", i);
@@ -248,10 +244,10 @@ void ping(struct net *net)
 		if (deadline_passed(d))
 			fatal("nothing came back for %d ms", SILENCE_MS);
 	for (size_t n = 0; n < count;) {
-		uint64_t start = read_tsc();
+		uint64_t start = clock_ticks();
 
 		if (round_trip(net))
-			samples[n++] = (uint32_t)(read_tsc() - start);
+			samples[n++] = (uint32_t)(clock_ticks() - start);
 		else
 			lost++;
 	}

@@ -451,6 +451,8 @@ static const char *used_event_reached(void)
 	/* Two were used. The one with index 4 is to be told, and those before it aren't. */
 	if (result != NULL)
 		return result;
+	/* Or the line of a device on MMIO may still be up, and no edge tells of the next one. */
+	device.transport->take_causes(&device);
 	*ring->used_event = 4;
 	barrier_full();
 	seen = irq_count(device.irq);

@@ -13,8 +13,6 @@ enum {
 	CPUID_1_ECX_X2APIC = 1 << 21,
 };
 
-#define APIC_MMIO 0xfee00000u
-
 /* The same for all CPUs. */
 static int extended;
 

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#define APIC_MMIO 0xfee00000u /* where it is, and where messages go to */
+
 enum apic_register { /* offsets of xAPIC mode; x2APIC has MSR 0x800 + offset / 16 */
 	APIC_ID = 0x020,
 	APIC_VERSION = 0x030,

@@ -77,12 +77,24 @@ struct irq irq_request_level(uint32_t gsi, enum irq_trigger trigger,
 }
 
 /* Intel SDM volume 3, 11.11: fixed delivery, edge-triggered, to one local APIC. */
-struct irq irq_request_message(uint64_t *address, uint32_t *data)
+struct irq irq_request_message(uint32_t requester, uint64_t *address, uint32_t *data)
 {
+	(void)requester;
 	apic_init();
-	*address = 0xfee00000u | apic_id() << 12;
+	*address = APIC_MMIO | apic_id() << 12;
 	*data = next_vector;
 	return (struct irq){.vector = next_vector++};
+}
+
+/* Where PCs have them. */
+uint64_t irq_controller(void)
+{
+	return 0xfec00000;
+}
+
+uint64_t irq_cpu_controller(void)
+{
+	return APIC_MMIO;
 }
 
 uint32_t irq_count(struct irq irq)

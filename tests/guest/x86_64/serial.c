@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "x86_64/serial.h"
+#include "lib/serial.h"
 
 #include "x86_64/ring0.h"
 
+/* The first serial port of PCs. */
 enum {
-	RECEIVE_TRIGGER = 14,
+	SERIAL_PORT = 0x3f8,
+	SERIAL_GSI = 4,
 };
 
 static uint64_t do_init(uint64_t unused, uint64_t unused2, uint64_t unused3)
@@ -13,9 +15,9 @@ static uint64_t do_init(uint64_t unused, uint64_t unused2, uint64_t unused3)
 	(void)unused2;
 	(void)unused3;
 	out8(SERIAL_PORT + SERIAL_IER, 0);
-	out8(SERIAL_PORT + SERIAL_LCR, 0x03);
-	out8(SERIAL_PORT + SERIAL_FCR, 0xc1); /* on, trigger at 14; keeps what is received */
-	out8(SERIAL_PORT + SERIAL_MCR, 0x0b); /* DTR, RTS, OUT2: the interrupt line's gate */
+	out8(SERIAL_PORT + SERIAL_LCR, SERIAL_LCR_8N1);
+	out8(SERIAL_PORT + SERIAL_FCR, SERIAL_FCR_TRIGGER_14);
+	out8(SERIAL_PORT + SERIAL_MCR, SERIAL_MCR_READY);
 	return 0;
 }
 
@@ -44,8 +46,8 @@ static uint64_t do_read(uint64_t data, uint64_t len, uint64_t all)
 
 		if (cause == SERIAL_IIR_NONE && all)
 			continue;
-		if (cause == SERIAL_IIR_RECEIVED && left >= RECEIVE_TRIGGER)
-			n = RECEIVE_TRIGGER;
+		if (cause == SERIAL_IIR_RECEIVED && left >= SERIAL_RECEIVE_TRIGGER)
+			n = SERIAL_RECEIVE_TRIGGER;
 		else if (!(in8(SERIAL_PORT + SERIAL_LSR) & SERIAL_LSR_DATA_READY))
 			break;
 		left -= n;
@@ -67,4 +69,19 @@ void serial_write(const void *data, size_t len)
 size_t serial_read(void *data, size_t len, bool all)
 {
 	return ring0_call(do_read, (uintptr_t)data, len, all);
+}
+
+uint8_t serial_get(enum serial_register offset)
+{
+	return (uint8_t)port_read((uint16_t)(SERIAL_PORT + offset), 1);
+}
+
+void serial_set(enum serial_register offset, uint8_t value)
+{
+	port_write((uint16_t)(SERIAL_PORT + offset), 1, value);
+}
+
+uint32_t serial_gsi(void)
+{
+	return SERIAL_GSI;
 }

@@ -31,7 +31,7 @@ unsigned int smp_cpus(void)
 	return n;
 }
 
-uint32_t smp_apic_id(unsigned int cpu)
+uint64_t smp_hardware_id(unsigned int cpu)
 {
 	const struct acpi_madt_local_apic *apic;
 	const struct acpi_madt_local_x2apic *x2apic;
@@ -57,7 +57,7 @@ void smp_started(unsigned int cpu)
 
 bool smp_start(unsigned int cpu, void (*function)(unsigned int cpu))
 {
-	uint32_t id = smp_apic_id(cpu);
+	uint32_t id = (uint32_t)smp_hardware_id(cpu);
 
 	if (cpu >= MAX_CPUS)
 		fatal("this guest has stacks for %u CPUs", MAX_CPUS);

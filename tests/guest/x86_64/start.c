@@ -2,11 +2,11 @@
 /* The first C code, in ring 3: from the state that head.S left to main(). */
 #include "lib/console.h"
 #include "lib/guest.h"
+#include "lib/serial.h"
 #include "lib/string.h"
 #include "x86_64/boot.h"
 #include "x86_64/cpu.h"
 #include "x86_64/ring0.h"
-#include "x86_64/serial.h"
 #include "x86_64/trap.h"
 
 enum {
@@ -63,6 +63,11 @@ void guest_exit(int status)
 void console_write(const char *text, size_t len)
 {
 	serial_write(text, len);
+}
+
+uint64_t clock_ticks(void)
+{
+	return read_tsc();
 }
 
 /* No clock is needed for this, and none is sure to be there: no TSC is faster than 4 GHz. */

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The console: a 16550A at the first PC serial port (PC16550D data sheet, section 8). */
-#ifndef GUEST_X86_64_SERIAL_H
-#define GUEST_X86_64_SERIAL_H
+/*
+ * The console: a 16550A (PC16550D data sheet, section 8). Where it is, and how its registers are
+ * reached, the architecture knows.
+ */
+#ifndef GUEST_LIB_SERIAL_H
+#define GUEST_LIB_SERIAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-	SERIAL_PORT = 0x3f8,
-	SERIAL_GSI = 4,
 	SERIAL_FIFO_SIZE = 16,
 };
 
-enum {
+enum serial_register {
 	SERIAL_DATA = 0,
 	SERIAL_IER = 1,
 	SERIAL_IIR = 2, /* reading */
@@ -37,6 +38,14 @@ enum {
 	SERIAL_LSR_TRANSMIT_EMPTY = 1 << 5,
 };
 
+/* What serial_init() writes: 8N1; FIFOs on, which keep what was received. */
+enum {
+	SERIAL_RECEIVE_TRIGGER = 14, /* bytes */
+	SERIAL_LCR_8N1 = 0x03,
+	SERIAL_FCR_TRIGGER_14 = 0xc1,
+	SERIAL_MCR_READY = 0x0b, /* DTR, RTS, OUT2: the interrupt line's gate */
+};
+
 /* 8N1, FIFOs on with a receive interrupt at 14 bytes; no interrupt enabled. */
 void serial_init(void);
 
@@ -47,5 +56,10 @@ void serial_write(const void *data, size_t len);
  * interrupt cause over and over: SERIAL_IER_RECEIVED must be enabled.
  */
 size_t serial_read(void *data, size_t len, bool all);
+
+/* Its registers, and the GSI that it raises. */
+uint8_t serial_get(enum serial_register offset);
+void serial_set(enum serial_register offset, uint8_t value);
+uint32_t serial_gsi(void);
 
 #endif
