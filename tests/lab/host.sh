@@ -286,11 +286,10 @@ place_part() {
 		place_program "$libgcc" "$2$libgcc" "$2"
 		place "${lab_xvmm%/*}/tests/guest/net.elf" "$1/bin/net.elf"
 		;;
-<<<<<<< HEAD
 	bench)
 		place_program "${lab_xvmm%/*}/tests/bench/packets" "$1/bin/packets" "$2"
 		place "${lab_xvmm%/*}/tests/guest/net.elf" "$1/bin/net.elf"
-=======
+		;;
 	system)
 		for file in bash date head sum timeout; do # as busybox has them not
 			place_program "$(program "$file")" "$1/bin/$file" "$2"
@@ -302,7 +301,6 @@ place_part() {
 			[[ ! -e $file ]] || place "$file" "$1/guests/${file##*/}" # bzImages are x86's
 		done
 		place_program "${lab_xvmm%/*}/tests/guest/echo_peer" "$1/guests/echo_peer" "$2"
->>>>>>> arm-guests
 		;;
 	slirp) place_program "$slirp" "$2$slirp" "$2" ;;
 	unit) place_tests "$1" "$2" ;;
