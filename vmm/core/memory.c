@@ -265,19 +265,6 @@ int memory_zero(const struct guest_memory *mem, gpa_t addr, size_t len)
 	return 0;
 }
 
-/*
- * What is about to be written as a whole comes by 2 MiB instead of by 4 KiB, where the kernel gives
- * huge pages to those who ask: half the time goes into page faults otherwise. No more memory is
- * taken than without.
- */
-static void ask_for_huge_pages(char *host, uint64_t len)
-{
-	const uint64_t before = -(uintptr_t)host & (huge_page_size - 1);
-
-	if (len >= before + huge_page_size)
-		madvise(host + before, (len - before) & ~(huge_page_size - 1), MADV_HUGEPAGE);
-}
-
 int memory_read_file(const struct guest_memory *mem, gpa_t addr, int fd, uint64_t offset,
 		     uint64_t len)
 {
@@ -285,7 +272,6 @@ int memory_read_file(const struct guest_memory *mem, gpa_t addr, int fd, uint64_
 
 	if (!to)
 		return -EFAULT;
-	ask_for_huge_pages(to, len);
 	while (len > 0) {
 		ssize_t n = pread(fd, to, len, (off_t)offset);
 
