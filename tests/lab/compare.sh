@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Compares ways to run the same guest, for the compare-* scenarios, which give exec_vmm NAME (starts
-# one of them, as exec) and call: guest_has iperf3; compare REFERENCE OTHER...
+# one of them, as exec) and call: guest_has iperf3; compare REFERENCE OTHER... With boot_only=on they
+# compare how soon a guest is up, and iperf3 isn't needed.
 #
 # The machine is emulated and its absolute numbers mean little, so they take turns, all on the same
 # kernel, initramfs and tap, in another order each round (who comes first is quicker), and medians
@@ -11,7 +12,8 @@
 rounds=5
 seconds=3
 # shellcheck disable=SC2034 # exec_vmm's
-guest=$(guest_cmdline 'net_up; say ready; iperf3 -s')
+guest=$(guest_cmdline 'net_up; say ready; iperf3 -s || sleep 60')
+boot_only=${boot_only-off}
 
 ### Measurements; each adds a line to $LAB_TMP/VMM.MEASURE
 
@@ -86,6 +88,13 @@ record_memory() {
 	record private_kib "$private"
 }
 
+measure_traffic() {
+	record tcp_in "$(rate)"
+	record tcp_out "$(rate -R)"
+	record udp_in "$(datagrams)"
+	record udp_out "$(datagrams -R)"
+}
+
 measure() {
 	vmm=$1
 	: >"$LAB_TMP/console.log"
@@ -97,10 +106,7 @@ measure() {
 	guest_wait 'lab: ready' 90
 	record_first_entry
 	sleep 1
-	record tcp_in "$(rate)"
-	record tcp_out "$(rate -R)"
-	record udp_in "$(datagrams)"
-	record udp_out "$(datagrams -R)"
+	[ "$boot_only" = on ] || measure_traffic
 	record_memory
 	lab_kill
 	rm "$LAB_TMP/console"
@@ -141,10 +147,12 @@ compare() {
 	echo
 	row entry_ms 'exec to first guest entry, ms'
 	row init_ms 'exec to guest init, ms'
-	row tcp_out 'TCP guest to host, Mbit/s'
-	row tcp_in 'TCP host to guest, Mbit/s'
-	row udp_out 'UDP 64 B guest to host, 1/s'
-	row udp_in 'UDP 64 B host to guest, 1/s'
+	if [ "$boot_only" != on ]; then
+		row tcp_out 'TCP guest to host, Mbit/s'
+		row tcp_in 'TCP host to guest, Mbit/s'
+		row udp_out 'UDP 64 B guest to host, 1/s'
+		row udp_in 'UDP 64 B host to guest, 1/s'
+	fi
 	row rss_kib 'Rss without guest RAM, KiB'
 	row private_kib 'private without guest RAM, KiB'
 }

@@ -13,6 +13,10 @@ exec_vmm() {
 		exec "$LAB_XVMM" --kernel "$LAB_KERNEL" --initrd "$LAB_INITRD" --cmdline "$guest" \
 			--cpus 1 --memory 256M --net tap0 --transport "$1"
 		;;
+	elf)
+		exec "$LAB_XVMM" --kernel "$LAB_DIR/vmlinux" --initrd "$LAB_INITRD" --cmdline "$guest" \
+			--cpus 1 --memory 256M --net tap0
+		;;
 	kvmtool)
 		exec "$LAB_DIR/bin/lkvm" run --kernel "$LAB_KERNEL" --initrd "$LAB_INITRD" \
 			--params "$guest" --cpus 1 --mem 256 --network mode=tap,tapif=tap0
@@ -33,6 +37,8 @@ peers=
 [ -n "$peers" ] || lab_skip "neither XVMM_LAB_KVMTOOL nor XVMM_LAB_QEMU is set"
 
 tap_up tap0
-guest_has iperf3
+[ "$boot_only" = on ] || guest_has iperf3
+elf=
+[ "$boot_only" != on ] || [ ! -e "$LAB_DIR/vmlinux" ] || elf=elf
 # shellcheck disable=SC2086 # names
-compare $peers mmio pci
+compare $peers mmio pci $elf
