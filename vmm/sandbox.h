@@ -15,8 +15,8 @@
  *	confine  xvmm_confine(): the caller's thread; and each other, before it runs anything. No
  *		 capabilities, none to be gained (no_new_privs), no files (Landlock), a seccomp
  *		 filter of its kind (vmm/core/thread.h). It can't open a file or socket, start a
- *program, make memory executable, or signal another process; it keeps what it needs of the
- *		 descriptors that are open.
+ *		 program, make memory executable, or signal another process; it keeps what it
+ *		 needs of the descriptors that are open.
  *	run	 Guest code, and what it drives: registers, configuration, rings, packets.
  *
  * What a VM may have to open later, for a net-switch or a vhost-user back-end that comes back, a

@@ -81,14 +81,6 @@ uint32_t irq_count(struct irq irq)
 	return counts[irq.vector];
 }
 
-bool irq_wait(struct irq irq, uint32_t seen, unsigned int milliseconds)
-{
-	for (deadline_t d = deadline(milliseconds); irq_count(irq) == seen;)
-		if (deadline_passed(d))
-			return false;
-	return true;
-}
-
 void irq_halt(struct irq irq, uint32_t seen)
 {
 	/* Nothing is lost between the look and the wait, which a pending interrupt ends. */

@@ -3,7 +3,6 @@
 #include "aarch64/boot.h"
 #include "aarch64/cpu.h"
 #include "aarch64/psci.h"
-#include "lib/console.h"
 #include "lib/fdt.h"
 #include "lib/guest.h"
 #include "lib/serial.h"
@@ -63,11 +62,6 @@ void guest_exit(int status)
 	halt();
 }
 
-void console_write(const char *text, size_t len)
-{
-	serial_write(text, len);
-}
-
 uint64_t clock_ticks(void)
 {
 	__asm__ volatile("isb");
@@ -77,9 +71,4 @@ uint64_t clock_ticks(void)
 deadline_t deadline(unsigned int milliseconds)
 {
 	return clock_ticks() + milliseconds * READ_REGISTER(cntfrq_el0) / 1000 + 1;
-}
-
-bool deadline_passed(deadline_t d)
-{
-	return clock_ticks() >= d;
 }

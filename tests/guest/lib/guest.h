@@ -74,15 +74,19 @@ void *alloc_buffer(size_t size);
 size_t alloc_mark(void);
 void alloc_release(size_t mark);
 
+/* A counter at a constant rate, since some time: the TSC on x86, the virtual counter on aarch64. */
+uint64_t clock_ticks(void);
+
 /*
  * Waiting: for (deadline_t d = deadline(ms); !condition;) if (deadline_passed(d)) ...
  * Never too short; a few times too long where the clock's frequency can't be told (x86).
  */
 typedef uint64_t deadline_t;
 deadline_t deadline(unsigned int milliseconds);
-bool deadline_passed(deadline_t deadline);
 
-/* A counter at a constant rate, since some time: the TSC on x86, the virtual counter on aarch64. */
-uint64_t clock_ticks(void);
+static inline bool deadline_passed(deadline_t d)
+{
+	return clock_ticks() >= d;
+}
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "lib/console.h"
 #include "lib/guest.h"
+#include "lib/serial.h"
 #include "lib/string.h"
 
 struct output {
@@ -108,7 +108,7 @@ static void vprint(const char *format, va_list args)
 	struct output out = {.len = 0};
 
 	format_into(&out, format, args);
-	console_write(out.text, out.len);
+	serial_write(out.text, out.len);
 }
 
 void print(const char *format, ...)

@@ -102,14 +102,6 @@ uint32_t irq_count(struct irq irq)
 	return trap_counts[irq.vector];
 }
 
-bool irq_wait(struct irq irq, uint32_t seen, unsigned int milliseconds)
-{
-	for (deadline_t d = deadline(milliseconds); irq_count(irq) == seen;)
-		if (deadline_passed(d))
-			return false;
-	return true;
-}
-
 /* Nothing is lost between the look and the halt: sti takes effect after the next instruction. */
 static uint64_t do_halt_until(uint64_t vector, uint64_t seen, uint64_t unused)
 {

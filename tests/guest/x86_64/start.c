@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first C code, in ring 3: from the state that head.S left to main(). */
-#include "lib/console.h"
 #include "lib/guest.h"
 #include "lib/serial.h"
 #include "lib/string.h"
@@ -60,11 +59,6 @@ void guest_exit(int status)
 	halt();
 }
 
-void console_write(const char *text, size_t len)
-{
-	serial_write(text, len);
-}
-
 uint64_t clock_ticks(void)
 {
 	return read_tsc();
@@ -74,9 +68,4 @@ uint64_t clock_ticks(void)
 deadline_t deadline(unsigned int milliseconds)
 {
 	return read_tsc() + milliseconds * 4000000ull;
-}
-
-bool deadline_passed(deadline_t d)
-{
-	return read_tsc() >= d;
 }
