@@ -123,6 +123,32 @@ START_TEST(read_file)
 }
 END_TEST
 
+/* By several system calls, to an address that is not a page's. */
+START_TEST(read_large_file)
+{
+	enum {
+		LEN = (3 << 20) + 5
+	};
+	int fd = memfd_create("file", MFD_CLOEXEC);
+	char *data = malloc(LEN), *got = memory_translate(&mem, gpa(MIB), 8 * MIB);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_ptr_nonnull(data);
+	for (size_t i = 0; i < LEN; i++)
+		data[i] = (char)(i * 7 / 4096 + i);
+	ck_assert_int_eq(write(fd, data, LEN), LEN);
+	ck_assert_int_eq(memory_read_file(&mem, gpa(MIB + 4095), fd, 0, LEN), 0);
+	ck_assert_mem_eq(got + 4095, data, LEN);
+	ck_assert(got[4094] == 0 && got[4095 + LEN] == 0);
+	/* Up to the end of memory, and past that of the file. */
+	ck_assert_int_eq(memory_read_file(&mem, gpa(16 * MIB - LEN), fd, 0, LEN), 0);
+	ck_assert_mem_eq(memory_translate(&mem, gpa(16 * MIB - LEN), LEN), data, LEN);
+	ck_assert_int_eq(memory_read_file(&mem, gpa(MIB), fd, 1, LEN), -ENODATA);
+	free(data);
+	close(fd);
+}
+END_TEST
+
 START_TEST(destroy_twice)
 {
 	struct guest_memory zeroed = {0};
@@ -276,6 +302,7 @@ int main(void)
 	tcase_add_test(tc, translate);
 	tcase_add_test(tc, copy);
 	tcase_add_test(tc, read_file);
+	tcase_add_test(tc, read_large_file);
 	tcase_add_test(tc, destroy_twice);
 	tcase_add_test(tc, shared_memory);
 	tcase_add_test(tc, shared_memory_keeps_its_size);
