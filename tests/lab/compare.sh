@@ -3,17 +3,18 @@
 #
 # Compares ways to run the same guest, for the compare-* scenarios, which give exec_vmm NAME (starts
 # one of them, as exec) and call: guest_has iperf3; compare REFERENCE OTHER... With boot_only=on they
-# compare how soon a guest is up, and iperf3 isn't needed.
+# compare only how soon a guest begins and is up; iperf3 isn't needed then.
 #
 # The machine is emulated and its absolute numbers mean little, so they take turns, all on the same
 # kernel, initramfs and tap, in another order each round (who comes first is quicker), and medians
 # are compared.
 
-rounds=5
 seconds=3
 # shellcheck disable=SC2034 # exec_vmm's
 guest=$(guest_cmdline 'net_up; say ready; iperf3 -s || sleep 60')
 boot_only=${boot_only-off}
+rounds=3
+[ "$boot_only" != on ] || rounds=5
 
 ### Measurements; each adds a line to $LAB_TMP/VMM.MEASURE
 
@@ -39,6 +40,7 @@ trace=/sys/kernel/tracing
 
 trace_prepare() {
 	echo 0 >$trace/tracing_on
+	echo mono >$trace/trace_clock # the same on every CPU
 	echo 0 >$trace/options/overwrite
 	echo 64 >$trace/buffer_size_kb
 	echo "filename ~ \"$LAB_DIR/bin/*\"" >$trace/events/sched/sched_process_exec/filter
@@ -99,14 +101,17 @@ measure() {
 	vmm=$1
 	: >"$LAB_TMP/console.log"
 	mkfifo "$LAB_TMP/console"
-	trace_first_entry
+	[ "$boot_only" != on ] || trace_first_entry
 	clock_boot "$(now_ms)" <"$LAB_TMP/console" &
 	exec_vmm "$vmm" >"$LAB_TMP/console" 2>"$LAB_TMP/vmm.log" &
 	LAB_PID=$!
 	guest_wait 'lab: ready' 90
-	record_first_entry
-	sleep 1
-	[ "$boot_only" = on ] || measure_traffic
+	if [ "$boot_only" = on ]; then
+		record_first_entry
+	else
+		sleep 1
+		measure_traffic
+	fi
 	record_memory
 	lab_kill
 	rm "$LAB_TMP/console"
@@ -131,7 +136,7 @@ row() {
 # compare NAME...: the ratios are to the first one.
 compare() {
 	vmms="$*"
-	trace_prepare
+	[ "$boot_only" != on ] || trace_prepare
 	for _ in $(seq "$rounds"); do
 		for vmm in "$@"; do
 			measure "$vmm"
@@ -145,9 +150,10 @@ compare() {
 		printf ' %16s' "$vmm"
 	done
 	echo
-	row entry_ms 'exec to first guest entry, ms'
 	row init_ms 'exec to guest init, ms'
-	if [ "$boot_only" != on ]; then
+	if [ "$boot_only" = on ]; then
+		row entry_ms 'exec to first guest entry, ms'
+	else
 		row tcp_out 'TCP guest to host, Mbit/s'
 		row tcp_in 'TCP host to guest, Mbit/s'
 		row udp_out 'UDP 64 B guest to host, 1/s'

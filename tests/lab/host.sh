@@ -301,6 +301,11 @@ place_part() {
 			[[ ! -e $file ]] || place "$file" "$1/guests/${file##*/}" # bzImages are x86's
 		done
 		place_program "${lab_xvmm%/*}/tests/guest/echo_peer" "$1/guests/echo_peer" "$2"
+		place_program "${lab_xvmm%/*}/tests/vhost_user_backend/vhost-user-backend" \
+			"$1/system/vhost-user-backend" "$2"
+		for file in "${lab_xvmm%/*}"/tests/system/*_test; do
+			place_program "$file" "$1/system/${file##*/}" "$2"
+		done
 		;;
 	slirp) place_program "$slirp" "$2$slirp" "$2" ;;
 	unit) place_tests "$1" "$2" ;;
@@ -324,7 +329,7 @@ build_tree() {
 	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
 	[[ $lab_arch != x86_64 ]] || place "$lab_kernel/vmlinux" "$lab/vmlinux"
-	for file in "$lab_source"/{lib.sh,compare.sh,faults.sh,hostile.sh,kill.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
+	for file in "$lab_source"/{lib.sh,compare.sh,compare_vmms.sh,faults.sh,hostile.sh,kill.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
 		place "$file" "$lab/${file#"$lab_source/"}"
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"
