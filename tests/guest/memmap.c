@@ -6,9 +6,8 @@
 #include "lib/boot_info.h"
 #include "lib/guest.h"
 #include "lib/paging.h"
+#include "lib/platform.h"
 
-#define LOW_MEMORY_END	0xc0000000ull /* the hole for devices is from here to 4 GiB */
-#define HIGH_MEMORY	0x100000000ull
 #define FIRMWARE_MEMORY 0x100000ull /* how much may be reserved for tables */
 
 static const struct memory_range *ram(size_t i)
@@ -18,9 +17,16 @@ static const struct memory_range *ram(size_t i)
 	return range->type == MEMORY_RAM && range->size >= PAGE_SIZE ? range : NULL;
 }
 
+static uint64_t end_of(const struct memory_range *range)
+{
+	return range->base + range->size;
+}
+
 static void check_layout(uint64_t size)
 {
-	uint64_t low = size < LOW_MEMORY_END ? size : LOW_MEMORY_END;
+	const uint64_t hole = platform_memory.hole, above = platform_memory.above;
+	const uint64_t room = hole - platform_memory.base; /* below the hole */
+	uint64_t low = platform_memory.base + (size < room ? size : room);
 	uint64_t total = 0;
 	uint64_t low_end = 0;
 	uint64_t end = 0;
@@ -32,19 +38,21 @@ static void check_layout(uint64_t size)
 		if (range == NULL)
 			continue;
 		total += range->size;
-		if (range->base + range->size > end)
-			end = range->base + range->size;
-		if (range->base < HIGH_MEMORY && range->base + range->size > low_end)
-			low_end = range->base + range->size;
-		in_hole |= range->base < HIGH_MEMORY && range->base + range->size > LOW_MEMORY_END;
+		if (end_of(range) > end)
+			end = end_of(range);
+		if (range->base < hole && end_of(range) > low_end)
+			low_end = end_of(range);
+		in_hole |= range->base < above && end_of(range) > hole;
+		check(range->base >= platform_memory.base, "RAM begins at %#lx",
+		      platform_memory.base);
 	}
-	check(!in_hole, "no RAM from 3 to 4 GiB");
+	check(!in_hole, "no RAM in the hole");
 	check(total <= size && total + FIRMWARE_MEMORY >= size, "%#lx of %#lx bytes are RAM", total,
 	      size);
-	check(low_end <= low && low_end + FIRMWARE_MEMORY >= low, "RAM below 4 GiB ends at %#lx",
+	check(low_end <= low && low_end + FIRMWARE_MEMORY >= low, "RAM below the hole ends at %#lx",
 	      low_end);
-	if (size > low)
-		check(end == HIGH_MEMORY + size - low, "RAM above 4 GiB ends at %#lx", end);
+	if (size > room)
+		check(end == above + size - room, "RAM above it ends at %#lx", end);
 }
 
 static void check_no_overlap(void)

@@ -7,13 +7,11 @@
  */
 #include "lib/frame.h"
 #include "lib/guest.h"
+#include "lib/platform.h"
 #include "lib/string.h"
 #include "lib/virtio_net.h"
-#include "x86_64/ring0.h"
 
 enum {
-	PORT_GUEST_MARK = 0xf8,
-	PORT_PVPANIC = 0x505,
 	NETS_MAX = 2,
 	PATIENCE_MS = 10000,
 	FIRST_OF_MANY = 1000,
@@ -50,22 +48,11 @@ static void receive(struct net *net)
 	net_release(net, &packet);
 }
 
-static uint64_t write_marks(uint64_t n, uint64_t unused, uint64_t unused2)
-{
-	(void)unused;
-	(void)unused2;
-	for (uint64_t i = 0; i < n; i++)
-		__asm__ volatile("outl %0, %1"
-				 :
-				 : "a"((uint32_t)(FIRST_OF_MANY + i)), "Nd"(PORT_GUEST_MARK));
-	return 0;
-}
-
 int main(void)
 {
 	unsigned int n = (unsigned int)arg_number("nets", 0);
 
-	port_write(PORT_GUEST_MARK, 1, 7);
+	platform_guest_mark(7, 1);
 	print("hello\n");
 	if (n > NETS_MAX)
 		fatal("nets=%u", n);
@@ -75,11 +62,12 @@ int main(void)
 		send(&nets[i]);
 	for (unsigned int i = 0; i < n && n == NETS_MAX; i++)
 		receive(&nets[i]);
-	ring0_call(write_marks, arg_number("marks", 0), 0, 0);
+	for (uint64_t i = 0; i < arg_number("marks", 0); i++)
+		platform_guest_mark((uint32_t)(FIRST_OF_MANY + i), 4);
 	print("done\n");
 	if (arg_is("end", "panic"))
-		port_write(PORT_PVPANIC, 1, 1);
+		platform_pvpanic(PVPANIC_PANICKED);
 	while (arg_is("end", "spin"))
-		__asm__ volatile("pause");
+		;
 	return STATUS_PASS;
 }

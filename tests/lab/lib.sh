@@ -54,7 +54,7 @@ show_threads() {
 # lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh), slirp (the library),
 # two_guests (of examples), hostile (the test guest, and its peer), faults (see faults.sh), bench (the
 # test guest "net", and packets of tests/bench), unit (the unit tests in unit/), system (scripts of
-# tests/system in system/, and the test guests in guests/).
+# tests/system in system/, its programs, and the test guests in guests/).
 # Its line is read by tests/lab/run, which puts it there.
 lab_has() {
 	for part in "$@"; do

@@ -251,10 +251,10 @@ START_TEST(several_at_once)
 		config_for("hello", "status=1"),
 		config_for("hello", "status=2"),
 		config_for("spin", NULL),
-		config_for("triple-fault", NULL),
+		config_for("pvpanic", NULL),
 	};
 	const enum xvmm_reason reasons[] = {XVMM_DEBUG_EXIT, XVMM_DEBUG_EXIT, XVMM_TIMEOUT,
-					    XVMM_TRIPLE_FAULT};
+					    XVMM_PANIC};
 	pthread_t threads[4];
 	struct xvmm_end *end;
 

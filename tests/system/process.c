@@ -11,12 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
-	LIMIT_S = 20,
+	LIMIT_MS = 20000,
 	TURN_MS = 10,
 	STATUS_SKIP = 77,
 };
@@ -36,8 +37,19 @@ const char *guest_path(const char *name)
 {
 	static char path[4096];
 
-	snprintf(path, sizeof(path), "%s/%s.elf", need_env("GUESTS"), name);
+	struct utsname machine;
+
+	uname(&machine);
+	snprintf(path, sizeof(path), "%s/%s.%s", need_env("GUESTS"), name,
+		 strcmp(machine.machine, "aarch64") == 0 ? "Image" : "elf");
 	return path;
+}
+
+int patience_ms(void)
+{
+	const char *factor = getenv("PATIENCE");
+
+	return LIMIT_MS * (factor ? atoi(factor) : 1);
 }
 
 int count_entries(const char *directory)
@@ -68,6 +80,9 @@ void require_kvm(void)
 static void become(const char *const *argv, int input, int output)
 {
 	setsid();
+	/* As a shell has them, but for what it runs in the background. */
+	signal(SIGINT, SIG_DFL);
+	signal(SIGQUIT, SIG_DFL);
 	/* It shall not go on without the test, whose time may be over. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(input, STDIN_FILENO);
@@ -115,14 +130,14 @@ void process_read(struct process *process, int milliseconds)
 
 int process_wait(struct process *process)
 {
-	time_t end = time(NULL) + LIMIT_S;
+	time_t end = time(NULL) + patience_ms() / 1000;
 	int status;
 
 	while (waitpid(process->pid, &status, WNOHANG) == 0) {
 		if (time(NULL) > end) {
 			kill(-process->pid, SIGKILL);
 			waitpid(process->pid, &status, 0);
-			ck_abort_msg("still running after %d s: %s", LIMIT_S, process->text);
+			ck_abort_msg("still running after %d ms: %s", patience_ms(), process->text);
 		}
 		process_read(process, TURN_MS);
 	}

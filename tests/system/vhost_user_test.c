@@ -28,7 +28,6 @@
 enum {
 	STATUS_VIOLATION = 3, /* of the back-end */
 	WINDOW = 32,
-	PATIENCE_MS = 5000,
 	FRAME = 200,
 	STOP_MS = 50,
 };
@@ -168,7 +167,7 @@ static void expect_traffic(void)
 	struct timespec now, end;
 
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += PATIENCE_MS / 1000;
+	end.tv_sec += patience_ms() / 1000;
 	do {
 		for (int i = 0; i < WINDOW; i++)
 			send_frame(TEST_DATA);
@@ -176,7 +175,7 @@ static void expect_traffic(void)
 			return;
 		clock_gettime(CLOCK_MONOTONIC, &now);
 	} while (now.tv_sec < end.tv_sec);
-	ck_abort_msg("no traffic for %d ms; exit status %d:\n%s\nback-end:\n%s", PATIENCE_MS,
+	ck_abort_msg("no traffic for %d ms; exit status %d:\n%s\nback-end:\n%s", patience_ms(),
 		     process_wait(&guest), guest.text, backend_text());
 }
 
@@ -194,7 +193,7 @@ static void guest_stop(void)
 {
 	struct pollfd ended = {.fd = guest.output};
 
-	for (int i = 0; i < PATIENCE_MS / STOP_MS && !ended.revents; i++) {
+	for (int i = 0; i < patience_ms() / STOP_MS && !ended.revents; i++) {
 		send_frame(TEST_STOP);
 		poll(&ended, 1, STOP_MS);
 	}
@@ -370,7 +369,7 @@ static void net_switch(int qmp, const char *spec)
 		"{\"execute\": \"xvmm-net-switch\", \"arguments\": {\"id\": \"net0\", \"spec\": \"%s\"}}",
 		spec);
 	qmp_send(qmp, text);
-	ck_assert(qmp_receive(qmp, text, sizeof(text), PATIENCE_MS));
+	ck_assert(qmp_receive(qmp, text, sizeof(text), patience_ms()));
 	ck_assert_msg(strncmp(text, "{\"return\"", 9) == 0, "%s", text);
 }
 
@@ -407,7 +406,7 @@ static int connect_to_backend(void)
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", vhost_socket);
 	for (int i = 0; connect(fd, (struct sockaddr *)&address, sizeof(address)); i++) {
-		ck_assert_int_lt(i, PATIENCE_MS);
+		ck_assert_int_lt(i, patience_ms());
 		usleep(1000);
 	}
 	return fd;
@@ -439,7 +438,7 @@ START_TEST(test_descriptor)
 		fd = connect_to_backend();
 		qmp_send_fd(qmp, "{\"execute\": \"getfd\", \"arguments\": {\"fdname\": \"wire\"}}",
 			    fd);
-		ck_assert(qmp_receive(qmp, line, sizeof(line), PATIENCE_MS));
+		ck_assert(qmp_receive(qmp, line, sizeof(line), patience_ms()));
 		ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
 		close(fd);
 		net_switch(qmp, "vhost-user,fd=wire,fallback=tap0");

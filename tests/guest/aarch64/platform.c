@@ -6,6 +6,10 @@
 #include "lib/guest.h"
 #include "lib/pci.h"
 
+#define GUEST_MARK 0x10030000 /* in no table */
+
+const struct platform_memory platform_memory = {.base = 0x40000000, .hole = UINT64_MAX};
+
 static bool find_bridge(struct fdt_node *bridge)
 {
 	return fdt_find("compatible", "pci-host-ecam-generic", 0, bridge);
@@ -113,6 +117,16 @@ uint8_t platform_pvpanic_events(void)
 void platform_pvpanic(uint8_t events)
 {
 	*pvpanic_register() = events;
+}
+
+void platform_guest_mark(uint32_t value, unsigned int size)
+{
+	if (size == 1)
+		*(volatile uint8_t *)GUEST_MARK = (uint8_t)value;
+	else if (size == 2)
+		*(volatile uint16_t *)GUEST_MARK = (uint16_t)value;
+	else
+		*(volatile uint32_t *)GUEST_MARK = value;
 }
 
 static void call_and_wait(enum psci_function function)

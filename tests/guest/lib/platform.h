@@ -40,6 +40,18 @@ enum {
 uint8_t platform_pvpanic_events(void);
 void platform_pvpanic(uint8_t events);
 
+/* Write the low @size bytes of @value, 1, 2 or 4, to the guest-mark device. */
+void platform_guest_mark(uint32_t value, unsigned int size);
+
+/* Where memory is: from @base on; if it goes that far, not from @hole to @above, but on from there.
+ */
+struct platform_memory {
+	uint64_t base;
+	uint64_t hole; /* UINT64_MAX: there is none */
+	uint64_t above;
+};
+extern const struct platform_memory platform_memory;
+
 /* As a kernel does them at the end; both return if nothing happened within a second. */
 void platform_power_off(void);
 void platform_reset(void);

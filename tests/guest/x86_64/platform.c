@@ -5,9 +5,12 @@
 #include "x86_64/ring0.h"
 
 enum {
+	PORT_GUEST_MARK = 0xf8,
 	PORT_PVPANIC = 0x505,
 	MCFG_BASE = 44, /* of the first allocation, which has bus 0 (PCI Firmware 3.2, 4.1.2) */
 };
+
+const struct platform_memory platform_memory = {.hole = 0xc0000000, .above = 0x100000000};
 
 bool platform_virtio_mmio(unsigned int index, uint64_t *base, uint32_t *gsi)
 {
@@ -59,6 +62,11 @@ uint8_t platform_pvpanic_events(void)
 void platform_pvpanic(uint8_t events)
 {
 	port_write(PORT_PVPANIC, 1, events);
+}
+
+void platform_guest_mark(uint32_t value, unsigned int size)
+{
+	port_write(PORT_GUEST_MARK, size, value);
 }
 
 void platform_power_off(void)

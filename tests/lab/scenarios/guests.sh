@@ -20,6 +20,6 @@ system() {
 	[ "$status" = 0 ] || lab_fail "$1: $(grep -A 12 '^not ok' "$LAB_TMP/out" || tail -n 20 "$LAB_TMP/out")"
 }
 
-for name in ${scripts-boot exit cpus virtio gone}; do
+for name in ${scripts-boot exit cpus memory virtio gone}; do
 	system "$name"
 done
