@@ -4,6 +4,7 @@
 # xvmm, by transport, and other VMMs, for compare-peers and compare-boot: exec_vmm (compare.sh), and
 # $peers, the names of those that are here, at least one.
 
+# shellcheck disable=SC2154 # guest: compare.sh's
 exec_vmm() {
 	case $1 in
 	mmio | pci)
