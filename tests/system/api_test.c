@@ -247,14 +247,15 @@ static void *run_one(void *opaque)
 
 START_TEST(several_at_once)
 {
+	const bool faults = has_guest("triple-fault");
 	struct xvmm_config configs[] = {
 		config_for("hello", "status=1"),
 		config_for("hello", "status=2"),
 		config_for("spin", NULL),
-		config_for("pvpanic", NULL),
+		config_for(faults ? "triple-fault" : "pvpanic", NULL),
 	};
 	const enum xvmm_reason reasons[] = {XVMM_DEBUG_EXIT, XVMM_DEBUG_EXIT, XVMM_TIMEOUT,
-					    XVMM_PANIC};
+					    faults ? XVMM_TRIPLE_FAULT : XVMM_PANIC};
 	pthread_t threads[4];
 	struct xvmm_end *end;
 

@@ -25,6 +25,7 @@
 #include "vmm/sandbox.h"
 
 enum {
+	PATIENCE_MS = 5000,
 	TRIES = 1000,
 	SWITCHES = 250,
 	WINDOW = 64, /* less than any queue on the way, so that nothing may be dropped */
@@ -99,9 +100,9 @@ static void set_up(void)
 
 static void receive(struct packet *packet)
 {
-	if (!packet_receive(tap_socket, packet, patience_ms()))
+	if (!packet_receive(tap_socket, packet, stretched(PATIENCE_MS)))
 		ck_abort_msg("nothing comes from the guest for %d ms; exit status %d:\n%s",
-			     patience_ms(), process_wait(&process), process.text);
+			     stretched(PATIENCE_MS), process_wait(&process), process.text);
 }
 
 /* --- test frames --- */
@@ -234,7 +235,7 @@ START_TEST(test_counts)
 	/* The last one may be here before it is counted. The first said that the guest is ready. */
 	for (int i = 0; i < TRIES && sent != count + 1; i++) {
 		qmp_send(qmp, "{\"execute\": \"xvmm-net-stats\"}");
-		ck_assert(qmp_receive(qmp, line, sizeof(line), patience_ms()));
+		ck_assert(qmp_receive(qmp, line, sizeof(line), stretched(PATIENCE_MS)));
 		sent = number_in(line, "\"queue\": \"tx0\"", "packets");
 	}
 	close(qmp);
@@ -331,7 +332,8 @@ static unsigned int bounce_with(const char *faults, uint32_t numbers[4 * FAULTY]
 	snprintf(net, sizeof(net), "fd=%d,%s", ends[0], faults);
 	start_guest("mode=bounce lossy=on", 0);
 	close(ends[0]);
-	ck_assert_msg(receive_message(ends[1], test, patience_ms()), "the guest is not ready");
+	ck_assert_msg(receive_message(ends[1], test, stretched(PATIENCE_MS)),
+		      "the guest is not ready");
 	memcpy(guest_mac, test->ethernet.from, sizeof(guest_mac));
 	/* Until one comes back that is behind them all. */
 	for (uint32_t i = 0; !behind; i++) {
@@ -464,7 +466,7 @@ START_TEST(test_ping)
 		ck_assert_int_eq(sendto(raw, &echo, sizeof(echo), 0, (struct sockaddr *)&guest,
 					sizeof(guest)),
 				 sizeof(echo));
-		ck_assert_int_eq(poll(&readable, 1, patience_ms()), 1);
+		ck_assert_int_eq(poll(&readable, 1, stretched(PATIENCE_MS)), 1);
 		n = recv(raw, reply, sizeof(reply), 0);
 		ck_assert_int_eq(n, sizeof(struct ipv4_header) + sizeof(echo));
 		ck_assert_uint_eq(reply[sizeof(struct ipv4_header)], ICMP_ECHOREPLY);
@@ -481,7 +483,7 @@ static void ask(int qmp, const char *command)
 	char line[256];
 
 	qmp_send(qmp, command);
-	ck_assert(qmp_receive(qmp, line, sizeof(line), patience_ms()));
+	ck_assert(qmp_receive(qmp, line, sizeof(line), stretched(PATIENCE_MS)));
 	ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
 }
 
@@ -515,7 +517,8 @@ START_TEST(test_switch_full)
 	ask(qmp, "{\"execute\": \"xvmm-net-switch\", "
 		 "\"arguments\": {\"id\": \"net0\", \"spec\": \"tap0\"}}");
 	ask(qmp, "{\"execute\": \"cont\"}");
-	while (packet_receive(tap_socket, &back, received < SENT - 1 ? patience_ms() : 100)) {
+	while (packet_receive(tap_socket, &back,
+			      received < SENT - 1 ? stretched(PATIENCE_MS) : 100)) {
 		expect_large(&back);
 		received++;
 	}
@@ -593,7 +596,7 @@ static void switch_confined(int qmp, const char *spec, unsigned int expected)
 		 "\"%s\"}}",
 		 spec);
 	qmp_send(qmp, command);
-	ck_assert(qmp_receive(qmp, line, sizeof(line), patience_ms()));
+	ck_assert(qmp_receive(qmp, line, sizeof(line), stretched(PATIENCE_MS)));
 	ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
 	expect_confined(expected);
 }

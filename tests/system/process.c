@@ -36,7 +36,6 @@ const char *need_env(const char *name)
 const char *guest_path(const char *name)
 {
 	static char path[4096];
-
 	struct utsname machine;
 
 	uname(&machine);
@@ -45,11 +44,16 @@ const char *guest_path(const char *name)
 	return path;
 }
 
-int patience_ms(void)
+bool has_guest(const char *name)
+{
+	return access(guest_path(name), F_OK) == 0;
+}
+
+int stretched(int milliseconds)
 {
 	const char *factor = getenv("PATIENCE");
 
-	return LIMIT_MS * (factor ? atoi(factor) : 1);
+	return milliseconds * (factor ? atoi(factor) : 1);
 }
 
 int count_entries(const char *directory)
@@ -130,14 +134,15 @@ void process_read(struct process *process, int milliseconds)
 
 int process_wait(struct process *process)
 {
-	time_t end = time(NULL) + patience_ms() / 1000;
+	time_t end = time(NULL) + stretched(LIMIT_MS) / 1000;
 	int status;
 
 	while (waitpid(process->pid, &status, WNOHANG) == 0) {
 		if (time(NULL) > end) {
 			kill(-process->pid, SIGKILL);
 			waitpid(process->pid, &status, 0);
-			ck_abort_msg("still running after %d ms: %s", patience_ms(), process->text);
+			ck_abort_msg("still running after %d ms: %s", stretched(LIMIT_MS),
+				     process->text);
 		}
 		process_read(process, TURN_MS);
 	}

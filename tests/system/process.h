@@ -17,12 +17,14 @@ struct process {
 /* The value of an environment variable that the test can't do without. */
 const char *need_env(const char *name);
 
-/* For what is waited for at most, unless the test is to fail; PATIENCE (environment) times as long.
- */
-int patience_ms(void);
-
 /* The file of the test guest @name, in GUESTS, in static memory. */
 const char *guest_path(const char *name);
+
+/* Whether this architecture has that one. */
+bool has_guest(const char *name);
+
+/* @milliseconds, times PATIENCE (environment) on a machine that is slow. */
+int stretched(int milliseconds);
 
 /*
  * Start @argv, in a session of its own. @terminal: standard input, output and error are this
@@ -34,7 +36,10 @@ void process_start(struct process *process, const char *const *argv, int termina
 /* Read what it writes within @milliseconds, if anything. */
 void process_read(struct process *process, int milliseconds);
 
-/* Wait for its end, and fail the test if that takes patience_ms(). Returns the status. */
+/*
+ * Wait for its end, and fail the test if it doesn't come within 20 seconds, stretched(). Returns
+ * the status.
+ */
 int process_wait(struct process *process);
 
 /* How many entries a directory of /proc has: open descriptors, threads. */

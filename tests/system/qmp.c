@@ -14,6 +14,7 @@
 #include "vmm/core/fd.h"
 
 enum {
+	PATIENCE_MS = 10000,
 	TURN_MS = 10,
 };
 
@@ -25,7 +26,7 @@ static bool read_line(int fd, char *line, int size, int milliseconds)
 	if (poll(&readable, 1, milliseconds) != 1)
 		return false;
 	for (;;) {
-		ck_assert_int_eq(poll(&readable, 1, patience_ms()), 1);
+		ck_assert_int_eq(poll(&readable, 1, stretched(PATIENCE_MS)), 1);
 		ck_assert_int_lt(len, size - 1);
 		ck_assert_int_eq(read(fd, line + len, 1), 1);
 		if (line[len] == '\n')
@@ -77,13 +78,13 @@ int qmp_connect(const char *path)
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	for (int waited = 0; connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0;
 	     waited += TURN_MS) {
-		ck_assert_msg(waited < patience_ms(), "%s: %s", path, strerror(errno));
+		ck_assert_msg(waited < stretched(PATIENCE_MS), "%s: %s", path, strerror(errno));
 		poll(NULL, 0, TURN_MS);
 	}
-	ck_assert(qmp_receive(fd, line, sizeof(line), patience_ms()));
+	ck_assert(qmp_receive(fd, line, sizeof(line), stretched(PATIENCE_MS)));
 	ck_assert_ptr_nonnull(strstr(line, "\"QMP\""));
 	qmp_send(fd, "{\"execute\": \"qmp_capabilities\"}");
-	ck_assert(qmp_receive(fd, line, sizeof(line), patience_ms()));
+	ck_assert(qmp_receive(fd, line, sizeof(line), stretched(PATIENCE_MS)));
 	ck_assert_ptr_nonnull(strstr(line, "\"return\""));
 	return fd;
 }

@@ -15,6 +15,7 @@
 #include "vmm/core/fd.h"
 
 enum {
+	PATIENCE_MS = 20000,
 	TURN_MS = 10,
 	WHY_SIZE = 512,
 	N_SCHEMAS = 2,
@@ -32,7 +33,7 @@ static json_t *receive(struct qmp_client *client)
 		struct pollfd readable = {.fd = client->fd, .events = POLLIN};
 		ssize_t n;
 
-		ck_assert_msg(poll(&readable, 1, patience_ms()) == 1, "nothing comes");
+		ck_assert_msg(poll(&readable, 1, stretched(PATIENCE_MS)) == 1, "nothing comes");
 		n = read(client->fd, client->data + client->len, QMP_LINE_MAX - client->len);
 		ck_assert_msg(n >= 0 || errno == ECONNRESET, "%s", strerror(errno));
 		if (n <= 0)
@@ -159,7 +160,7 @@ json_t *qmp_client_open(struct qmp_client *client, const char *path)
 	for (int waited = 0;
 	     connect(client->fd, (const struct sockaddr *)&address, sizeof(address)) < 0;
 	     waited += TURN_MS) {
-		ck_assert_msg(waited < patience_ms(), "%s: %s", path, strerror(errno));
+		ck_assert_msg(waited < stretched(PATIENCE_MS), "%s: %s", path, strerror(errno));
 		poll(NULL, 0, TURN_MS);
 	}
 	greeting = receive(client);

@@ -25,6 +25,7 @@
 #include "vmm/sandbox.h"
 
 enum {
+	PATIENCE_MS = 10000,
 	ROUNDS = 50,
 	HEADER_SIZE = 12, /* struct virtio_net_hdr_v1 */
 	FRAME_SIZE = 60,
@@ -133,7 +134,7 @@ static void expect_bounce(uint32_t number)
 	test_frame_fill(frame, guest_mac, test_mac, TEST_DATA, number, FRAME_SIZE);
 	ck_assert_int_eq(send(wire, packet, sizeof(packet), 0), sizeof(packet));
 	do {
-		ck_assert_int_eq(poll(&readable, 1, patience_ms()), 1);
+		ck_assert_int_eq(poll(&readable, 1, stretched(PATIENCE_MS)), 1);
 		ck_assert_int_eq(recv(wire, back, sizeof(back), 0), sizeof(packet));
 	} while (memcmp(back + HEADER_SIZE, test_mac, 6) != 0);
 	ck_assert_mem_eq(back + HEADER_SIZE + sizeof(frame->ethernet),

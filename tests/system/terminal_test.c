@@ -16,6 +16,10 @@
 
 #include "process.h"
 
+enum {
+	PATIENCE_MS = 10000,
+};
+
 static int keyboard; /* the test's end of the terminal */
 static int terminal; /* xvmm's */
 static struct termios before;
@@ -53,8 +57,8 @@ static void await(const char *text)
 	ssize_t n;
 
 	while (strstr(screen, text) == NULL) {
-		ck_assert_msg(poll(&readable, 1, patience_ms()) == 1, "'%s' is not shown: %s", text,
-			      screen);
+		ck_assert_msg(poll(&readable, 1, stretched(PATIENCE_MS)) == 1,
+			      "'%s' is not shown: %s", text, screen);
 		n = read(keyboard, screen + len, sizeof(screen) - 1 - len);
 		ck_assert_int_gt(n, 0);
 		len += (size_t)n;
@@ -157,7 +161,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(tests, set_up, NULL);
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, test_debug_exit);
-	if (access(guest_path("triple-fault"), F_OK) == 0) /* which only x86 knows */
+	if (has_guest("triple-fault"))
 		tcase_add_test(tests, test_triple_fault);
 	tcase_add_test(tests, test_timeout);
 	tcase_add_test(tests, test_wrong_usage);

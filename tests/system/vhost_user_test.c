@@ -26,6 +26,7 @@
 #include "tests/guest/lib/frame.h"
 
 enum {
+	PATIENCE_MS = 5000,
 	STATUS_VIOLATION = 3, /* of the back-end */
 	WINDOW = 32,
 	FRAME = 200,
@@ -167,7 +168,7 @@ static void expect_traffic(void)
 	struct timespec now, end;
 
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += patience_ms() / 1000;
+	end.tv_sec += stretched(PATIENCE_MS) / 1000;
 	do {
 		for (int i = 0; i < WINDOW; i++)
 			send_frame(TEST_DATA);
@@ -175,8 +176,8 @@ static void expect_traffic(void)
 			return;
 		clock_gettime(CLOCK_MONOTONIC, &now);
 	} while (now.tv_sec < end.tv_sec);
-	ck_abort_msg("no traffic for %d ms; exit status %d:\n%s\nback-end:\n%s", patience_ms(),
-		     process_wait(&guest), guest.text, backend_text());
+	ck_abort_msg("no traffic for %d ms; exit status %d:\n%s\nback-end:\n%s",
+		     stretched(PATIENCE_MS), process_wait(&guest), guest.text, backend_text());
 }
 
 static void some_traffic(void)
@@ -193,7 +194,7 @@ static void guest_stop(void)
 {
 	struct pollfd ended = {.fd = guest.output};
 
-	for (int i = 0; i < patience_ms() / STOP_MS && !ended.revents; i++) {
+	for (int i = 0; i < stretched(PATIENCE_MS) / STOP_MS && !ended.revents; i++) {
 		send_frame(TEST_STOP);
 		poll(&ended, 1, STOP_MS);
 	}
@@ -369,7 +370,7 @@ static void net_switch(int qmp, const char *spec)
 		"{\"execute\": \"xvmm-net-switch\", \"arguments\": {\"id\": \"net0\", \"spec\": \"%s\"}}",
 		spec);
 	qmp_send(qmp, text);
-	ck_assert(qmp_receive(qmp, text, sizeof(text), patience_ms()));
+	ck_assert(qmp_receive(qmp, text, sizeof(text), stretched(PATIENCE_MS)));
 	ck_assert_msg(strncmp(text, "{\"return\"", 9) == 0, "%s", text);
 }
 
@@ -406,7 +407,7 @@ static int connect_to_backend(void)
 
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", vhost_socket);
 	for (int i = 0; connect(fd, (struct sockaddr *)&address, sizeof(address)); i++) {
-		ck_assert_int_lt(i, patience_ms());
+		ck_assert_int_lt(i, stretched(PATIENCE_MS));
 		usleep(1000);
 	}
 	return fd;
@@ -438,7 +439,7 @@ START_TEST(test_descriptor)
 		fd = connect_to_backend();
 		qmp_send_fd(qmp, "{\"execute\": \"getfd\", \"arguments\": {\"fdname\": \"wire\"}}",
 			    fd);
-		ck_assert(qmp_receive(qmp, line, sizeof(line), patience_ms()));
+		ck_assert(qmp_receive(qmp, line, sizeof(line), stretched(PATIENCE_MS)));
 		ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
 		close(fd);
 		net_switch(qmp, "vhost-user,fd=wire,fallback=tap0");
