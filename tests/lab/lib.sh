@@ -51,6 +51,16 @@ show_threads() {
 	done
 } 2>/dev/null
 
+# show_guest: its last exits within a second, by which one sees where a guest that hangs goes round
+# in circles (the kernel's addresses are shifted: by how much, the WRMSR on L1's console tells).
+show_guest() {
+	cd /sys/kernel/tracing || return # what runs on the host itself may not look
+	echo 1 >events/kvm/kvm_exit/enable
+	sleep 1
+	echo 0 >events/kvm/kvm_exit/enable
+	grep -v '^#' trace | cut -d ':' -f 2- | tail -n 20
+} 2>/dev/null
+
 # lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh), slirp (the library),
 # two_guests (of examples), hostile (the test guest, and its peer), faults (see faults.sh), bench (the
 # test guest "net", and packets of tests/bench), unit (the unit tests in unit/), system (scripts of
@@ -66,7 +76,10 @@ lab_has() {
 		faults) program=session_test ;;
 		bench) program=packets ;;
 		unit) program=../unit/test_ring ;;
-		system) program=bash ;;
+		system)
+			program=bash
+			can_run_test_guests
+			;;
 		slirp) continue ;; # xvmm itself says if it isn't there
 		esac
 		[ -x "$LAB_DIR/bin/$program" ] || lab_fail "no $program: lab_has must be at the beginning of a line"
@@ -75,7 +88,10 @@ lab_has() {
 
 lab_fail() {
 	echo "FAILED: $*"
-	[ -z "${LAB_PID:-}" ] || ! lab_running || show_threads >"$LAB_TMP/threads.log"
+	if [ -n "${LAB_PID:-}" ] && lab_running; then
+		show_threads >"$LAB_TMP/threads.log"
+		(show_guest) >"$LAB_TMP/guest.log"
+	fi
 	exit 1
 }
 
@@ -87,6 +103,10 @@ lab_skip() {
 # only_on_x86 WHAT: what aarch64 has nothing like.
 only_on_x86() {
 	[ "$(uname -m)" = x86_64 ] || lab_skip "$1: only on x86"
+}
+
+can_run_test_guests() {
+	! grep -q GICv2 /proc/interrupts || lab_skip "the test guests know no GICv2"
 }
 
 # unit_test NAME: one that must not be skipped.

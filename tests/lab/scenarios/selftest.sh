@@ -5,6 +5,8 @@
 # limit: 500
 . "$LAB_DIR/lib.sh"
 
+can_run_test_guests
+
 # way TRANSPORT PACKED
 way() {
 	start=$(now_ms)
