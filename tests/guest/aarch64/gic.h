@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The interrupt controller, a GICv3 (Arm IHI 0069); its.h has messages. */
+/*
+ * The interrupt controller: a GICv3 (Arm IHI 0069), of which its.h has messages, or a GICv2 (Arm
+ * IHI 0048), which has none.
+ */
 #ifndef GUEST_AARCH64_GIC_H
 #define GUEST_AARCH64_GIC_H
 
@@ -15,9 +18,15 @@ enum { /* 2.2.1: numbers of interrupts (INTID) */
 /* Let this CPU be interrupted. */
 void gic_init_cpu(void);
 
-/* Where the registers of the distributor are, and of this CPU's redistributor. */
+/*
+ * Where the registers of the distributor are, and those of this CPU: a GICv3's redistributor, a
+ * GICv2's CPU interface.
+ */
 uint64_t gic_distributor(void);
-uint64_t gic_redistributor(void);
+uint64_t gic_cpu_part(void);
+
+/* How many cells of an "interrupt-map" are an address of it. */
+unsigned int gic_address_cells(void);
 
 /* Have SPI @intid interrupt this CPU. */
 void gic_enable_spi(uint32_t intid, bool is_edge);

@@ -57,6 +57,11 @@ struct irq irq_request_level(uint32_t gsi, enum irq_trigger trigger,
 	return irq_request(gsi, trigger);
 }
 
+bool irq_has_messages(void)
+{
+	return its_found();
+}
+
 struct irq irq_request_message(uint32_t requester, uint64_t *address, uint32_t *data)
 {
 	static uint32_t n;
@@ -73,7 +78,7 @@ uint64_t irq_controller(void)
 
 uint64_t irq_cpu_controller(void)
 {
-	return gic_redistributor();
+	return gic_cpu_part();
 }
 
 uint32_t irq_count(struct irq irq)

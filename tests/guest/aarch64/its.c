@@ -105,12 +105,24 @@ static void give_table(unsigned int index)
 		write64(at, (uintptr_t)table | GITS_VALID | CACHED | GITS_BASER_64KIB);
 }
 
-static void init(void)
+static bool find(struct fdt_node *its_node)
 {
-	uint64_t redistributor = gic_redistributor();
+	return fdt_find("compatible", "arm,gic-v3-its", 0, its_node);
+}
+
+bool its_found(void)
+{
 	struct fdt_node node;
 
-	if (!fdt_find("compatible", "arm,gic-v3-its", 0, &node))
+	return find(&node);
+}
+
+static void init(void)
+{
+	uint64_t redistributor = gic_cpu_part();
+	struct fdt_node node;
+
+	if (!find(&node))
 		fatal("device tree: no ITS");
 	its = fdt_number(&node, "reg", 0, 2);
 	init_lpis(redistributor);

@@ -3,11 +3,15 @@
 #ifndef GUEST_AARCH64_ITS_H
 #define GUEST_AARCH64_ITS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum {
 	ITS_LPIS = 256, /* that a guest can have; the first one's INTID is GIC_FIRST_LPI */
 };
+
+/* Whether there is one. */
+bool its_found(void);
 
 /*
  * Have the message *@data to *@address, by device ID @device, be LPI number @lpi (from 0 on), which

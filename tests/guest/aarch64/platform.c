@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/platform.h"
 
+#include "aarch64/gic.h"
 #include "aarch64/psci.h"
 #include "lib/fdt.h"
 #include "lib/guest.h"
@@ -58,16 +59,17 @@ bool platform_pci_window(struct platform_range *window)
 
 /*
  * "interrupt-map": the function's address in three cells and its pin, what of them counts being in
- * "interrupt-map-mask"; the controller, an address of two cells there, and the interrupt in three.
+ * "interrupt-map-mask"; the controller, an address there, and the interrupt in three.
  */
 bool platform_pci_interrupt(unsigned int device, unsigned int pin, uint32_t *gsi)
 {
 	enum {
 		PIN = 3,
-		NUMBER = 8,
-		ENTRY = 10,
+		CONTROLLER_ADDRESS = 5,
 		DEVICE_SHIFT = 11,
 	};
+	const unsigned int number = CONTROLLER_ADDRESS + gic_address_cells() + 1;
+	const unsigned int entry = number + 2;
 	struct fdt_node bridge;
 	uint64_t address;
 	uint32_t len;
@@ -76,10 +78,10 @@ bool platform_pci_interrupt(unsigned int device, unsigned int pin, uint32_t *gsi
 		return false;
 	address = device << DEVICE_SHIFT & fdt_number(&bridge, "interrupt-map-mask", 0, 1);
 	fdt_property(&bridge, "interrupt-map", &len);
-	for (unsigned int at = 0; (at + ENTRY) * 4 <= len; at += ENTRY)
+	for (unsigned int at = 0; (at + entry) * 4 <= len; at += entry)
 		if (fdt_number(&bridge, "interrupt-map", at, 1) == address &&
 		    fdt_number(&bridge, "interrupt-map", at + PIN, 1) == pin + 1) {
-			*gsi = (uint32_t)fdt_number(&bridge, "interrupt-map", at + NUMBER, 1);
+			*gsi = (uint32_t)fdt_number(&bridge, "interrupt-map", at + number, 1);
 			return true;
 		}
 	return false;

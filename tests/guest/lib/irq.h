@@ -27,8 +27,11 @@ struct irq irq_request(uint32_t gsi, enum irq_trigger trigger);
 struct irq irq_request_level(uint32_t gsi, enum irq_trigger trigger,
 			     void (*acknowledge)(void *opaque), void *opaque);
 
+/* Whether there are message-signalled ones. */
+bool irq_has_messages(void);
+
 /*
- * A message-signalled one: raised when the PCI function with this requester ID writes *@data to
+ * One of these: raised when the PCI function with this requester ID writes *@data to
  * *@address (PCI 3.0, 6.8).
  */
 struct irq irq_request_message(uint32_t requester, uint64_t *address, uint32_t *data);

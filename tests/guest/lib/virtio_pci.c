@@ -178,7 +178,7 @@ static void connect(struct virtio_device *device)
 {
 	struct virtio_pci *pci = device->pci;
 
-	if (!device->connected && arg_switch("msix", pci->msix != 0)) {
+	if (!device->connected && arg_switch("msix", pci->msix != 0 && irq_has_messages())) {
 		virtio_pci_set_msix(pci, true);
 		device->irq = virtio_pci_request_vector(pci, 0);
 	} else if (!device->connected) {

@@ -5,8 +5,6 @@
 # limit: 500
 . "$LAB_DIR/lib.sh"
 
-can_run_test_guests
-
 # way TRANSPORT PACKED
 way() {
 	start=$(now_ms)
