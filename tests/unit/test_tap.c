@@ -691,13 +691,17 @@ START_TEST(offloads_of_another_driver)
 }
 END_TEST
 
-static void set_queue_length(int length)
+/* False if this kernel has no queue of that length. */
+static bool set_queue_length(int length)
 {
 	struct ifreq ifr = request("tap0", 0);
 	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	ifr.ifr_qlen = length;
-	ck_assert_msg(ioctl(fd, SIOCSIFTXQLEN, &ifr) == 0, "%s", strerror(errno));
+	if (ioctl(fd, SIOCSIFTXQLEN, &ifr) == 0)
+		return true;
+	ck_assert_msg(errno == ERANGE, "%s", strerror(errno));
+	return false;
 }
 
 /* So many packets wait for a driver that accepts what the next one doesn't. */
@@ -730,7 +734,10 @@ START_TEST(drains_a_long_queue)
 	FD_CLEANUP int fd = packet_socket();
 
 	create();
-	set_queue_length(70000);
+	if (!set_queue_length(70000)) {
+		fprintf(stderr, "tap: SKIP drains_a_long_queue: this kernel's is shorter\n");
+		return;
+	}
 	fill_queue(fd, 70000);
 	ck_assert_int_eq(backend->ops->set_features(backend, 0), 0);
 	assert_no_frame();
@@ -747,7 +754,7 @@ START_TEST(drains_a_tap_of_another_namespace)
 	fill_queue(fd, 100);
 	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
 	ck_assert_int_eq(make("tap0", IFF_TAP, -1), 0);
-	set_queue_length(10);
+	ck_assert(set_queue_length(10));
 	ck_assert_int_eq(backend->ops->set_features(backend, 0), 0);
 	assert_no_frame();
 	ck_assert_int_eq(setns(namespace, CLONE_NEWNET), 0);

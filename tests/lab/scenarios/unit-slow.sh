@@ -4,5 +4,5 @@
 # set: extra
 # limit: 1500
 
-left_out='datapath_inprocess tap vhost_user'
+left_out=datapath_inprocess
 . "$LAB_DIR/scenarios/unit.sh"
