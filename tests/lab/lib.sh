@@ -52,7 +52,8 @@ show_threads() {
 } 2>/dev/null
 
 # show_guest: its last exits within a second, by which one sees where a guest that hangs goes round
-# in circles (the kernel's addresses are shifted: by how much, the WRMSR on L1's console tells).
+# in circles (the kernel's addresses are shifted: by how much, the WRMSR on L1's console tells). Last of
+# all: to switch on an event rewrites L1's kernel, which TCG may not survive (README.md).
 show_guest() {
 	cd /sys/kernel/tracing || return # what runs on the host itself may not look
 	echo 1 >events/kvm/kvm_exit/enable
