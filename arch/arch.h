@@ -125,9 +125,14 @@ struct arch_entry {
 	gpa_t params; /* LINUX64: struct boot_params or device tree; PVH: struct hvm_start_info */
 };
 
-/* Features, topology, interrupt controller of a vCPU that was just created; @cpus: of the VM. */
-int arch_vcpu_init(const struct kvm_vm *vm, const struct kvm_vcpu *vcpu, unsigned int cpus,
-		   struct error *err);
+/* What all @cpus vCPUs of a VM have in common: KVM takes a while to say what this host has. */
+struct arch_cpu_model;
+int arch_cpu_model_create(const struct kvm_vm *vm, unsigned int cpus, struct arch_cpu_model **model,
+			  struct error *err);
+void arch_cpu_model_destroy(struct arch_cpu_model *model); /* accepts NULL */
+
+/* Features, topology, interrupt controller of a vCPU that was just created. */
+int arch_vcpu_init(const struct kvm_vcpu *vcpu, struct arch_cpu_model *model, struct error *err);
 
 /* Registers of the first vCPU, and what they point to in @mem. Others wait for the guest. */
 int arch_vcpu_set_entry(const struct kvm_vcpu *vcpu, const struct guest_memory *mem,

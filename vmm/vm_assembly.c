@@ -388,6 +388,7 @@ int vm_check_cpus(const struct xvmm_config *config, const struct kvm_vm *kvm, st
 static int create_vcpus(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
 	unsigned int n = config->cpus ? config->cpus : DEFAULT_CPUS;
+	struct arch_cpu_model *model = NULL;
 	int ret = vm_check_cpus(config, &vm->kvm, err);
 
 	if (ret)
@@ -395,16 +396,17 @@ static int create_vcpus(struct xvmm *vm, const struct xvmm_config *config, struc
 	vm->vcpus = calloc(n, sizeof(struct vcpu));
 	if (!vm->vcpus)
 		return error_set(err, -ENOMEM, "out of memory");
-	for (unsigned int i = 0; i < n; i++) {
+	ret = arch_cpu_model_create(&vm->kvm, n, &model, err);
+	for (unsigned int i = 0; i < n && !ret; i++) {
 		ret = kvm_vcpu_create(&vm->kvm, i, &vm->vcpus[i].kvm, err);
 		if (ret)
-			return ret;
+			break;
 		vm->n_vcpus = i + 1;
-		ret = arch_vcpu_init(&vm->kvm, &vm->vcpus[i].kvm, n, err);
-		if (ret)
-			return ret;
+		ret = arch_vcpu_init(&vm->vcpus[i].kvm, model, err);
 	}
-	ret = arch_vm_complete(&vm->kvm, err);
+	arch_cpu_model_destroy(model);
+	if (!ret)
+		ret = arch_vm_complete(&vm->kvm, err);
 	if (ret)
 		return ret;
 	vm->vcpu_shared.mmio = &vm->mmio;

@@ -2,6 +2,7 @@
 /* A vCPU before its first instruction: features and registers. */
 #include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "arch/arch.h"
 #include "vmm/core/error.h"
@@ -21,25 +22,50 @@ static void add_feature(struct kvm_vcpu_init *init, unsigned int feature)
 	init->features[feature / 32] |= 1u << feature % 32;
 }
 
-int arch_vcpu_init(const struct kvm_vm *vm, const struct kvm_vcpu *vcpu, unsigned int cpus,
-		   struct error *err)
-{
+struct arch_cpu_model {
 	struct kvm_vcpu_init init;
-	int ret = kvm_ioctl(vm->vm_fd, KVM_ARM_PREFERRED_TARGET, (uintptr_t)&init);
+};
+
+int arch_cpu_model_create(const struct kvm_vm *vm, unsigned int cpus, struct arch_cpu_model **out,
+			  struct error *err)
+{
+	struct arch_cpu_model *model = calloc(1, sizeof(*model));
+	int ret;
 
 	(void)cpus;
-	if (ret)
-		return fail(err, ret, vcpu, "asking for the CPU's type");
-	add_feature(&init, KVM_ARM_VCPU_PSCI_0_2);
-	/* The guest turns the others on (PSCI, CPU_ON). */
-	if (vcpu->index > 0)
-		add_feature(&init, KVM_ARM_VCPU_POWER_OFF);
+	*out = NULL;
+	if (!model)
+		return error_set(err, -ENOMEM, "out of memory");
+	ret = kvm_ioctl(vm->vm_fd, KVM_ARM_PREFERRED_TARGET, (uintptr_t)&model->init);
+	if (ret) {
+		free(model);
+		errno = -ret;
+		return error_errno(err, "KVM: asking for the CPU's type");
+	}
+	add_feature(&model->init, KVM_ARM_VCPU_PSCI_0_2);
 	/* Only both at once can be had. */
 	if (kvm_vm_check(vm, KVM_CAP_ARM_PTRAUTH_ADDRESS) &&
 	    kvm_vm_check(vm, KVM_CAP_ARM_PTRAUTH_GENERIC)) {
-		add_feature(&init, KVM_ARM_VCPU_PTRAUTH_ADDRESS);
-		add_feature(&init, KVM_ARM_VCPU_PTRAUTH_GENERIC);
+		add_feature(&model->init, KVM_ARM_VCPU_PTRAUTH_ADDRESS);
+		add_feature(&model->init, KVM_ARM_VCPU_PTRAUTH_GENERIC);
 	}
+	*out = model;
+	return 0;
+}
+
+void arch_cpu_model_destroy(struct arch_cpu_model *model)
+{
+	free(model);
+}
+
+int arch_vcpu_init(const struct kvm_vcpu *vcpu, struct arch_cpu_model *model, struct error *err)
+{
+	struct kvm_vcpu_init init = model->init;
+	int ret;
+
+	/* The guest turns the others on (PSCI, CPU_ON). */
+	if (vcpu->index > 0)
+		add_feature(&init, KVM_ARM_VCPU_POWER_OFF);
 	ret = kvm_ioctl(vcpu->fd, KVM_ARM_VCPU_INIT, (uintptr_t)&init);
 	return ret ? fail(err, ret, vcpu, "setting the CPU features") : 0;
 }

@@ -21,7 +21,7 @@ union cpuid_table {
 		     CPUID_MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2)];
 };
 
-/* Make @table, from KVM_GET_SUPPORTED_CPUID, that of vCPU @index of @cpus. */
+/* Make @table, from KVM_GET_SUPPORTED_CPUID or another vCPU's, that of vCPU @index of @cpus. */
 void cpuid_set_vcpu(union cpuid_table *table, unsigned int index, unsigned int cpus,
 		    bool tsc_deadline);
 

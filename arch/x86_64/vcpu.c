@@ -2,6 +2,7 @@
 /* A vCPU before its first instruction: features, MSRs, registers. */
 #include <asm/kvm.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "arch/arch.h"
@@ -46,17 +47,45 @@ static int fail(struct error *err, int ret, const struct kvm_vcpu *vcpu, const c
 	return error_errno(err, "KVM: vCPU %u: %s", vcpu->index, what);
 }
 
-static int set_cpuid(const struct kvm_vm *vm, const struct kvm_vcpu *vcpu, unsigned int cpus,
-		     struct error *err)
-{
-	union cpuid_table table = {.head.nent = CPUID_MAX_ENTRIES};
-	int ret = kvm_ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, (uintptr_t)&table);
+struct arch_cpu_model {
+	unsigned int cpus;
+	bool tsc_deadline;
+	union cpuid_table cpuid; /* the last vCPU's that was set */
+};
 
-	if (ret)
-		return fail(err, ret, vcpu, "asking for the supported CPU features");
-	cpuid_set_vcpu(&table, vcpu->index, cpus,
-		       kvm_vm_check(vm, KVM_CAP_TSC_DEADLINE_TIMER) != 0);
-	ret = kvm_ioctl(vcpu->fd, KVM_SET_CPUID2, (uintptr_t)&table);
+int arch_cpu_model_create(const struct kvm_vm *vm, unsigned int cpus, struct arch_cpu_model **out,
+			  struct error *err)
+{
+	struct arch_cpu_model *model = malloc(sizeof(*model));
+	int ret;
+
+	*out = NULL;
+	if (!model)
+		return error_set(err, -ENOMEM, "out of memory");
+	model->cpus = cpus;
+	model->tsc_deadline = kvm_vm_check(vm, KVM_CAP_TSC_DEADLINE_TIMER) != 0;
+	model->cpuid.head.nent = CPUID_MAX_ENTRIES;
+	ret = kvm_ioctl(vm->kvm_fd, KVM_GET_SUPPORTED_CPUID, (uintptr_t)&model->cpuid);
+	if (ret) {
+		free(model);
+		errno = -ret;
+		return error_errno(err, "KVM: asking for the supported CPU features");
+	}
+	*out = model;
+	return 0;
+}
+
+void arch_cpu_model_destroy(struct arch_cpu_model *model)
+{
+	free(model);
+}
+
+static int set_cpuid(const struct kvm_vcpu *vcpu, struct arch_cpu_model *model, struct error *err)
+{
+	int ret;
+
+	cpuid_set_vcpu(&model->cpuid, vcpu->index, model->cpus, model->tsc_deadline);
+	ret = kvm_ioctl(vcpu->fd, KVM_SET_CPUID2, (uintptr_t)&model->cpuid);
 	return ret ? fail(err, ret, vcpu, "setting the CPU features") : 0;
 }
 
@@ -100,10 +129,9 @@ static int mask_lint0(const struct kvm_vcpu *vcpu, struct error *err)
 	return ret ? fail(err, ret, vcpu, "setting the local APIC") : 0;
 }
 
-int arch_vcpu_init(const struct kvm_vm *vm, const struct kvm_vcpu *vcpu, unsigned int cpus,
-		   struct error *err)
+int arch_vcpu_init(const struct kvm_vcpu *vcpu, struct arch_cpu_model *model, struct error *err)
 {
-	int ret = set_cpuid(vm, vcpu, cpus, err);
+	int ret = set_cpuid(vcpu, model, err);
 
 	if (!ret)
 		ret = set_msrs(vcpu, err);

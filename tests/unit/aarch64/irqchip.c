@@ -168,6 +168,7 @@ bool irqchip_create(struct irqchip *chip)
 	static const struct memory_range range = {LAYOUT_RAM, (5 + SLOTS) * TABLE_SIZE};
 	static const struct memory_config config;
 	static const uint32_t interrupts = INTERRUPTS;
+	struct arch_cpu_model *model;
 	struct error err;
 
 	if (kvm_vm_create(&chip->vm, &err))
@@ -176,7 +177,9 @@ bool irqchip_create(struct irqchip *chip)
 	ck_assert_int_eq(kvm_vm_set_memory(&chip->vm, &mem, &err), 0);
 	ck_assert_int_eq(arch_vm_init(&chip->vm, &err), 0);
 	ck_assert_int_eq(kvm_vcpu_create(&chip->vm, 0, &chip->vcpu, &err), 0);
-	ck_assert_int_eq(arch_vcpu_init(&chip->vm, &chip->vcpu, 1, &err), 0);
+	ck_assert_int_eq(arch_cpu_model_create(&chip->vm, 1, &model, &err), 0);
+	ck_assert_int_eq(arch_vcpu_init(&chip->vcpu, model, &err), 0);
+	arch_cpu_model_destroy(model);
 	gic = create_device(chip, KVM_DEV_TYPE_ARM_VGIC_V3);
 	set_address(gic, KVM_VGIC_V3_ADDR_TYPE_DIST, LAYOUT_GICD);
 	set_address(gic, KVM_VGIC_V3_ADDR_TYPE_REDIST, LAYOUT_GICR);

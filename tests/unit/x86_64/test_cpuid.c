@@ -90,6 +90,23 @@ START_TEST(third_of_six)
 }
 END_TEST
 
+START_TEST(one_table_for_all_cpus)
+{
+	static union cpuid_table fresh;
+
+	host_table();
+	cpuid_set_vcpu(&table, 2, 6, true);
+	fresh = table;
+	host_table();
+	for (unsigned int index = 0; index < 3; index++)
+		cpuid_set_vcpu(&table, index, 6, true);
+	ck_assert_uint_eq(table.head.nent, fresh.head.nent);
+	for (uint32_t i = 0; i < fresh.head.nent; i++)
+		ck_assert_mem_eq(&table.head.entries[i], &fresh.head.entries[i],
+				 sizeof(fresh.head.entries[i]));
+}
+END_TEST
+
 START_TEST(fields_of_many_cpus_do_not_spill)
 {
 	host_table();
@@ -119,6 +136,7 @@ int main(void)
 	tcase_add_test(tcase, one_cpu);
 	tcase_add_test(tcase, no_tsc_deadline);
 	tcase_add_test(tcase, third_of_six);
+	tcase_add_test(tcase, one_table_for_all_cpus);
 	tcase_add_test(tcase, fields_of_many_cpus_do_not_spill);
 	tcase_add_test(tcase, old_cpu_without_topology_leaf);
 	suite_add_tcase(suite, tcase);
