@@ -7,6 +7,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -76,6 +77,12 @@ static void take_link_attribute(const struct rtattr *attr, struct tap_info *info
 		for_each_attribute(RTA_DATA(attr), RTA_PAYLOAD(attr), info, take_info_attribute);
 }
 
+/* What the kernel says of one link; on the heap, for a stack keeps the pages that it once had. */
+union reply {
+	struct nlmsghdr head;
+	uint8_t bytes[16384]; /* more than any link has to say */
+};
+
 static int parse_reply(const struct nlmsghdr *reply, size_t len, struct tap_info *info)
 {
 	const struct ifinfomsg *link = NLMSG_DATA(reply);
@@ -103,11 +110,9 @@ int tap_info_get(const char *name, struct tap_info *info)
 		.link.ifi_family = AF_UNSPEC,
 		.link.ifi_index = (int)if_nametoindex(name),
 	};
-	union {
-		struct nlmsghdr head;
-		uint8_t bytes[16384]; /* more than any link has to say */
-	} reply;
+	union reply *reply;
 	ssize_t len;
+	int ret;
 	FD_CLEANUP int fd = -1;
 
 	*info = (struct tap_info){0};
@@ -116,6 +121,11 @@ int tap_info_get(const char *name, struct tap_info *info)
 	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (fd < 0 || send(fd, &request, sizeof(request), 0) < 0)
 		return -errno;
-	len = recv(fd, &reply, sizeof(reply), 0);
-	return len < 0 ? -errno : parse_reply(&reply.head, (size_t)len, info);
+	reply = malloc(sizeof(*reply));
+	if (!reply)
+		return -ENOMEM;
+	len = recv(fd, reply, sizeof(*reply), 0);
+	ret = len < 0 ? -errno : parse_reply(&reply->head, (size_t)len, info);
+	free(reply);
+	return ret;
 }

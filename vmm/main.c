@@ -406,7 +406,7 @@ static void share_heap(void)
 
 int main(int argc, char **argv)
 {
-	struct timeline timeline;
+	static struct timeline timeline; /* large, and mostly never touched */
 	struct options options;
 	struct error err;
 	int status;

@@ -4,7 +4,9 @@
 #include <cet.h> /* else the linker takes the whole program to be without */
 #endif
 
-	.section .rodata
+	/* At the end: else the kernel has it in memory with what it lies next to, whenever xvmm runs. */
+	.section .selftest_guest, "a", @progbits
+	.balign	65536
 	.globl	selftest_guest, selftest_guest_end
 	.hidden	selftest_guest, selftest_guest_end
 selftest_guest:

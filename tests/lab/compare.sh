@@ -2,19 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Compares ways to run the same guest, for the compare-* scenarios, which give exec_vmm NAME (starts
-# one of them, as exec) and call: guest_has iperf3; compare REFERENCE OTHER... With boot_only=on they
-# compare only how soon a guest begins and is up; iperf3 isn't needed then.
+# one of them, as exec) and call: guest_has iperf3 qperf; lab_has qperf; compare REFERENCE OTHER...
+# With boot_only=on they compare only how a guest begins and is up; those aren't needed then.
 #
 # The machine is emulated and its absolute numbers mean little, so they take turns, all on the same
 # kernel, initramfs and tap, in another order each round (who comes first is quicker), and medians
 # are compared.
 
 seconds=3
-# shellcheck disable=SC2034 # exec_vmm's
-guest=$(guest_cmdline 'net_up; say ready; iperf3 -s || sleep 60')
 boot_only=${boot_only-off}
-rounds=3
-[ "$boot_only" != on ] || rounds=5
+rounds=3 serve='qperf & iperf3 -s'
+[ "$boot_only" != on ] || rounds=5 serve='sleep 60'
+# shellcheck disable=SC2034 # exec_vmm's
+guest=$(guest_cmdline "net_up; say ready; $serve")
 
 ### Measurements; each adds a line to $LAB_TMP/VMM.MEASURE
 
@@ -23,12 +23,21 @@ record() {
 	echo "$2" >>"$LAB_TMP/$vmm.$1"
 }
 
-# Records from exec until the guest's init says that it is up.
+# Of all VMs that there are, by KVM's statistics. One that runs nothing keeps KVM awake (README.md).
+exits() {
+	cat /sys/kernel/debug/kvm/*/"$1" | awk '{ n += $1 } END { print n }'
+}
+
+# Records from exec until the guest's init says that it is up, and what its exits were until then.
 clock_boot() {
 	while IFS= read -r line; do
 		echo "$line" >>"$LAB_TMP/console.log"
 		case $line in
-		*'lab: up'*) record init_ms $(($(now_ms) - $1)) ;;
+		*'lab: up'*)
+			record init_ms $(($(now_ms) - $1))
+			[ "$boot_only" != on ] || record exits "$(exits exits)"
+			[ "$boot_only" != on ] || record vmm_exits $(($(exits io_exits) + $(exits mmio_exits)))
+			;;
 		esac
 	done
 }
@@ -65,11 +74,18 @@ rate() {
 	awk '/receiver$/ { print $7 }' "$LAB_TMP/iperf3.log"
 }
 
-# datagrams OPTION...: UDP datagrams of 64 bytes a second that arrived.
+# datagrams SIZE OPTION...: UDP datagrams of SIZE bytes a second that arrived.
 datagrams() {
-	iperf3 -c 10.0.2.2 -t "$seconds" -u -b 0 -l 64 "$@" >"$LAB_TMP/iperf3.log"
+	size=$1
+	shift
+	iperf3 -c 10.0.2.2 -t "$seconds" -u -b 0 -l "$size" "$@" >"$LAB_TMP/iperf3.log"
 	sed -n "s|.* \([0-9]*\)/\([0-9]*\) (.*receiver|\1 \2|p" "$LAB_TMP/iperf3.log" |
 		awk -v "seconds=$seconds" '{ printf "%.0f\n", ($2 - $1) / seconds }'
+}
+
+# What a byte takes one way, as an answer to one that went the other, by TCP.
+one_way_us() {
+	qperf -t "$seconds" -uu 10.0.2.2 tcp_lat | awk '/latency/ { printf "%.0f\n", $3 * 1e6 }'
 }
 
 # What the VMM takes besides guest RAM, the largest of its mappings.
@@ -93,8 +109,11 @@ record_memory() {
 measure_traffic() {
 	record tcp_in "$(rate)"
 	record tcp_out "$(rate -R)"
-	record udp_in "$(datagrams)"
-	record udp_out "$(datagrams -R)"
+	record udp_in "$(datagrams 64)"
+	record udp_out "$(datagrams 64 -R)"
+	record udp_large_in "$(datagrams 1470)"
+	record udp_large_out "$(datagrams 1470 -R)"
+	record tcp_us "$(one_way_us)"
 }
 
 measure() {
@@ -153,11 +172,16 @@ compare() {
 	row init_ms 'exec to guest init, ms'
 	if [ "$boot_only" = on ]; then
 		row entry_ms 'exec to first guest entry, ms'
+		row exits 'KVM exits until init'
+		row vmm_exits 'of these by I/O and MMIO'
 	else
 		row tcp_out 'TCP guest to host, Mbit/s'
 		row tcp_in 'TCP host to guest, Mbit/s'
 		row udp_out 'UDP 64 B guest to host, 1/s'
 		row udp_in 'UDP 64 B host to guest, 1/s'
+		row udp_large_out 'UDP 1470 B guest to host, 1/s'
+		row udp_large_in 'UDP 1470 B host to guest, 1/s'
+		row tcp_us 'TCP ping-pong, one way, us'
 	fi
 	row rss_kib 'Rss without guest RAM, KiB'
 	row private_kib 'private without guest RAM, KiB'

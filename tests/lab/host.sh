@@ -211,6 +211,9 @@ build_part() {
 	iperf3)
 		place_program "$(program iperf3)" "$root/usr/bin/iperf3" "$root"
 		;;
+	qperf)
+		place_program "$(type -P qperf)" "$root/usr/bin/qperf" "$root"
+		;;
 	tools)
 		place_program "$(program ethtool)" "$root/usr/bin/ethtool" "$root"
 		place_program "$(program tcpdump)" "$root/usr/bin/tcpdump" "$root"
@@ -307,6 +310,7 @@ place_part() {
 			place_program "$file" "$1/system/${file##*/}" "$2"
 		done
 		;;
+	qperf) place_program "$(type -P qperf)" "$1/bin/qperf" "$2" ;;
 	slirp) place_program "$slirp" "$2$slirp" "$2" ;;
 	unit) place_tests "$1" "$2" ;;
 	*) die "the lab has no part $3" ;;
@@ -385,7 +389,7 @@ build_l1() {
 }
 
 # exec_l1 WORK PARAMETERS QEMU-OPTION...: becomes the QEMU that runs L1. The first
-# serial port is L1's console, the second carries TAP. npt=off: see README.md.
+# serial port is L1's console, the second carries TAP. npt=off,-erms,-la57: see README.md.
 # softlockup_panic: a CPU of L1 that TCG has lost ends L1 in 20 seconds, instead of hanging it.
 exec_l1() {
 	local work=$1 parameters=$2
@@ -399,7 +403,7 @@ exec_l1() {
 			-kernel "$lab_kernel/bzImage" -initrd "$work/l1.cpio" \
 			-append "console=ttyAMA0 quiet panic=-1 softlockup_panic=1 lab.tap=ttyS0 $parameters" "$@"
 	fi
-	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu max,npt=off -smp 2 -m "$l1_memory" \
+	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu max,npt=off,-erms,-la57 -smp 2 -m "$l1_memory" \
 		-nodefaults -display none -no-reboot \
 		-kernel "$lab_kernel/bzImage" -initrd "$work/l1.cpio" \
 		-append "console=ttyS0 quiet panic=-1 softlockup_panic=1 $parameters" "$@"

@@ -9,6 +9,7 @@
 # shellcheck source=../compare_vmms.sh
 . "$LAB_DIR/compare_vmms.sh"
 
-guest_has iperf3
+guest_has iperf3 qperf
+lab_has qperf
 # shellcheck disable=SC2086 # names
 compare $peers mmio pci

@@ -16,5 +16,6 @@ exec_vmm() {
 }
 
 tap_up tap0
-guest_has iperf3
+guest_has iperf3 qperf
+lab_has qperf
 compare mmio-split mmio-packed pci-split pci-packed
