@@ -77,6 +77,7 @@ lab_has() {
 		faults) program=session_test ;;
 		bench) program=packets ;;
 		unit) program=../unit/test_ring ;;
+		qperf) program=qperf ;;
 		system) program=bash ;;
 		slirp) continue ;; # xvmm itself says if it isn't there
 		esac
