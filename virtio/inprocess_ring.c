@@ -20,7 +20,8 @@ enum {
 	 * their chance.
 	 */
 	BATCH = 64,
-	VLAN_TAG = 4, /* bytes */
+	SHOW_BYTES = 64 << 10, /* sent: shown at once, for a driver may have no more on its way */
+	VLAN_TAG = 4,	       /* bytes */
 	NS_PER_US = 1000,
 	/* A stream: so many packets in so short a time, and hardly any the other way. */
 	STREAM_PACKETS = 4,
@@ -231,6 +232,8 @@ static bool send_packet(struct ring_worker *worker, const struct ring_chain *cha
 /* Send what is available, up to a batch. */
 static enum progress transmit(struct ring_worker *worker)
 {
+	size_t bytes = 0;
+
 	for (int i = 0; i < BATCH; i++) {
 		struct ring_chain chain;
 		int ret = ring_pop(&worker->ring, &chain, worker->iovs, worker->ring.state.size);
@@ -242,8 +245,13 @@ static enum progress transmit(struct ring_worker *worker)
 			return NEEDS_BACKEND;
 		}
 		ring_push(&worker->ring, &chain, 0);
+		bytes += chain.out_len;
 		if (count_packet(worker))
 			break;
+		if (bytes >= SHOW_BYTES) {
+			publish(worker);
+			bytes = 0;
+		}
 	}
 	return UNFINISHED;
 }
