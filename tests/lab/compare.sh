@@ -120,6 +120,7 @@ measure() {
 	vmm=$1
 	: >"$LAB_TMP/console.log"
 	mkfifo "$LAB_TMP/console"
+	ip neigh flush to 10.0.2.2 # the last guest had another MAC address
 	[ "$boot_only" != on ] || trace_first_entry
 	clock_boot "$(now_ms)" <"$LAB_TMP/console" &
 	exec_vmm "$vmm" >"$LAB_TMP/console" 2>"$LAB_TMP/vmm.log" &
