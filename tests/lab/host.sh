@@ -25,9 +25,14 @@ die() {
 	exit 1
 }
 
-# The parts that the scenarios to run want: sets guest_parts and lab_parts (guest_has and lab_has in
-# lib.sh).
+# The parts that the scenarios to run want, or those that they are made of: sets guest_parts and
+# lab_parts (guest_has and lab_has in lib.sh).
 find_parts() {
+	local made_of
+
+	mapfile -t made_of < <(cd "$lab_source/scenarios" &&
+		sed -n 's|^\. "$LAB_DIR/scenarios/\(.*\)"$|\1|p' "$@")
+	set -- "$@" "${made_of[@]}"
 	parts_after() {
 		cd "$lab_source/scenarios" && cat "${@:2}" | sed -n "s/^$1 //p" | tr ' ' '\n' | sort -u
 	}
