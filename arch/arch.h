@@ -53,6 +53,9 @@ struct arch_device {
 int arch_place_device(enum arch_device_kind kind, unsigned int index, struct arch_device *device,
 		      struct error *err);
 
+/* Registers that a machine has, apart from its devices. 0, or a negative errno as bus_add()'s. */
+int arch_add_registers(struct bus *pio, struct error *err);
+
 /* The PCI host bridge, where there is one. */
 struct arch_pci {
 	struct pci_places places;
@@ -81,6 +84,12 @@ int arch_vm_init(struct kvm_vm *vm, struct error *err);
 
 /* What takes all vCPUs to be there, and none to have run. */
 int arch_vm_complete(struct kvm_vm *vm, struct error *err);
+
+/*
+ * Send the first vCPU an interrupt that it can't mask, as the NMI button of a PC does. Returns 0;
+ * -EOPNOTSUPP where the architecture has none; or another negative errno. Any thread.
+ */
+int arch_vm_inject_nmi(const struct kvm_vm *vm, struct error *err);
 
 /* The architecture, as QEMU calls its targets. */
 extern const char arch_name[];

@@ -157,6 +157,14 @@ static int system_powerdown(void *opaque, json_t *arguments, json_t **result, st
 	return ret;
 }
 
+static int inject_nmi(void *opaque, json_t *arguments, json_t **result, struct error *err)
+{
+	int ret = no_arguments(arguments, err);
+
+	(void)result;
+	return ret ? ret : vm_inject_nmi(opaque, err);
+}
+
 static int set_link(void *opaque, json_t *arguments, json_t **result, struct error *err)
 {
 	const char *name = NULL;
@@ -465,6 +473,7 @@ const struct control_command control_commands[] = {
 	{"cont", cont},
 	{"system_powerdown", system_powerdown},
 	{"system_reset", system_reset},
+	{"inject-nmi", inject_nmi},
 	{"quit", quit},
 	{NULL, NULL},
 };

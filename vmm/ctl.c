@@ -59,6 +59,7 @@ static const char help[] =
 	"  stop, cont               have its CPUs stand still, and go on\n"
 	"  system_powerdown         press the power button\n"
 	"  system_reset             end it as a reboot by the guest does\n"
+	"  inject-nmi               interrupt its first CPU, whatever that masks\n"
 	"  quit                     end the VM at once\n"
 	"  query-commands           all of them\n"
 	"\n"

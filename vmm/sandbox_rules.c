@@ -167,6 +167,7 @@ static const struct argument_rule {
 	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_CALL},
 	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_ERR},
 	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_NET_SET_BACKEND},
+	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, KVM_SIGNAL_MSI}, /* inject-nmi */
 	/* A switch to other taps or to vhost-net, which the broker has opened. */
 	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, TUNSETSNDBUF},
 	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_SET_OWNER},

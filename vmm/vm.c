@@ -401,6 +401,11 @@ void vm_power_button(struct xvmm *vm)
 	xvmm_power_button(vm);
 }
 
+int vm_inject_nmi(const struct xvmm *vm, struct error *err)
+{
+	return arch_vm_inject_nmi(&vm->kvm, err);
+}
+
 void vm_quit(struct xvmm *vm)
 {
 	vm->ended_by = "host-qmp-quit";

@@ -76,6 +76,9 @@ int vm_take_fd(struct xvmm *vm, const char *name, int *fd, struct error *err);
 /* Press the power button, and tell the clients of the control socket. */
 void vm_power_button(struct xvmm *vm);
 
+/* Interrupt the first vCPU by what it can't mask. 0 or a negative errno. Any thread. */
+int vm_inject_nmi(const struct xvmm *vm, struct error *err);
+
 /* xvmm_stop(), by a command; and its end as if the guest had rebooted. */
 void vm_quit(struct xvmm *vm);
 void vm_reset(struct xvmm *vm);

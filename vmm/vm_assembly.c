@@ -515,6 +515,8 @@ int vm_assemble(struct xvmm *vm, const struct xvmm_config *config, struct error 
 	}
 	if (!ret)
 		ret = create_vcpus(vm, config, err);
+	if (!ret)
+		ret = arch_add_registers(&vm->pio, err);
 	if (!ret) {
 		timeline_mark(vm->timeline, TIMELINE_CPUS);
 		ret = add_console(vm, &config->console, err);

@@ -44,6 +44,13 @@ const struct arch_device arch_places[ARCH_DEVICE_KINDS] = {
 
 const unsigned int arch_max_virtio_mmio = LAYOUT_MAX_VIRTIO_MMIO;
 
+int arch_add_registers(struct bus *pio, struct error *err)
+{
+	(void)pio;
+	(void)err;
+	return 0;
+}
+
 void arch_place_pci(uint64_t memory_end, struct arch_pci *pci)
 {
 	(void)memory_end;

@@ -135,6 +135,12 @@ static int start_gic_v2(struct kvm_vm *vm, int gic)
 	return ret ? ret : start_gic(gic);
 }
 
+int arch_vm_inject_nmi(const struct kvm_vm *vm, struct error *err)
+{
+	(void)vm;
+	return error_set(err, -EOPNOTSUPP, "there are no NMIs on this architecture");
+}
+
 int arch_vm_complete(struct kvm_vm *vm, struct error *err)
 {
 	FD_CLEANUP int gic = create_device(vm, KVM_DEV_TYPE_ARM_VGIC_V3);

@@ -49,6 +49,7 @@
 #define LAYOUT_TSS_SIZE	       0x3000ULL
 
 /* Ports. */
+#define LAYOUT_PORT_NMI_STATUS 0x061 /* a PC's "NMI status and control register" */
 #define LAYOUT_PORT_DEBUG_EXIT 0x0f4 /* where QEMU's isa-debug-exit is by custom */
 #define LAYOUT_PORT_GUEST_MARK 0x0f8 /* next to it; neither is anything of a PC's */
 #define LAYOUT_PORT_SERIAL     0x3f8

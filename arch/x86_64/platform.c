@@ -57,6 +57,42 @@ const struct arch_device arch_places[ARCH_DEVICE_KINDS] = {
 				     .gsi = LAYOUT_GSI_VIRTIO_MMIO},
 };
 
+/*
+ * Bits 6 and 7 tell what an NMI is for: of the bus, of a parity error. Ours (arch_vm_inject_nmi())
+ * are for neither, and a kernel takes them as it was told to take unknown ones. The other bits are
+ * of a timer and a speaker that aren't there, and read so.
+ */
+static void nmi_status_read(void *device, uint64_t offset, uint8_t *data, unsigned int len)
+{
+	(void)device;
+	(void)offset;
+	(void)len; /* 1: the range has no more */
+	data[0] = 0x3f;
+}
+
+static void nmi_status_write(void *device, uint64_t offset, const uint8_t *data, unsigned int len)
+{
+	(void)device;
+	(void)offset;
+	(void)data;
+	(void)len;
+}
+
+int arch_add_registers(struct bus *pio, struct error *err)
+{
+	static const struct bus_ops nmi_status_ops = {
+		.read = nmi_status_read,
+		.write = nmi_status_write,
+	};
+	const struct bus_range nmi_status = {
+		.base = LAYOUT_PORT_NMI_STATUS,
+		.size = 1,
+		.ops = &nmi_status_ops,
+	};
+
+	return bus_add(pio, &nmi_status, err);
+}
+
 const unsigned int arch_max_virtio_mmio = LAYOUT_MAX_VIRTIO_MMIO;
 
 /* The first address that the CPU can't form. */

@@ -60,7 +60,7 @@ _xvmm_net() {
 
 # xvmm ctl PATH COMMAND ARGUMENT...
 _xvmm_ctl() {
-	local commands='query-status query-net xvmm-net-stats xvmm-cpu-stats metrics top xvmm-timeline timeline query-commands stop cont system_reset net-switch net-announce set_link getfd closefd query-rx-filter query-qmp-schema system_powerdown quit'
+	local commands='query-status query-net xvmm-net-stats xvmm-cpu-stats metrics top xvmm-timeline timeline query-commands stop cont system_reset net-switch net-announce set_link getfd closefd query-rx-filter query-qmp-schema system_powerdown inject-nmi quit'
 
 	case $((${#words[@]} - 1)),${words[3]-} in
 	2,*) _xvmm_names file ;;

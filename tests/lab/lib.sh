@@ -62,6 +62,13 @@ show_guest() {
 	grep -v '^#' trace | cut -d ':' -f 2- | tail -n 20
 } 2>/dev/null
 
+# ask_guest: has it panic, so that its console shows where it is; after show_guest, on x86, and if it
+# has a control socket where scenarios put it.
+ask_guest() {
+	[ -S "$LAB_TMP/${LAB_VM}control" ] || return
+	timeout 5 "$LAB_XVMM" ctl "$LAB_TMP/${LAB_VM}control" inject-nmi && sleep 5
+}
+
 # lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh), slirp (the library),
 # two_guests (of examples), hostile (the test guest, and its peer), faults (see faults.sh), bench (the
 # test guest "net", and packets of tests/bench), unit (the unit tests in unit/), system (scripts of
@@ -90,6 +97,7 @@ lab_fail() {
 	if [ -n "${LAB_PID:-}" ] && lab_running; then
 		show_threads >"$LAB_TMP/threads.log"
 		(show_guest) >"$LAB_TMP/guest.log"
+		ask_guest || :
 	fi
 	exit 1
 }
@@ -127,7 +135,9 @@ now_ms() {
 # guest_cmdline COMMANDS: the command line of a kernel whose init (guest/init) is to
 # run COMMANDS, which have no double quotes in them, and to power off.
 guest_cmdline() {
-	echo "console=ttyS0 quiet panic=-1 $LAB_APPEND lab.run=\"$1\""
+	on_nmi=
+	[ "$(uname -m)" = aarch64 ] || on_nmi=unknown_nmi_panic # ask_guest
+	echo "console=ttyS0 quiet panic=-1 $on_nmi $LAB_APPEND lab.run=\"$1\""
 }
 
 exec_xvmm() {

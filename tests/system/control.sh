@@ -132,6 +132,18 @@ finish
 judge 'ends the VM' 0
 gone 'and the socket'
 
+vm spin
+ctl inject-nmi
+if [ "$(uname -m)" = x86_64 ]; then
+	replied 'inject-nmi'
+	finish
+	judge 'ends a guest that spins, and takes it for an exception' 101 '^exception 2 '
+else
+	refused 'inject-nmi' 1 'no NMIs on this architecture'
+	ctl quit
+	finish
+fi
+
 vm button
 ctl system_powerdown
 replied 'system_powerdown'

@@ -74,10 +74,19 @@ static void assert_refused(const char *name, const char *arguments, int code, co
 
 START_TEST(strangers)
 {
-	static const char *const none[] = {"xvmm-cpu-stats",   "query-status", "xvmm-query-net",
-					   "xvmm-net-stats",   "query-kvm",    "query-cpus-fast",
-					   "query-qmp-schema", "stop",	       "cont",
-					   "system_powerdown", "system_reset", "quit"};
+	static const char *const none[] = {"xvmm-cpu-stats",
+					   "query-status",
+					   "xvmm-query-net",
+					   "xvmm-net-stats",
+					   "query-kvm",
+					   "query-cpus-fast",
+					   "query-qmp-schema",
+					   "stop",
+					   "cont",
+					   "system_powerdown",
+					   "system_reset",
+					   "inject-nmi",
+					   "quit"};
 
 	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
 		assert_refused(none[i], "{'x':1}", -EINVAL, "it takes no arguments");
