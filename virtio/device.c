@@ -2,10 +2,12 @@
 #include "virtio/device.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmm/core/fd.h"
 #include "vmm/core/timeline.h"
@@ -33,6 +35,15 @@ int virtio_device_init(struct virtio_device *dev, unsigned int n_queues, uint16_
 		queue->call_fd = fd_eventfd();
 		if (queue->kick_fd < 0 || queue->call_fd < 0)
 			return queue->kick_fd < 0 ? queue->kick_fd : queue->call_fd;
+	}
+	return 0;
+}
+
+int virtio_device_join_interrupts(struct virtio_device *dev)
+{
+	for (unsigned int i = 0; i < dev->n_queues; i++) {
+		if (dup3(dev->config_call_fd, dev->queues[i].call_fd, O_CLOEXEC) < 0)
+			return -errno;
 	}
 	return 0;
 }

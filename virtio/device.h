@@ -33,7 +33,8 @@ struct virtio_queue {
 	bool running;		/* the device serves it */
 	bool served;		/* since it was enabled: if it starts, it goes on; the device's */
 	int kick_fd;		/* eventfd, owned: the driver notifies; the transport binds it */
-	int call_fd;		/* eventfd, owned: interrupts the driver; the transport binds it */
+	/* eventfd, owned: interrupts the driver; the transport binds it, or has it joined. */
+	int call_fd;
 };
 
 struct virtio_device_ops {
@@ -93,7 +94,8 @@ struct virtio_device {
 	_Atomic uint32_t interrupt_status; /* VIRTIO_MMIO_INT_* */
 	_Atomic uint32_t config_generation;
 	_Atomic bool broken_told; /* the log has it */
-	int config_call_fd; /* eventfd, owned: configuration changed; the transport binds it */
+	/* eventfd, owned: the configuration changed; the transport binds it. */
+	int config_call_fd;
 };
 
 /*
@@ -101,6 +103,12 @@ struct virtio_device {
  * have @size_max descriptors at most. 0 or a negative errno.
  */
 int virtio_device_init(struct virtio_device *dev, unsigned int n_queues, uint16_t size_max);
+
+/*
+ * The transport has one interrupt for everything: each queue's call_fd becomes another descriptor
+ * of config_call_fd's eventfd. Before a queue runs. 0 or a negative errno.
+ */
+int virtio_device_join_interrupts(struct virtio_device *dev);
 
 /* Reset and free. Accepts NULL. */
 void virtio_device_destroy(struct virtio_device *dev);

@@ -28,19 +28,18 @@ struct virtio_mmio {
 	const struct kvm_vm *vm;   /* may be NULL */
 	uint64_t base;
 	uint32_t gsi;
-	bool config_bound;  /* the interrupt for a changed configuration */
+	bool interrupt_bound;
 	bool ack_coalesced; /* KVM keeps what is written to InterruptACK */
 
 	/* Under the device's lock. */
 	uint64_t doorbells;	   /* queues whose kicks KVM signals, one bit each */
-	uint64_t interrupts;	   /* queues whose interrupts KVM raises, likewise */
 	uint32_t interrupts_shown; /* VIRTIO_MMIO_INT_*, see InterruptStatus */
 	uint32_t device_features_sel;
 	uint32_t driver_features_sel;
 	uint32_t queue_sel;
 };
 
-/* --- kicks and interrupts --- */
+/* --- kicks and the interrupt --- */
 
 static struct kvm_ioevent doorbell(const struct virtio_mmio *mmio, unsigned int queue)
 {
@@ -51,50 +50,54 @@ static struct kvm_ioevent doorbell(const struct virtio_mmio *mmio, unsigned int 
 	};
 }
 
-static void bind_queue(struct virtio_mmio *mmio, unsigned int index)
+/*
+ * Without a doorbell, where KVM can't or values are not fixed (6.1: NOTIFICATION_DATA), the
+ * register write ends up in write_register(), which does the same more slowly.
+ */
+static void add_doorbell(struct virtio_mmio *mmio, unsigned int index)
 {
-	const struct virtio_queue *queue = &mmio->dev->queues[index];
 	struct kvm_ioevent ev = doorbell(mmio, index);
-	uint64_t bit = 1ULL << index;
 
-	/*
-	 * Without a doorbell, where KVM can't or values are not fixed (6.1: NOTIFICATION_DATA), the
-	 * register write ends up in write_register(), which does the same more slowly.
-	 */
 	if (!(mmio->dev->accepted >> VIRTIO_F_NOTIFICATION_DATA & 1) &&
-	    !kvm_vm_add_ioeventfd(mmio->vm, &ev, queue->kick_fd))
-		mmio->doorbells |= bit;
-	if (!kvm_vm_add_irqfd(mmio->vm, mmio->gsi, queue->call_fd))
-		mmio->interrupts |= bit;
-	else
-		virtio_device_break(mmio->dev, "KVM has no interrupt for a queue");
+	    !kvm_vm_add_ioeventfd(mmio->vm, &ev, mmio->dev->queues[index].kick_fd))
+		mmio->doorbells |= 1ULL << index;
 }
 
-static void unbind_queue(struct virtio_mmio *mmio, unsigned int index)
+static void remove_doorbell(struct virtio_mmio *mmio, unsigned int index)
 {
-	const struct virtio_queue *queue = &mmio->dev->queues[index];
 	struct kvm_ioevent ev = doorbell(mmio, index);
-	uint64_t bit = 1ULL << index;
 
-	if (mmio->doorbells & bit)
-		kvm_vm_remove_ioeventfd(mmio->vm, &ev, queue->kick_fd);
-	if (mmio->interrupts & bit)
-		kvm_vm_remove_irqfd(mmio->vm, mmio->gsi, queue->call_fd);
-	mmio->doorbells &= ~bit;
-	mmio->interrupts &= ~bit;
+	kvm_vm_remove_ioeventfd(mmio->vm, &ev, mmio->dev->queues[index].kick_fd);
+	mmio->doorbells &= ~(1ULL << index);
 }
 
-/* Have KVM itself pass on the kicks and interrupts of the queues that run. */
+/* Have KVM itself pass on the kicks of the queues that run. */
 static void sync_queues(struct virtio_mmio *mmio)
 {
 	for (unsigned int i = 0; mmio->vm && i < mmio->dev->n_queues; i++) {
-		bool bound = (mmio->doorbells | mmio->interrupts) >> i & 1;
+		bool there = mmio->doorbells >> i & 1;
 
-		if (mmio->dev->queues[i].running && !bound)
-			bind_queue(mmio, i);
-		else if (!mmio->dev->queues[i].running && bound)
-			unbind_queue(mmio, i);
+		if (mmio->dev->queues[i].running && !there)
+			add_doorbell(mmio, i);
+		else if (!mmio->dev->queues[i].running && there)
+			remove_doorbell(mmio, i);
 	}
+}
+
+/*
+ * One irqfd for all that this device interrupts for, which are edges on one line. KVM raises and
+ * lowers the line for each irqfd in a worker of its own: what one raises while another has it
+ * raised already is lost if the driver has been there in between.
+ */
+static int bind_interrupt(struct virtio_mmio *mmio)
+{
+	int ret = virtio_device_join_interrupts(mmio->dev);
+
+	if (ret || !mmio->vm)
+		return ret;
+	ret = kvm_vm_add_irqfd(mmio->vm, mmio->gsi, mmio->dev->config_call_fd);
+	mmio->interrupt_bound = !ret;
+	return ret;
 }
 
 /* --- registers --- */
@@ -298,8 +301,7 @@ int virtio_mmio_create(struct virtio_device *dev, const struct kvm_vm *vm, uint6
 	mmio->vm = vm;
 	mmio->base = base;
 	mmio->gsi = gsi;
-	ret = vm ? kvm_vm_add_irqfd(vm, gsi, dev->config_call_fd) : 0;
-	mmio->config_bound = vm && !ret;
+	ret = bind_interrupt(mmio);
 	/* Of the two exits that an interrupt costs this saves one, where KVM can. */
 	mmio->ack_coalesced = vm &&
 			      !kvm_vm_add_coalesced_mmio(vm, base + VIRTIO_MMIO_INTERRUPT_ACK, 4);
@@ -321,7 +323,7 @@ void virtio_mmio_destroy(struct virtio_mmio *mmio)
 	sync_queues(mmio);
 	if (mmio->ack_coalesced)
 		kvm_vm_remove_coalesced_mmio(mmio->vm, mmio->base + VIRTIO_MMIO_INTERRUPT_ACK, 4);
-	if (mmio->config_bound)
+	if (mmio->interrupt_bound)
 		kvm_vm_remove_irqfd(mmio->vm, mmio->gsi, mmio->dev->config_call_fd);
 	virtio_device_destroy(mmio->dev);
 	free(mmio);

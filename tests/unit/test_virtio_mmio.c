@@ -425,6 +425,16 @@ START_TEST(late_acknowledgement)
 }
 END_TEST
 
+/* Edges of several irqfds on one line can swallow each other. */
+START_TEST(all_interrupts_are_one)
+{
+	for (unsigned int i = 0; i < dev.n_queues; i++) {
+		fd_eventfd_signal(dev.queues[i].call_fd);
+		ck_assert_uint_eq(fd_eventfd_drain(dev.config_call_fd), 1);
+	}
+}
+END_TEST
+
 START_TEST(config_generation)
 {
 	uint32_t generation = get(0x0fc);
@@ -631,6 +641,7 @@ int main(void)
 	tcase_add_test(tc, notify_without_data);
 	tcase_add_test(tc, interrupt);
 	tcase_add_test(tc, late_acknowledgement);
+	tcase_add_test(tc, all_interrupts_are_one);
 	tcase_add_test(tc, config_generation);
 	tcase_add_test(tc, config_changes_while_it_is_read);
 	tcase_add_test(tc, needs_reset);
