@@ -23,6 +23,15 @@ record() {
 	echo "$2" >>"$LAB_TMP/$vmm.$1"
 }
 
+# measured MEASURE COMMAND...: what COMMAND prints, which fails if it didn't come to an end.
+measured() {
+	value=$(shift && "$@") || {
+		echo "$value"
+		exit 1
+	}
+	record "$1" "$value"
+}
+
 # Of all VMs that there are, by KVM's statistics. One that runs nothing keeps KVM awake (README.md).
 exits() {
 	cat /sys/kernel/debug/kvm/*/"$1" | awk '{ n += $1 } END { print n }'
@@ -68,9 +77,14 @@ record_first_entry() {
 		awk '/exec/ { start = $2 } /entry/ { printf "%.0f\n", ($2 - start) * 1000; exit }')"
 }
 
+# Of a guest that is gone a client would wait for ever.
+ends() {
+	timeout $((seconds + 60)) "$@" || lab_fail "it did not end, or failed: $*"
+}
+
 # rate OPTION...: Mbit/s that arrived.
 rate() {
-	iperf3 -c 10.0.2.2 -t "$seconds" -f m "$@" >"$LAB_TMP/iperf3.log"
+	ends "$LAB_DIR/bin/iperf3" -c 10.0.2.2 -t "$seconds" -f m "$@" >"$LAB_TMP/iperf3.log"
 	awk '/receiver$/ { print $7 }' "$LAB_TMP/iperf3.log"
 }
 
@@ -78,14 +92,15 @@ rate() {
 datagrams() {
 	size=$1
 	shift
-	iperf3 -c 10.0.2.2 -t "$seconds" -u -b 0 -l "$size" "$@" >"$LAB_TMP/iperf3.log"
+	ends "$LAB_DIR/bin/iperf3" -c 10.0.2.2 -t "$seconds" -u -b 0 -l "$size" "$@" >"$LAB_TMP/iperf3.log"
 	sed -n "s|.* \([0-9]*\)/\([0-9]*\) (.*receiver|\1 \2|p" "$LAB_TMP/iperf3.log" |
 		awk -v "seconds=$seconds" '{ printf "%.0f\n", ($2 - $1) / seconds }'
 }
 
 # What a byte takes one way, as an answer to one that went the other, by TCP (qperf has it in ns).
 one_way_us() {
-	qperf -t "$seconds" --unify_units 10.0.2.2 tcp_lat | awk '/latency/ { printf "%.0f\n", $3 / 1000 }'
+	ends qperf -t "$seconds" --unify_units 10.0.2.2 tcp_lat >"$LAB_TMP/qperf.log"
+	awk '/latency/ { printf "%.0f\n", $3 / 1000 }' "$LAB_TMP/qperf.log"
 }
 
 # What the VMM takes besides guest RAM, the largest of its mappings.
@@ -107,13 +122,13 @@ record_memory() {
 }
 
 measure_traffic() {
-	record tcp_in "$(rate)"
-	record tcp_out "$(rate -R)"
-	record udp_in "$(datagrams 64)"
-	record udp_out "$(datagrams 64 -R)"
-	record udp_large_in "$(datagrams 1400)"
-	record udp_large_out "$(datagrams 1400 -R)"
-	record tcp_us "$(one_way_us)"
+	measured tcp_in rate
+	measured tcp_out rate -R
+	measured udp_in datagrams 64
+	measured udp_out datagrams 64 -R
+	measured udp_large_in datagrams 1400
+	measured udp_large_out datagrams 1400 -R
+	measured tcp_us one_way_us
 }
 
 measure() {
