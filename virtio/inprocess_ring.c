@@ -20,8 +20,8 @@ enum {
 	 * their chance.
 	 */
 	BATCH = 64,
-	SHOW_BYTES = 64 << 10, /* sent: shown at once, for a driver may have no more on its way */
-	VLAN_TAG = 4,	       /* bytes */
+	GIVE_WAY_BYTES = 64 << 10, /* sent, and the other ring has its turn */
+	VLAN_TAG = 4,		   /* bytes */
 	NS_PER_US = 1000,
 	/* A stream: so many packets in so short a time, and hardly any the other way. */
 	STREAM_PACKETS = 4,
@@ -35,6 +35,7 @@ enum {
 enum progress {
 	BROKEN = -1,
 	UNFINISHED,
+	GIVES_WAY,     /* unfinished, too */
 	NEEDS_DRIVER,  /* it must make more chains available */
 	NEEDS_BACKEND, /* a packet, or room for one; or other settings */
 };
@@ -229,7 +230,11 @@ static bool send_packet(struct ring_worker *worker, const struct ring_chain *cha
 	return sent != -EAGAIN;
 }
 
-/* Send what is available, up to a batch. */
+/*
+ * Send what is available, up to a batch, or some large packets. These are given back at once, for
+ * the driver may have no more on their way; and what answers to them may have come. But they are no
+ * reason to interrupt the driver while it has more: it finds them when it sends the next one.
+ */
 static enum progress transmit(struct ring_worker *worker)
 {
 	size_t bytes = 0;
@@ -248,10 +253,8 @@ static enum progress transmit(struct ring_worker *worker)
 		bytes += chain.out_len;
 		if (count_packet(worker))
 			break;
-		if (bytes >= SHOW_BYTES) {
-			publish(worker);
-			bytes = 0;
-		}
+		if (bytes >= GIVE_WAY_BYTES)
+			return worker->coalescing.packets < BATCH ? GIVES_WAY : UNFINISHED;
 	}
 	return UNFINISHED;
 }
@@ -548,11 +551,11 @@ static void decide(struct ring_worker *worker, enum progress progress)
 {
 	const bool starves = inprocess_receives(worker) && progress == NEEDS_DRIVER;
 
-	worker->ready = progress == UNFINISHED;
+	worker->ready = progress == UNFINISHED || progress == GIVES_WAY;
 	worker->awaits_backend = progress == NEEDS_BACKEND;
 	worker->until = interrupt_due(&worker->coalescing);
 	worker->listens &= starves;
-	if (progress == UNFINISHED || progress == BROKEN)
+	if (worker->ready || progress == BROKEN)
 		return;
 	worker->naps = inprocess_receives(worker) && streams(worker);
 	if (worker->naps) {
@@ -585,7 +588,10 @@ void inprocess_ring_serve(struct ring_worker *worker)
 	progress = work(worker);
 
 	enter_ring(worker);
-	publish(worker);
+	if (progress == GIVES_WAY)
+		worker->coalescing.owed |= show(worker);
+	else
+		publish(worker);
 	if (progress == BROKEN)
 		tell_broken(worker);
 	decide(worker, progress);
