@@ -115,6 +115,7 @@ void net_init_index(struct net *net, unsigned int index)
 	device->transport->read_config(device, VIRTIO_NET_CONFIG_MAC, net->mac, sizeof(net->mac));
 	net->header_size = net_header_size(device);
 	virtio_connect(device);
+	net->interrupts_taken = irq_count(device->irq);
 	net->n_pairs = (unsigned int)arg_number("pairs", 1);
 	if (net->n_pairs == 0 || net->n_pairs > NET_PAIRS_MAX)
 		fatal("pairs=%u", net->n_pairs);
@@ -213,6 +214,7 @@ void net_release(struct net *net, const struct net_packet *packet)
  */
 static bool take_causes(struct net *net)
 {
+	net->interrupts_taken = irq_count(net->device.irq);
 	if (net->device.transport->take_causes(&net->device)) {
 		net->causes_taken++;
 		return true;
@@ -224,14 +226,18 @@ static bool take_causes(struct net *net)
 
 bool net_wait(struct net *net, unsigned int milliseconds)
 {
-	uint32_t seen = irq_count(net->device.irq);
 	bool came = true;
 
+	/*
+	 * One that came when nobody waited. QEMU has the line up until the cause is taken, and then
+	 * raises no other edge.
+	 */
+	if (irq_count(net->device.irq) != net->interrupts_taken)
+		take_causes(net);
 	virtqueue_enable_interrupts(&net->receive, true);
 	virtqueue_enable_interrupts(&net->transmit, true);
 	while (came && !virtqueue_pending(&net->receive) && !virtqueue_pending(&net->transmit)) {
-		came = irq_wait(net->device.irq, seen, milliseconds);
-		seen = irq_count(net->device.irq);
+		came = irq_wait(net->device.irq, net->interrupts_taken, milliseconds);
 		if (came && take_causes(net))
 			break;
 	}

@@ -120,6 +120,7 @@ struct net {
 		struct virtqueue transmit;
 	} more[NET_PAIRS_MAX - 1];
 	struct virtqueue control;		   /* if there are several pairs */
+	uint32_t interrupts_taken;		   /* irq_count() when the causes were taken last */
 	unsigned int causes_taken, causes_missing; /* of interrupts: net_wait() */
 	uint8_t mac[6];
 	uint32_t header_size; /* 12 or 20 */
