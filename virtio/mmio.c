@@ -28,8 +28,8 @@ struct virtio_mmio {
 	const struct kvm_vm *vm;   /* may be NULL */
 	uint64_t base;
 	uint32_t gsi;
-	bool interrupt_bound;
-	bool ack_coalesced; /* KVM keeps what is written to InterruptACK */
+	bool interrupt_bound; /* there is its irqfd */
+	bool ack_coalesced;   /* KVM keeps what is written to InterruptACK */
 
 	/* Under the device's lock. */
 	uint64_t doorbells;	   /* queues whose kicks KVM signals, one bit each */
@@ -72,7 +72,7 @@ static void remove_doorbell(struct virtio_mmio *mmio, unsigned int index)
 }
 
 /* Have KVM itself pass on the kicks of the queues that run. */
-static void sync_queues(struct virtio_mmio *mmio)
+static void sync_doorbells(struct virtio_mmio *mmio)
 {
 	for (unsigned int i = 0; mmio->vm && i < mmio->dev->n_queues; i++) {
 		bool there = mmio->doorbells >> i & 1;
@@ -215,12 +215,12 @@ static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t v
 	case VIRTIO_MMIO_QUEUE_READY:
 		if (queue)
 			virtio_device_set_queue_ready(dev, mmio->queue_sel, value == 1);
-		sync_queues(mmio);
+		sync_doorbells(mmio);
 		break;
 	case MMIO_QUEUE_RESET:
 		if (queue && value == 1 && dev->accepted >> VIRTIO_F_RING_RESET & 1)
 			virtio_device_reset_queue(dev, mmio->queue_sel);
-		sync_queues(mmio);
+		sync_doorbells(mmio);
 		break;
 	case VIRTIO_MMIO_QUEUE_NOTIFY:
 		if (dev->accepted >> VIRTIO_F_NOTIFICATION_DATA & 1)
@@ -235,7 +235,7 @@ static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t v
 		if ((uint8_t)value == 0)
 			mmio->interrupts_shown = 0;
 		virtio_device_set_status(dev, (uint8_t)value);
-		sync_queues(mmio);
+		sync_doorbells(mmio);
 		break;
 	default:
 		if (queue)
@@ -320,7 +320,7 @@ void virtio_mmio_destroy(struct virtio_mmio *mmio)
 	if (!mmio)
 		return;
 	virtio_device_set_status(mmio->dev, 0);
-	sync_queues(mmio);
+	sync_doorbells(mmio);
 	if (mmio->ack_coalesced)
 		kvm_vm_remove_coalesced_mmio(mmio->vm, mmio->base + VIRTIO_MMIO_INTERRUPT_ACK, 4);
 	if (mmio->interrupt_bound)
