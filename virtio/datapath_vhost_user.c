@@ -151,7 +151,6 @@ static void begin(struct vhost_user *vu, int fd)
 		fail(vu, &err);
 }
 
-/* 0 if there is a connection, or may be one later. */
 static int connect_to_backend(struct vhost_user *vu, struct error *err)
 {
 	const struct opening opening = {.kind = OPENING_CONNECTION, .name = vu->path};
@@ -166,7 +165,13 @@ static int connect_to_backend(struct vhost_user *vu, struct error *err)
 		begin(vu, fd);
 	else
 		try_again(vu, 0);
-	return ret == -ENOENT || ret == -ECONNREFUSED || ret == -EAGAIN ? 0 : ret;
+	return ret;
+}
+
+/* Nobody listens as yet: by what connecting returned. */
+static bool may_come(int ret)
+{
+	return ret == -ENOENT || ret == -ECONNREFUSED || ret == -EAGAIN;
 }
 
 static void accept_backend(struct vhost_user *vu)
@@ -198,13 +203,17 @@ static void accept_backend(struct vhost_user *vu)
 static int time_over(struct vhost_user *vu, struct error *err)
 {
 	struct error why = {0};
+	int ret;
 
 	fd_eventfd_drain(vu->timer_fd);
 	if (connected(vu))
 		return vhost_user_session_late(&vu->session, err);
-	if (vu->listen_fd >= 0)
+	if (vu->listen_fd >= 0) {
 		try_again(vu, 0);
-	else if (connect_to_backend(vu, &why))
+		return 0;
+	}
+	ret = connect_to_backend(vu, &why);
+	if (ret && !may_come(ret))
 		warn(vu, &why);
 	return 0;
 }
@@ -470,16 +479,19 @@ static int open_socket(struct vhost_user *vu, struct error *err)
 		if (vu->given_fd < 0)
 			return vu->given_fd;
 	}
-	if (!vu->session.config.server)
-		return connect_to_backend(vu, err);
+	if (!vu->session.config.server) {
+		ret = connect_to_backend(vu, err);
+		return may_come(ret) && !vu->session.config.required ? 0 : ret;
+	}
 	ret = opener_open(vu->opener, &opening, vu->log, &vu->listen_fd, err);
 	if (!ret)
 		try_again(vu, 0);
 	return ret;
 }
 
-static int wait_for_backend(struct vhost_user *vu, unsigned int wait_ms, struct error *err)
+static int wait_for_backend(struct vhost_user *vu, struct error *err)
 {
+	unsigned int wait_ms = vu->session.config.wait_ms;
 	int64_t end = now_ms() + wait_ms;
 
 	/* Look at what it has to say first. */
@@ -495,10 +507,17 @@ static int wait_for_backend(struct vhost_user *vu, unsigned int wait_ms, struct 
 	}
 	if (vu->unusable)
 		return error_set(err, -EOPNOTSUPP, "back-end at %s: %s", vu->path, vu->said.text);
-	return 0;
+	if (!vu->session.config.required || vu->up)
+		return 0;
+	if (vu->said.code)
+		return error_set(err, vu->said.code, "back-end at %s: %s", vu->path, vu->said.text);
+	return error_set(err, -ENOTCONN,
+			 connected(vu) ? "back-end at %s: it doesn't answer within %u ms"
+				       : "no back-end has connected to %s within %u ms",
+			 vu->path, wait_ms);
 }
 
-static int set_up(struct vhost_user *vu, unsigned int wait_ms, struct error *err)
+static int set_up(struct vhost_user *vu, struct error *err)
 {
 	int ret = open_all(vu);
 
@@ -508,7 +527,7 @@ static int set_up(struct vhost_user *vu, unsigned int wait_ms, struct error *err
 	}
 	ret = open_socket(vu, err);
 	if (!ret)
-		ret = wait_for_backend(vu, wait_ms, err);
+		ret = wait_for_backend(vu, err);
 	if (!ret) {
 		ret = loop_watch_set(vu->loop, &vu->watch, EPOLLIN);
 		if (ret)
@@ -561,8 +580,8 @@ static struct vhost_user *allocate(const struct vhost_user_config *config)
 	return vu;
 }
 
-int vhost_user_create(const struct vhost_user_config *config, unsigned int wait_ms,
-		      struct datapath **dp, struct error *err)
+int vhost_user_create(const struct vhost_user_config *config, struct datapath **dp,
+		      struct error *err)
 {
 	struct vhost_user *vu = NULL;
 	int ret = check_config(config, err);
@@ -570,7 +589,7 @@ int vhost_user_create(const struct vhost_user_config *config, unsigned int wait_
 	*dp = NULL;
 	if (!ret) {
 		vu = allocate(config);
-		ret = vu ? set_up(vu, wait_ms, err) : error_set(err, -ENOMEM, "out of memory");
+		ret = vu ? set_up(vu, err) : error_set(err, -ENOMEM, "out of memory");
 	}
 	if (ret) {
 		error_prefix(err, "%s: vhost-user: ", config->name);

@@ -33,13 +33,15 @@ struct vhost_user_config {
 	uint16_t mtu;	       /* 0: none is offered to the driver */
 	uint64_t assumed;      /* features that a back-end is taken to have that wasn't met yet */
 	unsigned int reply_ms; /* for each answer; 0: 3 seconds to stop a ring, else 10 or more */
+	unsigned int wait_ms;  /* how long the creation waits */
+	bool required;	       /* the creation fails without a back-end that answers */
 };
 
 /*
- * Connect, and wait up to @wait_ms for a back-end that is there to say what it can do; or listen,
- * and wait so long for one that connects. It is no error if there is none as yet, or if it does
- * wrong. *@err: a path that can't be, a socket that can't be listened on, private memory; a
- * back-end that is there and can't serve a device at all.
+ * Connect, and wait up to @config->wait_ms for a back-end that is there to say what it can do; or
+ * listen, and wait so long for one that connects. Unless one is required it is no error if there is
+ * none as yet, or if it does wrong. *@err: a path that can't be, a socket that can't be listened
+ * on, private memory; a back-end that is there and can't serve a device at all.
  *
  * features() is what the back-end has that was first met; before that, what every back-end has
  * (net_features_common), and @config->assumed. One that comes later and lacks what the driver has
@@ -47,7 +49,7 @@ struct vhost_user_config {
  *
  * By the thread that runs the loop, or before it runs.
  */
-int vhost_user_create(const struct vhost_user_config *config, unsigned int wait_ms,
-		      struct datapath **dp, struct error *err);
+int vhost_user_create(const struct vhost_user_config *config, struct datapath **dp,
+		      struct error *err);
 
 #endif

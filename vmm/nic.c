@@ -27,9 +27,6 @@
 
 enum {
 	QUEUE_SIZE_MIN = 32,
-	/* How long a vhost-user back-end has to answer: when a VM is created, when one switches. */
-	CREATE_WAIT_MS = 1000,
-	SWITCH_WAIT_MS = 2000,
 	ANNOUNCEMENTS = 5,
 	ANNOUNCE_FIRST_MS = 50, /* after the first one; then each time so much longer: */
 	ANNOUNCE_STEP_MS = 100,
@@ -491,7 +488,7 @@ int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, uns
 	if (!ret)
 		ret = create_timer(nic, &nic->telling, tell_more, err);
 	if (!ret)
-		ret = nic_attach(parts, &self, config, NULL, CREATE_WAIT_MS, &nic->attachment, err);
+		ret = nic_attach(parts, &self, config, NULL, &nic->attachment, err);
 	if (!ret)
 		ret = create_device(nic, config, err);
 	if (ret) {
@@ -560,18 +557,6 @@ static const char *difference(const struct nic *nic, const struct xvmm_net *to)
 	return NULL;
 }
 
-static int check_back_end(const struct nic *nic, const struct xvmm_net *config,
-			  const struct nic_attachment *attachment, struct error *err)
-{
-	if (attachment->standby || has_carrier(attachment->primary))
-		return 0;
-	return error_set(err, -ENOTCONN,
-			 config->server ? "%s: %s: no back-end has connected to it within %d ms"
-					: "%s: %s: no back-end answers there within %d ms",
-			 nic->id, config->socket ? config->socket : "its descriptor",
-			 SWITCH_WAIT_MS);
-}
-
 static bool same_network(const struct nic_attachment *a, const struct nic_attachment *b)
 {
 	return !a->vhost_user && !b->vhost_user && a->name && b->name &&
@@ -617,17 +602,14 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pau
 				 nic->id);
 	ret = check_wire(config, nic->id, err);
 	if (!ret)
-		ret = nic_attach(&nic->parts, &self, config, &nic->attachment, SWITCH_WAIT_MS,
-				 &next, err);
+		ret = nic_attach(&nic->parts, &self, config, &nic->attachment, &next, err);
 	if (ret)
 		return ret;
-	ret = check_back_end(nic, config, &next, err);
 	datapath = next.primary;
 	before = now_us();
 	/* Two may have the tap now; from here on one takes packets from it. */
 	hold_faults(nic, true);
-	if (!ret)
-		ret = virtio_net_switch(nic->dev, &datapath, err);
+	ret = virtio_net_switch(nic->dev, &datapath, err);
 	*pause_us = (unsigned int)(now_us() - before);
 	if (ret) {
 		nic_detach(&next, NULL);

@@ -19,6 +19,9 @@
 #include "vmm/net_spec.h"
 
 enum {
+	/* How long a vhost-user back-end has to answer: when a VM is created, when one switches. */
+	CREATE_WAIT_MS = 1000,
+	SWITCH_WAIT_MS = 2000,
 	GRACE_MS = 3000, /* a back-end that is restarted is back by then */
 	NS_PER_US = 1000,
 	BITS_PER_BYTE = 8,
@@ -198,7 +201,7 @@ static int make_datapath(const struct making *making, struct error *err)
 	return make_inprocess(making, dp, err);
 }
 
-static int make_vhost_user(const struct making *making, unsigned int wait_ms, struct error *err)
+static int make_vhost_user(const struct making *making, struct error *err)
 {
 	const struct xvmm_net *net = making->config;
 	char name[NET_SPEC_BACKEND_SIZE];
@@ -216,12 +219,15 @@ static int make_vhost_user(const struct making *making, unsigned int wait_ms, st
 		.queue_size = making->identity->queue_size,
 		.mtu = making->identity->mtu,
 		.assumed = net->features_on,
+		.wait_ms = making->current ? SWITCH_WAIT_MS : CREATE_WAIT_MS,
+		/* A guest that is served should not be left with nobody. */
+		.required = making->current && !net->fallback,
 	};
 	struct nic_attachment *attachment = making->attachment;
 	int ret;
 
 	net_spec_backend(net, name);
-	ret = vhost_user_create(&config, wait_ms, &attachment->primary, err);
+	ret = vhost_user_create(&config, &attachment->primary, err);
 	attachment->vhost_user = true;
 	attachment->grace_ms = net->has_grace ? net->grace_ms : GRACE_MS;
 	if (!ret && net->fallback) {
@@ -239,7 +245,7 @@ static const char *attachment_name(const struct xvmm_net *config)
 	return config->has_fd ? NULL : config->tap;
 }
 
-static int make(const struct making *making, unsigned int wait_ms, struct error *err)
+static int make(const struct making *making, struct error *err)
 {
 	const struct xvmm_net *net = making->config;
 	struct nic_attachment *attachment = making->attachment;
@@ -252,7 +258,7 @@ static int make(const struct making *making, unsigned int wait_ms, struct error 
 			return out_of_memory(making, err);
 	}
 	if (nic_is_vhost_user(net))
-		return make_vhost_user(making, wait_ms, err);
+		return make_vhost_user(making, err);
 	if (net->has_fd)
 		ret = open_fd(making, &attachment->backend, err);
 	else if (net->tap)
@@ -265,13 +271,13 @@ static int make(const struct making *making, unsigned int wait_ms, struct error 
 
 int nic_attach(const struct nic_parts *parts, const struct nic_identity *identity,
 	       const struct xvmm_net *config, const struct nic_attachment *current,
-	       unsigned int wait_ms, struct nic_attachment *attachment, struct error *err)
+	       struct nic_attachment *attachment, struct error *err)
 {
 	const struct making making = {parts, identity, config, current, attachment};
 	int ret;
 
 	*attachment = (struct nic_attachment){0};
-	ret = make(&making, wait_ms, err);
+	ret = make(&making, err);
 	if (ret)
 		nic_detach(attachment, NULL);
 	return ret;

@@ -36,12 +36,12 @@ struct nic_identity {
 
 /*
  * Attach to what @config says. If that is the tap of @current (NULL: there is none) it is shared,
- * and so is its capture.
- * @wait_ms: for a vhost-user back-end. On failure *@attachment is empty.
+ * and so is its capture. A vhost-user back-end may come later, unless this is a switch (@current)
+ * without a fallback. On failure *@attachment is empty.
  */
 int nic_attach(const struct nic_parts *parts, const struct nic_identity *identity,
 	       const struct xvmm_net *config, const struct nic_attachment *current,
-	       unsigned int wait_ms, struct nic_attachment *attachment, struct error *err);
+	       struct nic_attachment *attachment, struct error *err);
 
 /* @but: the datapath that somebody else has, and destroys; or NULL. Accepts an empty one. */
 void nic_detach(struct nic_attachment *attachment, const struct datapath *but);

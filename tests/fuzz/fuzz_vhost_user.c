@@ -429,7 +429,7 @@ static void create(struct state *state)
 	config.queue_pairs = PAIRS;
 	config.queue_size = SIZE;
 	config.mtu = 1400;
-	require(vhost_user_create(&config, 0, &state->dp, NULL) == 0);
+	require(vhost_user_create(&config, &state->dp, NULL) == 0);
 	state->dp->owner = (struct datapath_owner){carrier_changed, state};
 	state->dp->events = (struct datapath_events){.ring_broken = ring_broken, .opaque = state};
 	connect_again(state, true);

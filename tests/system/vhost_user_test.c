@@ -93,6 +93,15 @@ static const char *backend_text(void)
 	return text;
 }
 
+/* Until then nobody can connect to it. */
+static void backend_wait_listening(void)
+{
+	for (int waited = 0; !strstr(backend_text(), "listening"); waited++) {
+		ck_assert_int_lt(waited, stretched(PATIENCE_MS));
+		poll(NULL, 0, 1);
+	}
+}
+
 /* It dies. Unless it ends in order: then it has seen what is against the specification. */
 static void backend_wait(void)
 {
@@ -361,9 +370,10 @@ START_TEST(test_fallback)
 }
 END_TEST
 
-static void net_switch(int qmp, const char *spec)
+/* The reply, in static memory. */
+static const char *try_net_switch(int qmp, const char *spec)
 {
-	char text[256];
+	static char text[512];
 
 	snprintf(
 		text, sizeof(text),
@@ -371,17 +381,27 @@ static void net_switch(int qmp, const char *spec)
 		spec);
 	qmp_send(qmp, text);
 	ck_assert(qmp_receive(qmp, text, sizeof(text), stretched(PATIENCE_MS)));
-	ck_assert_msg(strncmp(text, "{\"return\"", 9) == 0, "%s", text);
+	return text;
+}
+
+static void net_switch(int qmp, const char *spec)
+{
+	const char *reply = try_net_switch(qmp, spec);
+
+	ck_assert_msg(strncmp(reply, "{\"return\"", 9) == 0, "%s\nback-end:\n%s", reply,
+		      backend_text());
 }
 
 /* From xvmm's own datapath to the back-end and back, on two ports of a switch. */
 START_TEST(test_switch)
 {
 	char net[256], away[256];
+	const char *refusal;
 	int qmp;
 
 	bridge_taps();
 	backend_start("tap=tap1", protocols[_i]);
+	backend_wait_listening();
 	snprintf(net, sizeof(net), "tap0,switch=on,mac=" GUEST_MAC ",%s", need_env("NET_OPTIONS"));
 	snprintf(away, sizeof(away), "vhost-user,socket=%s", vhost_socket);
 	guest_start(net, parameters("mode=bounce lossy=on mrg=on event_idx=on indirect=on"));
@@ -392,10 +412,12 @@ START_TEST(test_switch)
 		expect_traffic();
 		net_switch(qmp, "tap0");
 	}
+	backend_kill();
+	refusal = try_net_switch(qmp, away);
+	ck_assert_msg(strstr(refusal, "Connection refused") != NULL, "%s", refusal);
 	expect_traffic();
 	guest_stop();
 	close(qmp);
-	backend_kill();
 }
 END_TEST
 

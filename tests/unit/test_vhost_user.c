@@ -173,8 +173,10 @@ static void *run_loop(void *opaque)
 
 static int try_create(unsigned int wait_ms)
 {
-	int ret = vhost_user_create(&config, wait_ms, &dp, &error);
+	int ret;
 
+	config.wait_ms = wait_ms;
+	ret = vhost_user_create(&config, &dp, &error);
 	ck_assert_int_eq(ret != 0, dp == NULL);
 	return ret;
 }
@@ -896,7 +898,7 @@ START_TEST(test_server)
 	start_ring(0, 0);
 	wait_served(1);
 
-	ck_assert_int_eq(vhost_user_create(&second, 0, &other, &error), -EADDRINUSE);
+	ck_assert_int_eq(vhost_user_create(&second, &other, &error), -EADDRINUSE);
 	ck_assert_ptr_nonnull(strstr(error.text, "another process listens there"));
 	for (int i = 0; i < 2; i++) {
 		fd = peer_connect(path);
@@ -954,6 +956,61 @@ START_TEST(test_errors)
 }
 END_TEST
 
+static const char *const complaints[WRONGS] = {
+	[WRONG_REQUEST] = "it answers SEND_RARP (19) where it has to answer",
+	[WRONG_NO_REPLY_FLAG] = "has the flags 0x1, not 0x5",
+	[WRONG_NEED_REPLY_FLAG] = "has the flags 0xd, not 0x5",
+	[WRONG_VERSION] = "has the flags 0x6, not 0x5",
+	[WRONG_SHORT] = " bytes instead of ",
+	[WRONG_LONG] = " bytes instead of ",
+	[WRONG_HUGE] = "has 4294967280 bytes instead of",
+	[WRONG_FD] = "descriptors instead of",
+	[WRONG_FDS] = "descriptors instead of",
+	[WRONG_TWICE] = "it ", /* what it is depends on what comes next */
+	[WRONG_HALF] = "in the middle of a message",
+	[WRONG_VALUE] = "it refuses",
+	[WRONG_SILENCE] = "it has not answered",
+	[WRONG_CLOSE] = "it has closed the connection",
+};
+
+/* One has to be there. */
+START_TEST(test_required)
+{
+	struct sockaddr_un address = peer_address(path);
+	int left;
+
+	config.required = true;
+	ck_assert_int_eq(try_create(SHORT_MS), -ENOENT);
+	ck_assert_ptr_nonnull(strstr(error.text, path));
+	left = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(left, (struct sockaddr *)&address, sizeof(address)), 0);
+	ck_assert_int_eq(try_create(SHORT_MS), -ECONNREFUSED);
+	ck_assert_int_eq(listen(left, 4), 0);
+	ck_assert_int_eq(try_create(SHORT_MS), -ENOTCONN);
+	ck_assert_msg(strstr(error.text, "doesn't answer within") != NULL, "%s", error.text);
+	close(left);
+	config.server = true;
+	ck_assert_int_eq(try_create(SHORT_MS), -ENOTCONN);
+	ck_assert_msg(strstr(error.text, "has connected") != NULL, "%s", error.text);
+	config.server = false;
+	assert_now(n_logs == 0);
+
+	peer.script.wrong_request = VHOST_USER_GET_FEATURES;
+	peer.script.how = WRONG_SHORT;
+	peer.script.wrong_times = 1;
+	peer_start(&peer);
+	ck_assert_int_eq(try_create(PEER_PATIENCE_S * 1000), -EPROTO);
+	ck_assert_msg(strstr(error.text, complaints[WRONG_SHORT]) != NULL, "%s", error.text);
+	go(PEER_PATIENCE_S * 1000);
+	ck_assert(dp->ops->carrier(dp));
+	/* It may go, and comes back. */
+	pthread_mutex_lock(&peer.lock);
+	shutdown(peer.fd, SHUT_RDWR);
+	pthread_mutex_unlock(&peer.lock);
+	peer_wait(&peer, peer.connections == 3 && carrier_changes == 2);
+}
+END_TEST
+
 /* A back-end that is there, and can't serve a device at all. */
 START_TEST(test_useless)
 {
@@ -1006,23 +1063,6 @@ START_TEST(test_useless_later)
 END_TEST
 
 /* --- back-ends that do wrong --- */
-
-static const char *const complaints[WRONGS] = {
-	[WRONG_REQUEST] = "it answers SEND_RARP (19) where it has to answer",
-	[WRONG_NO_REPLY_FLAG] = "has the flags 0x1, not 0x5",
-	[WRONG_NEED_REPLY_FLAG] = "has the flags 0xd, not 0x5",
-	[WRONG_VERSION] = "has the flags 0x6, not 0x5",
-	[WRONG_SHORT] = " bytes instead of ",
-	[WRONG_LONG] = " bytes instead of ",
-	[WRONG_HUGE] = "has 4294967280 bytes instead of",
-	[WRONG_FD] = "descriptors instead of",
-	[WRONG_FDS] = "descriptors instead of",
-	[WRONG_TWICE] = "it ", /* what it is depends on what comes next */
-	[WRONG_HALF] = "in the middle of a message",
-	[WRONG_VALUE] = "it refuses",
-	[WRONG_SILENCE] = "it has not answered",
-	[WRONG_CLOSE] = "it has closed the connection",
-};
 
 /* Of these one with an answer of its own, and one with an acknowledgement, at each stage. */
 static const uint32_t answered[] = {
@@ -1253,6 +1293,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, test_inflight, 0, 2);
 	tcase_add_test(tcase, test_server);
 	tcase_add_test(tcase, test_errors);
+	tcase_add_test(tcase, test_required);
 	tcase_add_loop_test(tcase, test_useless, 0, 4);
 	tcase_add_loop_test(tcase, test_useless_later, 0, 3);
 	tcase_add_loop_test(tcase, test_wrong, 0, ANSWERED * WRONGS);
