@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -48,10 +49,9 @@ bool qmp_receive(int fd, char *line, int size, int milliseconds)
 
 void qmp_send(int fd, const char *command)
 {
-	size_t len = strlen(command);
+	struct iovec iov[] = {{(char *)command, strlen(command)}, {"\n", 1}};
 
-	ck_assert_int_eq(write(fd, command, len), (ssize_t)len);
-	ck_assert_int_eq(write(fd, "\n", 1), 1);
+	ck_assert_int_eq(writev(fd, iov, 2), (ssize_t)iov[0].iov_len + 1);
 }
 
 void qmp_send_fd(int fd, const char *command, int passed)
@@ -60,12 +60,11 @@ void qmp_send_fd(int fd, const char *command, int passed)
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = {0};
-	struct iovec iov = {(char *)command, strlen(command)};
-	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct iovec iov[] = {{(char *)command, strlen(command)}, {"\n", 1}};
+	struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
 
 	fd_pass(&message, &control, &passed, 1);
-	ck_assert_int_eq(sendmsg(fd, &message, MSG_NOSIGNAL), (ssize_t)iov.iov_len);
-	ck_assert_int_eq(write(fd, "\n", 1), 1);
+	ck_assert_int_eq(sendmsg(fd, &message, MSG_NOSIGNAL), (ssize_t)iov[0].iov_len + 1);
 }
 
 int qmp_connect(const char *path)

@@ -291,7 +291,7 @@ START_TEST(while_it_runs)
 	fd = qmp_connect(control);
 	while (!strstr(process.text, "done"))
 		process_read(&process, ANSWER_MS);
-	qmp_send(fd, "{\"execute\": \"xvmm-timeline\"}\n");
+	qmp_send(fd, "{\"execute\": \"xvmm-timeline\"}");
 	ck_assert(qmp_receive(fd, line, sizeof(line), ANSWER_MS));
 	reply = json_loads(line, 0, NULL);
 	timeline = json_object_get(reply, "return");
@@ -304,7 +304,7 @@ START_TEST(while_it_runs)
 	ck_assert_ptr_nonnull(strstr(text, " first-guest-instruction\n"));
 	ck_assert_ptr_nonnull(strstr(text, "guest-mark 7\n"));
 	ck_assert_ptr_nonnull(strstr(output(too_much, 2), "'a=1' is too much"));
-	qmp_send(fd, "{\"execute\": \"quit\"}\n");
+	qmp_send(fd, "{\"execute\": \"quit\"}");
 	ck_assert_int_eq(process_wait(&process), 0);
 	close(fd);
 }
