@@ -3,18 +3,23 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "boot/image.h"
 #include "boot/kernel.h"
 #include "vmm/core/error.h"
+#include "vmm/core/thread.h"
 
 #define PAGE_SIZE 4096ULL
 #define MIB	  (1ULL << 20)
 
 enum {
-	HEAD_SIZE = 1024, /* what tells the formats apart lies in a file's first bytes */
+	HEAD_SIZE = 1024,    /* what tells the formats apart lies in a file's first bytes */
+	EARLY_MIN = 4 << 20, /* bytes to load, which take longer than a thread */
 };
 
 struct boot_image {
@@ -22,6 +27,17 @@ struct boot_image {
 	struct kernel kernel;
 	struct image initrd; /* fd -1: none */
 	size_t cmdline_len;  /* without the final NUL */
+
+	struct memory_range initrd_place; /* where it was loaded to */
+	struct early {
+		const struct guest_memory *mem;
+		bool runs; /* or ran: the thread, which nobody has waited for */
+		pthread_t thread;
+		atomic_bool cancelled;
+		/* Its own, until it has ended. */
+		int ret;
+		struct error err;
+	} early;
 };
 
 /* --- files that are no kernel --- */
@@ -197,6 +213,7 @@ int boot_open(const struct boot_config *config, struct boot_image **image, struc
 	new->kernel.file.name = "kernel";
 	new->initrd.name = "initrd";
 	new->kernel.file.log = new->initrd.log = config->log;
+	new->kernel.file.cancelled = new->initrd.cancelled = &new->early.cancelled;
 	*image = new;
 	return 0;
 }
@@ -204,16 +221,6 @@ int boot_open(const struct boot_config *config, struct boot_image **image, struc
 uint64_t boot_kernel_size(const struct boot_image *image)
 {
 	return image->kernel.extent.size;
-}
-
-void boot_close(struct boot_image *image)
-{
-	if (!image)
-		return;
-	image_close(&image->kernel.file);
-	free(image->kernel.state);
-	image_close(&image->initrd);
-	free(image);
 }
 
 /* --- loading --- */
@@ -258,9 +265,9 @@ static uint64_t room(uint64_t from, uint64_t to)
  * As high as it may be, in whole pages, for Linux frees them. Where memory is so small that nothing
  * is left above the kernel, below it, which Linux keeps off too.
  */
-static int load_initrd(const struct boot_image *image, const struct guest_memory *mem,
-		       struct memory_range *initrd, struct error *err)
+static int load_initrd(struct boot_image *image, const struct guest_memory *mem, struct error *err)
 {
+	struct memory_range *initrd = &image->initrd_place;
 	const struct memory_range *extent = &image->kernel.extent;
 	const struct memory_range *first = &mem->regions[0].range;
 	uint64_t limit = image->kernel.initrd_limit & ~(PAGE_SIZE - 1);
@@ -296,19 +303,75 @@ static int load_initrd(const struct boot_image *image, const struct guest_memory
 	return image_load(&image->initrd, 0, mem, gpa(initrd->base), initrd->size, err);
 }
 
-int boot_load(const struct boot_image *image, const struct guest_memory *mem,
-	      const struct arch_platform *platform, struct arch_entry *entry, struct error *err)
+static int load_files(struct boot_image *image, const struct guest_memory *mem, struct error *err)
 {
 	const struct boot_config *config = image->config;
-	struct arch_handover handover = {.cmdline = config->cmdline ? config->cmdline : ""};
-	gpa_t tables;
-	int ret;
+	int ret = blame(err, load_kernel(image, mem, err), "kernel", config->kernel);
 
-	ret = blame(err, load_kernel(image, mem, err), "kernel", config->kernel);
-	if (!ret)
-		ret = blame(err, load_initrd(image, mem, &handover.initrd, err), "initrd",
-			    config->initrd);
-	if (!ret)
-		ret = arch_write_tables(mem, platform, &handover, &tables, err);
+	return ret ? ret : blame(err, load_initrd(image, mem, err), "initrd", config->initrd);
+}
+
+static void *run_early(void *opaque)
+{
+	struct boot_image *image = opaque;
+	struct early *early = &image->early;
+
+	early->ret = load_files(image, early->mem, &early->err);
+	return NULL;
+}
+
+void boot_load_early(struct boot_image *image, const struct guest_memory *mem)
+{
+	static const struct thread_config config = {.name = "load", .kind = THREAD_MAIN};
+	uint64_t size = image->kernel.file.size + image->initrd.size;
+
+	image->early.mem = mem;
+	image->early.runs = size >= EARLY_MIN &&
+			    thread_create(&image->early.thread, &config, run_early, image) == 0;
+}
+
+/* False if there is nothing to wait for. */
+static bool wait_for_early(struct boot_image *image)
+{
+	if (!image->early.runs)
+		return false;
+	pthread_join(image->early.thread, NULL);
+	image->early.runs = false;
+	return true;
+}
+
+int boot_load(struct boot_image *image, const struct guest_memory *mem, struct error *err)
+{
+	if (!wait_for_early(image))
+		return load_files(image, mem, err);
+	if (image->early.ret && err)
+		*err = image->early.err;
+	return image->early.ret;
+}
+
+int boot_hand_over(const struct boot_image *image, const struct guest_memory *mem,
+		   const struct arch_platform *platform, struct arch_entry *entry,
+		   struct error *err)
+{
+	const char *cmdline = image->config->cmdline;
+	const struct arch_handover handover = {
+		.cmdline = cmdline ? cmdline : "",
+		.initrd = image->initrd_place,
+	};
+	gpa_t tables;
+	int ret = arch_write_tables(mem, platform, &handover, &tables, err);
+
 	return ret ? ret : boot_arch.hand_over(&image->kernel, mem, &handover, tables, entry, err);
+}
+
+void boot_close(struct boot_image *image)
+{
+	if (!image)
+		return;
+	atomic_store(&image->early.cancelled, true);
+	wait_for_early(image);
+	image_close(&image->kernel.file);
+	free(image->kernel.state);
+	image_close(&image->initrd);
+	free(image);
 }

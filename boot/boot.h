@@ -3,9 +3,9 @@
  * From kernel files to guest memory: kernel (of the formats in boot/<isa>), initrd, command line,
  * firmware tables.
  *
- * Two steps, so that every file is open (and every plain mistake told) before a VM exists, and
- * nothing is opened later: boot_open(), then boot_load(). Files are hostile input. The thread that
- * sets up the VM.
+ * In steps, so that every file is open (and every plain mistake told) before a VM exists, and
+ * nothing is opened later: boot_open(), boot_load(), boot_hand_over(). Files are hostile input. The
+ * thread that sets up the VM.
  */
 #ifndef BOOT_BOOT_H
 #define BOOT_BOOT_H
@@ -37,18 +37,31 @@ struct boot_image;
 int boot_open(const struct boot_config *config, struct boot_image **image, struct error *err);
 
 /*
- * Put kernel, initrd, command line, memory map and the tables that describe @platform into @mem,
- * and say where to enter. @mem is as memory_create() made it: what the kernel expects to be zero is
- * not written. Errors: what does not fit (kernel, initrd, command line) and how much memory it
- * would take; a file that was cut since it was opened; those of arch_write_tables().
+ * Put kernel and initrd into @mem, which is as memory_create() made it: what the kernel expects to
+ * be zero is not written. Errors: what does not fit and how much memory it would take; a file that
+ * was cut since it was opened.
  */
-int boot_load(const struct boot_image *image, const struct guest_memory *mem,
-	      const struct arch_platform *platform, struct arch_entry *entry, struct error *err);
+int boot_load(struct boot_image *image, const struct guest_memory *mem, struct error *err);
+
+/*
+ * Begin with that, so that boot_load() has but to wait for it: in a thread, if the files are so
+ * large that it is worth one. Making a VM is waiting for the kernel, for the most part. From here
+ * on @mem must outlive the image.
+ */
+void boot_load_early(struct boot_image *image, const struct guest_memory *mem);
+
+/*
+ * Put command line, memory map and the tables that describe @platform into @mem, where kernel and
+ * initrd are, and say where to enter. Errors: those of arch_write_tables(), what does not fit.
+ */
+int boot_hand_over(const struct boot_image *image, const struct guest_memory *mem,
+		   const struct arch_platform *platform, struct arch_entry *entry,
+		   struct error *err);
 
 /* How much memory the kernel itself takes, in bytes. */
 uint64_t boot_kernel_size(const struct boot_image *image);
 
-/* Close the files. Accepts NULL. */
+/* Close the files; one that is being loaded early is not loaded to its end. Accepts NULL. */
 void boot_close(struct boot_image *image);
 
 #endif

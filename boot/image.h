@@ -8,6 +8,8 @@
 #ifndef BOOT_IMAGE_H
 #define BOOT_IMAGE_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +24,7 @@ struct image {
 	/* For a word if loading it takes long: zero, or set by the caller once it is open. */
 	const char *name;
 	const struct logger *log;
+	const atomic_bool *cancelled; /* becomes true: it need not be loaded to its end; or NULL */
 };
 
 /*
@@ -44,7 +47,7 @@ int image_read(const struct image *image, uint64_t offset, void *to, size_t len,
 
 /*
  * Read @len bytes at @offset straight into guest memory. -EFAULT where there is no memory, -ENODATA
- * if the file has become shorter since it was opened, or the errno of pread().
+ * if the file has become shorter since it was opened, -ECANCELED, or the errno of pread().
  */
 int image_load(const struct image *image, uint64_t offset, const struct guest_memory *mem,
 	       gpa_t addr, uint64_t len, struct error *err);

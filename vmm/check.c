@@ -172,7 +172,7 @@ static void check_kvm(struct check *check)
 	int ret;
 
 	check->subject = "kvm";
-	if (kvm_vm_create(&vm, &err)) {
+	if (kvm_vm_open(&vm, &err) || kvm_vm_create(&vm, &err)) {
 		report_error(check, &err);
 		return;
 	}
@@ -245,6 +245,7 @@ static void check_kernel(struct check *check)
 	const struct arch_platform platform = {.cpus = 1};
 	struct boot_image *image;
 	struct arch_entry entry;
+	int ret = 0;
 	struct error err;
 	char text[128];
 
@@ -260,7 +261,11 @@ static void check_kernel(struct check *check)
 	}
 	snprintf(text, sizeof(text), "it can be booted, and takes %llu MiB itself",
 		 (unsigned long long)(boot_kernel_size(image) + (1 << 20) - 1) >> 20);
-	if (check->has_memory && boot_load(image, &check->mem, &platform, &entry, &err))
+	if (check->has_memory)
+		ret = boot_load(image, &check->mem, &err);
+	if (check->has_memory && !ret)
+		ret = boot_hand_over(image, &check->mem, &platform, &entry, &err);
+	if (ret)
 		report_error(check, &err);
 	else
 		report(check, STATUS_OK, text);

@@ -366,13 +366,6 @@ int vm_map_memory(const struct xvmm_config *config, const struct logger *log,
 	return n < 0 ? n : memory_create(mem, ranges, (size_t)n, &memory, err);
 }
 
-static int create_memory(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
-{
-	int ret = vm_map_memory(config, &vm->log, &vm->mem, err);
-
-	return ret ? ret : kvm_vm_set_memory(&vm->kvm, &vm->mem, err);
-}
-
 int vm_check_cpus(const struct xvmm_config *config, const struct kvm_vm *kvm, struct error *err)
 {
 	unsigned int n = config->cpus ? config->cpus : DEFAULT_CPUS;
@@ -430,7 +423,7 @@ static void warn_of_kvm(const struct xvmm *vm, const struct boot_image *image)
 }
 
 /* Kernel, firmware tables, and the first vCPU's registers. */
-static int load(struct xvmm *vm, const struct boot_image *image, struct error *err)
+static int load(struct xvmm *vm, struct boot_image *image, struct error *err)
 {
 	const struct arch_platform platform = {
 		.vm = &vm->kvm,
@@ -440,8 +433,10 @@ static int load(struct xvmm *vm, const struct boot_image *image, struct error *e
 		.pci = vm->has_pci ? &vm->arch_pci : NULL,
 	};
 	struct arch_entry entry;
-	int ret = boot_load(image, &vm->mem, &platform, &entry, err);
+	int ret = boot_load(image, &vm->mem, err);
 
+	if (!ret)
+		ret = boot_hand_over(image, &vm->mem, &platform, &entry, err);
 	if (!ret)
 		ret = arch_vcpu_set_entry(&vm->vcpus[0].kvm, &vm->mem, &entry, err);
 	return ret;
@@ -504,10 +499,16 @@ int vm_assemble(struct xvmm *vm, const struct xvmm_config *config, struct error 
 	if (!ret)
 		ret = loop_caller_init(&vm->caller, vm->loop, err);
 	if (!ret)
+		ret = kvm_vm_open(&vm->kvm, err);
+	if (!ret)
+		ret = vm_map_memory(config, &vm->log, &vm->mem, err);
+	if (!ret) {
+		boot_load_early(image, &vm->mem);
 		ret = kvm_vm_create(&vm->kvm, err);
+	}
 	if (!ret) {
 		timeline_mark(vm->timeline, TIMELINE_KVM);
-		ret = create_memory(vm, config, err);
+		ret = kvm_vm_set_memory(&vm->kvm, &vm->mem, err);
 	}
 	if (!ret) {
 		timeline_mark(vm->timeline, TIMELINE_MEMORY);

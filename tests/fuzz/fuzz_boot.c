@@ -52,7 +52,7 @@ static void boot(const struct boot_config *config)
 		return;
 	}
 	require(memory_create(&mem, &range, 1, &memory_config, NULL) == 0);
-	if (boot_load(image, &mem, &platform, &entry, &err))
+	if (boot_load(image, &mem, &err) || boot_hand_over(image, &mem, &platform, &entry, &err))
 		require(err.code < 0 && err.text[0]);
 	else
 		check_loaded(&mem, &entry);

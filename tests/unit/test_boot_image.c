@@ -139,12 +139,18 @@ START_TEST(loads_into_memory)
 	struct error err = {0};
 	struct image image;
 	char buf[16] = "";
+	atomic_bool cancelled = false;
 
 	ck_assert_int_eq(image_open(&image, file.path, &err), 0);
 	ck_assert_int_eq(image_load(&image, 2, &mem, gpa(0x1000), 4, &err), 0);
 	ck_assert_int_eq(memory_read(&mem, gpa(0x1000), buf, 5), 0);
 	ck_assert_mem_eq(buf, "2345", 5);
 
+	image.cancelled = &cancelled;
+	ck_assert_int_eq(image_load(&image, 2, &mem, gpa(0x1000), 4, &err), 0);
+	atomic_store(&cancelled, true);
+	ck_assert_int_eq(image_load(&image, 2, &mem, gpa(0x1000), 4, &err), -ECANCELED);
+	image.cancelled = NULL;
 	ck_assert_int_eq(image_load(&image, 0, &mem, gpa(2 * MIB - 9), 10, &err), -EFAULT);
 	assert_error(err, -EFAULT, "no memory at 0x1ffff7 for 10 bytes");
 	ck_assert_int_eq(image_load(&image, 2, &mem, gpa(0x1000), 9, &err), -ENODATA);

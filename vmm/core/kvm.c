@@ -76,7 +76,7 @@ static unsigned long machine_type(int kvm_fd)
 	return bits > 0 && bits < DEFAULT_BITS ? KVM_VM_TYPE_ARM_IPA_SIZE((unsigned int)bits) : 0;
 }
 
-int kvm_vm_create(struct kvm_vm *vm, struct error *err)
+int kvm_vm_open(struct kvm_vm *vm, struct error *err)
 {
 	int ret;
 
@@ -107,19 +107,26 @@ int kvm_vm_create(struct kvm_vm *vm, struct error *err)
 		goto fail;
 	}
 	vm->vcpu_mmap = (size_t)ret;
-	ret = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, machine_type(vm->kvm_fd));
-	if (ret < 0) {
-		errno = -ret;
-		ret = error_errno(err, "/dev/kvm: creating a VM");
-		if (ret == -EBUSY)
-			error_append(err, ": another hypervisor has the CPU's virtualisation; try: "
-					  "end VirtualBox or VMware");
-		goto fail;
-	}
-	vm->vm_fd = ret;
-	vm->created_ms = counter_now_ms();
 	return 0;
 fail:
+	kvm_vm_destroy(vm);
+	return ret;
+}
+
+int kvm_vm_create(struct kvm_vm *vm, struct error *err)
+{
+	int ret = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, machine_type(vm->kvm_fd));
+
+	if (ret >= 0) {
+		vm->vm_fd = ret;
+		vm->created_ms = counter_now_ms();
+		return 0;
+	}
+	errno = -ret;
+	ret = error_errno(err, "/dev/kvm: creating a VM");
+	if (ret == -EBUSY)
+		error_append(err, ": another hypervisor has the CPU's virtualisation; try: "
+				  "end VirtualBox or VMware");
 	kvm_vm_destroy(vm);
 	return ret;
 }

@@ -46,8 +46,14 @@ struct kvm_vcpu {
 };
 
 /*
- * Open /dev/kvm and create a VM without memory or vCPUs. The error tells a missing device, a
- * missing permission and a wrong API version apart. On failure *@vm is as after kvm_vm_destroy().
+ * Open /dev/kvm. The error tells a missing device, a missing permission and a wrong API version
+ * apart. On failure *@vm is as after kvm_vm_destroy().
+ */
+int kvm_vm_open(struct kvm_vm *vm, struct error *err);
+
+/*
+ * Then create the VM, without memory or vCPUs. The kernel waits there for what it does in its own
+ * time (RCU), up to tens of milliseconds. On failure *@vm is as after kvm_vm_destroy().
  */
 int kvm_vm_create(struct kvm_vm *vm, struct error *err);
 

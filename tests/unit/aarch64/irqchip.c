@@ -171,7 +171,7 @@ bool irqchip_create(struct irqchip *chip)
 	struct arch_cpu_model *model;
 	struct error err;
 
-	if (kvm_vm_create(&chip->vm, &err))
+	if (kvm_vm_open(&chip->vm, &err) || kvm_vm_create(&chip->vm, &err))
 		return false;
 	ck_assert_int_eq(memory_create(&mem, &range, 1, &config, &err), 0);
 	ck_assert_int_eq(kvm_vm_set_memory(&chip->vm, &mem, &err), 0);

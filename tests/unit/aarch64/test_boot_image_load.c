@@ -56,7 +56,9 @@ static int open_kernel(const void *bytes, size_t len)
 
 static int load(void)
 {
-	return boot_load(image, &mem, &platform, &entry, &err);
+	int ret = boot_load(image, &mem, &err);
+
+	return ret ? ret : boot_hand_over(image, &mem, &platform, &entry, &err);
 }
 
 static void open_and_load(void)

@@ -21,7 +21,7 @@ bool irqchip_create(struct irqchip *chip)
 	uint32_t spurious = APIC_ENABLED | 0xff;
 	struct error err;
 
-	if (kvm_vm_create(&chip->vm, &err))
+	if (kvm_vm_open(&chip->vm, &err) || kvm_vm_create(&chip->vm, &err))
 		return false;
 	ck_assert_int_eq(arch_vm_init(&chip->vm, &err), 0);
 	ck_assert_int_eq(kvm_vcpu_create(&chip->vm, 0, &chip->vcpu, &err), 0);

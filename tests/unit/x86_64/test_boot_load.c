@@ -46,7 +46,8 @@ static int open_kernel(const void *bytes, size_t len)
 
 static void load(void)
 {
-	ck_assert_msg(boot_load(image, &mem, &platform, &entry, &err) == 0, "%s", err.text);
+	ck_assert_msg(boot_load(image, &mem, &err) == 0, "%s", err.text);
+	ck_assert_msg(boot_hand_over(image, &mem, &platform, &entry, &err) == 0, "%s", err.text);
 }
 
 static void open_and_load_bzimage(void)
@@ -289,7 +290,7 @@ START_TEST(says_how_much_memory_a_kernel_takes)
 	test_bzimage_init(&bz);
 	bz.header.init_size = 48 * MIB + 1;
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -ENOMEM);
+	ck_assert_int_eq(boot_load(image, &mem, &err), -ENOMEM);
 	assert_error(err, -ENOMEM, "try: --memory 65M");
 	resize_memory(65 * MIB);
 	load();
@@ -299,7 +300,7 @@ START_TEST(says_how_much_memory_a_kernel_takes)
 	test_elf_init(&elf);
 	elf.data.p_memsz = 70 * MIB - ELF_DATA_ADDR;
 	ck_assert_int_eq(open_kernel(&elf, sizeof(elf)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -ENOMEM);
+	ck_assert_int_eq(boot_load(image, &mem, &err), -ENOMEM);
 	assert_error(err, -ENOMEM, "try: --memory 70M");
 	resize_memory(70 * MIB);
 	load();
@@ -313,7 +314,7 @@ START_TEST(tells_a_kernel_that_was_cut)
 	test_bzimage_init(&bz);
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
 	ck_assert_int_eq(truncate(config.kernel, sizeof(bz) - 1), 0);
-	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -ENODATA);
+	ck_assert_int_eq(boot_load(image, &mem, &err), -ENODATA);
 	assert_error(err, -ENODATA, "became shorter");
 	ck_assert_ptr_nonnull(strstr(err.text, config.kernel));
 }
@@ -397,7 +398,7 @@ START_TEST(initrd_goes_below_a_kernel_that_fills_memory)
 	boot_close(image);
 	use_initrd(15 * MIB + 1);
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -ENOMEM);
+	ck_assert_int_eq(boot_load(image, &mem, &err), -ENOMEM);
 	assert_error(err, -ENOMEM, "try: --memory 79M");
 	boot_close(image);
 
@@ -410,6 +411,56 @@ START_TEST(initrd_goes_below_a_kernel_that_fills_memory)
 }
 END_TEST
 
+/* Large enough for a thread, or not. */
+static void open_with_initrd_of(uint64_t size)
+{
+	union test_bzimage bz;
+
+	use_initrd(size);
+	test_bzimage_init(&bz);
+	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
+}
+
+START_TEST(loads_early)
+{
+	const uint64_t size = _i ? 5 * MIB : 4096;
+	uint64_t place;
+
+	open_with_initrd_of(size);
+	boot_load_early(image, &mem);
+	load();
+	place = zero_page()->hdr.ramdisk_image;
+	ck_assert_uint_eq(place, 64 * MIB - size);
+	ck_assert_uint_eq(zero_page()->hdr.ramdisk_size, size);
+	ck_assert_str_eq(string_at(place), "initrd");
+}
+END_TEST
+
+START_TEST(tells_later_what_went_wrong_early)
+{
+	open_with_initrd_of(63 * MIB);
+	boot_load_early(image, &mem);
+	ck_assert_int_eq(boot_load(image, &mem, &err), -ENOMEM);
+	assert_error(err, -ENOMEM, "initrd /");
+	assert_error(err, -ENOMEM, "try: --memory");
+	boot_close(image);
+
+	open_with_initrd_of(5 * MIB);
+	ck_assert_int_eq(truncate(config.initrd, 4096), 0);
+	boot_load_early(image, &mem);
+	ck_assert_int_eq(boot_load(image, &mem, NULL), -ENODATA);
+}
+END_TEST
+
+/* As where the VM can't be made. */
+START_TEST(is_closed_while_it_loads)
+{
+	resize_memory(512 * MIB);
+	open_with_initrd_of(400 * MIB);
+	boot_load_early(image, &mem);
+}
+END_TEST
+
 START_TEST(says_how_much_memory_an_initrd_takes)
 {
 	union test_bzimage bz;
@@ -417,7 +468,7 @@ START_TEST(says_how_much_memory_an_initrd_takes)
 	use_initrd(64 * MIB - KERNEL_END + 1);
 	test_bzimage_init(&bz);
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -ENOMEM);
+	ck_assert_int_eq(boot_load(image, &mem, &err), -ENOMEM);
 	assert_error(err, -ENOMEM, "48234497 bytes");
 	assert_error(err, -ENOMEM, "try: --memory 65M");
 	resize_memory(65 * MIB);
@@ -428,19 +479,19 @@ START_TEST(says_how_much_memory_an_initrd_takes)
 	resize_memory(64 * MIB);
 	bz.header.initrd_addr_max = 32 * MIB - 1;
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -EFBIG);
+	ck_assert_int_eq(boot_load(image, &mem, &err), -EFBIG);
 	assert_error(err, -EFBIG, "0x2000000");
 	boot_close(image);
 	bz.header.initrd_addr_max = 0;
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -EFBIG);
+	ck_assert_int_eq(boot_load(image, &mem, &err), -EFBIG);
 	assert_error(err, -EFBIG, "at most 0 below 0x0");
 	boot_close(image);
 
 	use_initrd(1ULL << 62);
 	test_bzimage_init(&bz);
 	ck_assert_int_eq(open_kernel(&bz, sizeof(bz)), 0);
-	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, &err), -EFBIG);
+	ck_assert_int_eq(boot_load(image, &mem, &err), -EFBIG);
 }
 END_TEST
 
@@ -564,7 +615,7 @@ START_TEST(needs_no_error)
 	file = test_file_make(&bz, sizeof(bz));
 	config.kernel = file.path;
 	ck_assert_int_eq(boot_open(&config, &image, NULL), 0);
-	ck_assert_int_eq(boot_load(image, &mem, &platform, &entry, NULL), -ENOMEM);
+	ck_assert_int_eq(boot_load(image, &mem, NULL), -ENOMEM);
 }
 END_TEST
 
@@ -592,6 +643,9 @@ int main(void)
 	tcase_add_test(tc, initrd_fills_all_room);
 	tcase_add_test(tc, initrd_goes_below_a_kernel_that_fills_memory);
 	tcase_add_test(tc, says_how_much_memory_an_initrd_takes);
+	tcase_add_loop_test(tc, loads_early, 0, 2);
+	tcase_add_test(tc, tells_later_what_went_wrong_early);
+	tcase_add_test(tc, is_closed_while_it_loads);
 	tcase_add_test(tc, tells_which_initrd_is_missing);
 	tcase_add_test(tc, refuses_long_cmdline);
 	tcase_add_test(tc, names_strangers);

@@ -29,6 +29,7 @@ static void setup(void)
 	struct kvm_regs regs = {.rip = CODE_AT, .rflags = 2, .rax = 0xbeef};
 	struct kvm_sregs sregs;
 
+	ck_assert_int_eq(kvm_vm_open(&vm, NULL), 0);
 	ck_assert_int_eq(kvm_vm_create(&vm, NULL), 0);
 	ck_assert_int_eq(memory_create(&mem, &range, 1, &config, NULL), 0);
 	for (unsigned int i = 0; i < 512; i++)
