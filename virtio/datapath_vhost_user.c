@@ -481,7 +481,12 @@ static int open_socket(struct vhost_user *vu, struct error *err)
 	}
 	if (!vu->session.config.server) {
 		ret = connect_to_backend(vu, err);
-		return may_come(ret) && !vu->session.config.required ? 0 : ret;
+		if (!may_come(ret))
+			return ret;
+		if (!vu->session.config.required)
+			return 0;
+		error_append(err, "; try: start the back-end first");
+		return ret;
 	}
 	ret = opener_open(vu->opener, &opening, vu->log, &vu->listen_fd, err);
 	if (!ret)

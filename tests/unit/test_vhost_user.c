@@ -982,6 +982,7 @@ START_TEST(test_required)
 	config.required = true;
 	ck_assert_int_eq(try_create(SHORT_MS), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(error.text, path));
+	ck_assert_ptr_nonnull(strstr(error.text, "try: start the back-end"));
 	left = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(bind(left, (struct sockaddr *)&address, sizeof(address)), 0);
 	ck_assert_int_eq(try_create(SHORT_MS), -ECONNREFUSED);
