@@ -52,7 +52,8 @@ static int send_message(int fd, const struct msghdr *message, int flags)
 
 /*
  * How many bytes came, with MSG_TRUNC also those that had no room; or a negative errno: -EPIPE at
- * the end.
+ * the end. If the other end was closed with something unread, the kernel tells that once, before
+ * what the other end had sent.
  */
 static ssize_t receive_message(int fd, struct msghdr *message, int flags)
 {
@@ -60,9 +61,9 @@ static ssize_t receive_message(int fd, struct msghdr *message, int flags)
 
 	do
 		n = recvmsg(fd, message, MSG_CMSG_CLOEXEC | flags);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
-		return errno == ECONNRESET ? -EPIPE : -errno;
+		return -errno;
 	return n ? n : -EPIPE;
 }
 

@@ -593,6 +593,28 @@ static pid_t broker_pid(void)
 	return pid;
 }
 
+/* A VM that ends while a command is on its way to it: its last words count. */
+START_TEST(last_words)
+{
+	enum broker_message kind;
+	json_t *message = NULL;
+	int fds[2];
+
+	ck_assert_int_eq(broker_channel_create(fds), 0);
+	ck_assert_int_eq(broker_channel_send_text(fds[0], BROKER_COMMAND, "{}", true), 0);
+	ck_assert_int_eq(
+		broker_channel_send_text(fds[1], BROKER_EVENT, "{\"event\": \"SHUTDOWN\"}", true),
+		0);
+	close(fds[1]);
+	ck_assert_int_eq(broker_channel_receive(fds[0], &kind, &message), 0);
+	ck_assert_int_eq(kind, BROKER_EVENT);
+	ck_assert_str_eq(json_string_value(json_object_get(message, "event")), "SHUTDOWN");
+	json_decref(message);
+	ck_assert_int_eq(broker_channel_receive(fds[0], &kind, &message), -EPIPE);
+	close(fds[0]);
+}
+END_TEST
+
 START_TEST(privileges)
 {
 	const unsigned long long kept = 1ULL << CAP_NET_ADMIN | 1ULL << CAP_DAC_OVERRIDE |
@@ -723,6 +745,7 @@ int main(void)
 	tcase_add_test(tcase, openings_without_end);
 	tcase_add_test(tcase, words_that_lie);
 	tcase_add_test(tcase, question_and_command_at_once);
+	tcase_add_test(tcase, last_words);
 	tcase_add_test(tcase, privileges);
 	tcase_add_test(tcase, cant_begin);
 	tcase_add_test(tcase, is_killed);
