@@ -114,6 +114,9 @@ json_t *qmp_client_ask(struct qmp_client *client, const char *request, const cha
 
 	qmp_client_send(client, request, fd);
 	reply = qmp_client_reply(client);
+	if (!reply && client->process)
+		ck_abort_msg("no reply to %s; exit status %d: %s", request,
+			     process_wait(client->process), client->process->text);
 	ck_assert_msg(reply != NULL, "no reply to %s", request);
 	result = json_object_get(reply, "return");
 	if (result)

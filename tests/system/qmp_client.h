@@ -12,11 +12,12 @@ enum {
 };
 
 struct qmp_client {
-	int fd;		    /* owned */
-	json_t *events;	    /* owned: an array of those that were not taken yet, in order */
-	size_t len;	    /* of the following */
-	char *data;	    /* owned: received, and no line yet */
-	json_t *schemas[2]; /* owned: which all that comes has to fit; or NULL */
+	int fd;			 /* owned */
+	struct process *process; /* that answers: asked why if it doesn't; or NULL */
+	json_t *events;		 /* owned: an array of those that were not taken yet, in order */
+	size_t len;		 /* of the following */
+	char *data;		 /* owned: received, and no line yet */
+	json_t *schemas[2];	 /* owned: which all that comes has to fit; or NULL */
 };
 
 /* Connect to @path, which may be about to appear. The greeting, the caller's. */
