@@ -122,10 +122,10 @@ int image_load(const struct image *image, uint64_t offset, const struct guest_me
 	if (!memory_translate(mem, addr, len))
 		ret = -EFAULT;
 	while (!ret && done < len) {
-		if (image->cancelled && atomic_load(image->cancelled))
-			return error_cause(err, -ECANCELED);
 		uint64_t size = len - done < load_step ? len - done : load_step;
 
+		if (image->cancelled && atomic_load(image->cancelled))
+			return error_cause(err, -ECANCELED);
 		ret = memory_read_file(mem, gpa(addr.value + done), image->fd, offset + done, size);
 		done += size;
 		progress_tell(&progress, done, counter_now_ms());

@@ -245,8 +245,8 @@ static void check_kernel(struct check *check)
 	const struct arch_platform platform = {.cpus = 1};
 	struct boot_image *image;
 	struct arch_entry entry;
-	int ret = 0;
 	struct error err;
+	int ret = 0;
 	char text[128];
 
 	check->subject = "kernel";
@@ -261,10 +261,11 @@ static void check_kernel(struct check *check)
 	}
 	snprintf(text, sizeof(text), "it can be booted, and takes %llu MiB itself",
 		 (unsigned long long)(boot_kernel_size(image) + (1 << 20) - 1) >> 20);
-	if (check->has_memory)
+	if (check->has_memory) {
 		ret = boot_load(image, &check->mem, &err);
-	if (check->has_memory && !ret)
-		ret = boot_hand_over(image, &check->mem, &platform, &entry, &err);
+		if (!ret)
+			ret = boot_hand_over(image, &check->mem, &platform, &entry, &err);
+	}
 	if (ret)
 		report_error(check, &err);
 	else
