@@ -527,6 +527,29 @@ static void stop_rings_empty(struct net *net, uint64_t rings)
 	stop_rings(net, rings);
 }
 
+/*
+ * The datapath that served before serves again: with the link down if what is behind it has gone,
+ * so that a later switch finds rings that run.
+ */
+static void go_back(struct net *net, struct datapath *datapath, uint64_t rings)
+{
+	int ret;
+
+	take_datapath(net, datapath);
+	ret = apply_settings(net);
+	if (ret)
+		ret = start_failed(net, ret);
+	else
+		set_link_status(net, true);
+	if (!ret)
+		ret = start_rings(net, rings);
+	if (!ret)
+		return;
+	for (unsigned int i = 0; i < net->dev.n_queues; i++)
+		net->dev.queues[i].running &= !(rings >> i & 1);
+	virtio_device_break(&net->dev, "its rings can't go on after a switch that failed");
+}
+
 static int switch_datapath(struct net *net, struct datapath **datapath, struct error *err)
 {
 	uint64_t rings = running_rings(net);
@@ -546,12 +569,7 @@ static int switch_datapath(struct net *net, struct datapath **datapath, struct e
 		return 0;
 	}
 	error_code(err, ret, "%s: %s can't take over", net->id, (*datapath)->kind);
-	take_datapath(net, old);
-	if (go_on(net, rings)) {
-		for (unsigned int i = 0; i < net->dev.n_queues; i++)
-			net->dev.queues[i].running &= !(rings >> i & 1);
-		virtio_device_break(&net->dev, "its rings can't go on after a switch that failed");
-	}
+	go_back(net, old, rings);
 	return ret;
 }
 

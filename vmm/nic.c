@@ -32,6 +32,7 @@ enum {
 	ANNOUNCE_STEP_MS = 100,
 	CHANGES_TOLD = 10, /* of a back-end that comes and goes, in so much time: */
 	CHANGES_MS = 1000,
+	TURN_AGAIN_MS = 500,
 };
 
 struct nic {
@@ -45,10 +46,11 @@ struct nic {
 	struct nic_attachment attachment;
 	struct datapath *serving; /* the attachment's that the device has */
 	bool created;
-	bool filter_told;	 /* that its driver has set another one */
-	bool is_gone;		 /* a tap or socket, for good */
-	struct loop_watch gone;	 /* of an eventfd, owned: what is served here has gone */
-	struct loop_watch grace; /* of a timerfd, owned: then the back-end is gone for the guest */
+	bool turn_failed;	/* the last one, of primary and standby */
+	bool filter_told;	/* that its driver has set another one */
+	struct loop_watch gone; /* of an eventfd, owned: what is served here has gone */
+	/* Of a timerfd, owned: the back-end is gone for the guest then, or a turn tried again. */
+	struct loop_watch grace;
 	struct loop_watch announcing; /* of a timerfd, owned: then it is announced once more */
 	unsigned int announced;	      /* so often since it was somewhere else */
 	struct loop_watch telling;    /* of a timerfd, owned: then more changes may be told */
@@ -194,7 +196,10 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 
 /* --- back-ends that come and go --- */
 
-/* A timer goes off after @ms, 0: never. */
+/*
+ * A timer goes off after @ms, 0: never. Its event may be in the loop's hands by then: so whoever it
+ * calls looks first whether it is still true.
+ */
 static void set_timer(const struct loop_watch *timer, uint64_t ms)
 {
 	const struct itimerspec when = {
@@ -230,7 +235,8 @@ static void tell_more(struct loop_watch *watch, uint32_t events)
 	struct nic *nic = watch->opaque;
 
 	(void)events;
-	fd_eventfd_drain(watch->fd);
+	if (!fd_eventfd_drain(watch->fd))
+		return;
 	nic->n_told = 0;
 	if (nic->untold)
 		tell_change(nic);
@@ -258,21 +264,11 @@ static void announce_again(struct loop_watch *watch, uint32_t events)
 	struct nic *nic = watch->opaque;
 
 	(void)events;
-	fd_eventfd_drain(watch->fd);
+	if (!fd_eventfd_drain(watch->fd))
+		return;
 	virtio_net_announce(nic->dev);
 	if (++nic->announced < ANNOUNCEMENTS)
 		set_timer(watch, ANNOUNCE_FIRST_MS + nic->announced * ANNOUNCE_STEP_MS);
-}
-
-static void grace_over(struct loop_watch *watch, uint32_t events)
-{
-	struct nic *nic = watch->opaque;
-
-	(void)events;
-	fd_eventfd_drain(watch->fd);
-	log_warning(nic->parts.log,
-		    "%s: its back-end stays away: the link is down until it is back", nic->id);
-	virtio_net_set_carrier(nic->dev, false);
 }
 
 /* Have the device served by @datapath, one of the attachment's. */
@@ -288,19 +284,48 @@ static int serve(struct nic *nic, struct datapath *datapath, struct error *err)
 	return ret;
 }
 
-static void take_turns(struct nic *nic, bool up)
+static bool has_carrier(struct datapath *datapath)
+{
+	return !datapath->ops->carrier || datapath->ops->carrier(datapath);
+}
+
+/*
+ * Have the primary serve, or else the standby. One that can't now, for the driver is just starting,
+ * say, can later. The link is up if who serves has its other end.
+ */
+static void take_turns(struct nic *nic)
 {
 	struct nic_attachment *attachment = &nic->attachment;
-	struct datapath *next = up ? attachment->primary : attachment->standby;
-	struct error err = {0};
+	bool up = has_carrier(attachment->primary);
+	struct datapath *was = nic->serving, *next = up ? attachment->primary : attachment->standby;
+	struct error err;
+	bool failed = next != was && serve(nic, next, &err);
 
-	if (next == nic->serving)
-		return;
-	if (serve(nic, next, &err))
+	if (failed && !nic->turn_failed)
 		log_warning(nic->parts.log, "%s", err.text);
-	else
+	else if (nic->serving != was)
 		log_info(nic->parts.log, "%s: %s", nic->id,
 			 up ? "its back-end serves it again" : "the fallback serves it");
+	nic->turn_failed = failed;
+	set_grace(nic, failed ? TURN_AGAIN_MS : 0);
+	virtio_net_set_carrier(nic->dev,
+			       nic->serving == attachment->standby ? !attachment->gone : up);
+}
+
+static void grace_over(struct loop_watch *watch, uint32_t events)
+{
+	struct nic *nic = watch->opaque;
+
+	(void)events;
+	if (!fd_eventfd_drain(watch->fd))
+		return;
+	if (nic->attachment.standby) {
+		take_turns(nic);
+		return;
+	}
+	log_warning(nic->parts.log,
+		    "%s: its back-end stays away: the link is down until it is back", nic->id);
+	virtio_net_set_carrier(nic->dev, false);
 }
 
 static void carrier_changed(void *opaque, bool up)
@@ -308,7 +333,7 @@ static void carrier_changed(void *opaque, bool up)
 	struct nic *nic = opaque;
 
 	if (nic->attachment.standby) {
-		take_turns(nic, up);
+		take_turns(nic);
 	} else if (up) {
 		set_grace(nic, 0);
 		virtio_net_set_carrier(nic->dev, true);
@@ -320,11 +345,6 @@ static void carrier_changed(void *opaque, bool up)
 		virtio_net_set_carrier(nic->dev, false);
 	}
 	tell_change(nic);
-}
-
-static bool has_carrier(struct datapath *datapath)
-{
-	return !datapath->ops->carrier || datapath->ops->carrier(datapath);
 }
 
 /* By a ring's thread. */
@@ -341,16 +361,20 @@ static void tell_gone(struct loop_watch *watch, uint32_t events)
 	struct nic *nic = watch->opaque;
 
 	(void)events;
+	/* What has gone may be what served before a switch. */
+	if (!fd_eventfd_drain(watch->fd))
+		return;
 	loop_watch_remove(nic->parts.loop, watch);
-	if (nic->attachment.vhost_user) {
+	nic->attachment.gone = true;
+	if (nic->attachment.standby) {
 		log_warning(nic->parts.log, "%s: its fallback has gone", nic->id);
+		take_turns(nic);
 		return;
 	}
 	log_warning(nic->parts.log,
 		    "%s: %s has gone: the link is down; try: xvmm ctl PATH net-switch %s TAP",
 		    nic->id, nic->backend, nic->id);
 	virtio_net_set_carrier(nic->dev, false);
-	nic->is_gone = true;
 	tell_change(nic);
 }
 
@@ -368,12 +392,12 @@ static void follow_carrier(struct nic *nic)
 	struct nic_attachment *attachment = &nic->attachment;
 	bool up = has_carrier(attachment->primary);
 
-	nic->is_gone = false;
+	nic->turn_failed = false;
 	attachment->primary->owner = (struct datapath_owner){carrier_changed, nic};
 	set_grace(nic, 0);
 	watch_backend(nic);
-	if (!up && attachment->standby) {
-		take_turns(nic, false);
+	if (attachment->standby) {
+		take_turns(nic);
 		return;
 	}
 	if (!up)
@@ -559,7 +583,7 @@ static const char *difference(const struct nic *nic, const struct xvmm_net *to)
 
 static bool same_network(const struct nic_attachment *a, const struct nic_attachment *b)
 {
-	return !a->vhost_user && !b->vhost_user && a->name && b->name &&
+	return !a->gone && !a->vhost_user && !b->vhost_user && a->name && b->name &&
 	       strcmp(a->name, b->name) == 0;
 }
 
@@ -648,7 +672,9 @@ bool nic_faults(const struct nic *nic, struct nic_faults *faults)
 
 bool nic_connected(const struct nic *nic)
 {
-	return !nic->is_gone && has_carrier(nic->attachment.primary);
+	const struct nic_attachment *attachment = &nic->attachment;
+
+	return has_carrier(attachment->primary) && (attachment->vhost_user || !attachment->gone);
 }
 
 void nic_filter(struct nic *nic, struct net_filter *filter)

@@ -45,7 +45,8 @@ static int open_tap(const struct making *making, const char *name, struct net_ba
 {
 	const struct nic_attachment *current = making->current;
 
-	if (current && current->backend && current->name && strcmp(current->name, name) == 0) {
+	if (current && current->backend && !current->gone && current->name &&
+	    strcmp(current->name, name) == 0) {
 		*backend = net_backend_share(current->backend);
 		return 0;
 	}

@@ -14,6 +14,7 @@ struct nic_attachment {
 	struct datapath *standby; /* owned; serves while the primary's back-end is away; or NULL */
 	/* The tap of either, which another attachment may take over; a share, or NULL. */
 	struct net_backend *backend;
+	bool gone; /* that, for good: it was deleted, or its other end closed */
 	/* What is before that in-process, from the guest to it: shares, or NULL. */
 	struct net_capture_file *capture;
 	struct net_backend *faults;
@@ -36,7 +37,7 @@ struct nic_identity {
 
 /*
  * Attach to what @config says. If that is the tap of @current (NULL: there is none) it is shared,
- * and so is its capture. A vhost-user back-end may come later, unless this is a switch (@current)
+ * unless it has gone, and so is its capture. A vhost-user back-end may come later, unless this is a switch (@current)
  * without a fallback. On failure *@attachment is empty.
  */
 int nic_attach(const struct nic_parts *parts, const struct nic_identity *identity,

@@ -207,6 +207,14 @@ static int move(struct fake *from, struct fake *to)
 	return ret;
 }
 
+static uint16_t status(void)
+{
+	uint8_t bytes[2];
+
+	virtio_device_read_config(dev, offsetof(struct virtio_net_config, status), bytes, 2);
+	return bytes[0];
+}
+
 START_TEST(rings_go_on)
 {
 	create(false);
@@ -307,6 +315,23 @@ START_TEST(rolls_back)
 }
 END_TEST
 
+/* Neither can: what was there before, its tap deleted, keeps the rings for the next one. */
+START_TEST(rolls_back_to_what_has_gone)
+{
+	create(false);
+	drive(both, 2);
+	a.refuses = b.refuses = true;
+	ck_assert_int_eq(move(&a, &b), -EIO);
+	ck_assert_uint_eq(dev->status, STATUS_RUNNING);
+	ck_assert(a.running[0] && a.running[1] && !a.link_up);
+	ck_assert_uint_eq(status(), 0);
+	b.refuses = false;
+	ck_assert_int_eq(move(&a, &b), 0);
+	ck_assert(b.running[0] && b.running[1] && b.link_up);
+	ck_assert_uint_eq(status(), VIRTIO_NET_S_LINK_UP);
+}
+END_TEST
+
 /* Neither can go on: that is the end of the device, not of the VM. */
 START_TEST(nobody_takes_over)
 {
@@ -372,14 +397,6 @@ START_TEST(link_stays_as_it_is)
 }
 END_TEST
 
-static uint16_t status(void)
-{
-	uint8_t bytes[2];
-
-	virtio_device_read_config(dev, offsetof(struct virtio_net_config, status), bytes, 2);
-	return bytes[0];
-}
-
 /* The driver sees it, the datapath doesn't: what is in the rings waits. */
 START_TEST(carrier)
 {
@@ -433,6 +450,7 @@ int main(void)
 	tcase_add_test(tc, driver_is_starting);
 	tcase_add_test(tc, switchable);
 	tcase_add_loop_test(tc, rolls_back, 0, 3);
+	tcase_add_test(tc, rolls_back_to_what_has_gone);
 	tcase_add_test(tc, nobody_takes_over);
 	tcase_add_test(tc, waits_for_a_packet_inside);
 	tcase_add_test(tc, pairs);

@@ -33,6 +33,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "tests/unit/own_network.h"
 #include "virtio/defs.h"
 #include "virtio/net_backend.h"
 #include "vmm/core/error.h"
@@ -45,7 +46,6 @@ enum {
 	HEADER = sizeof(struct virtio_net_hdr_v1),
 	FRAME = 100,
 	ETHERTYPE = 0x88b5, /* for local experiments (IEEE 802): none but ours */
-	SKIP = 77,
 };
 
 static char message[512];
@@ -62,65 +62,23 @@ static void log_message(void *opaque, enum log_level level, const char *text)
 
 static const struct logger logger = {log_message, NULL};
 
-static struct ifreq request(const char *name, short flags)
-{
-	struct ifreq ifr = {.ifr_flags = flags};
-
-	strcpy(ifr.ifr_name, name);
-	return ifr;
-}
-
-/* A device as "ip tuntap add" makes it: it stays when it is closed. */
-static int make(const char *name, int flags, long owner)
-{
-	struct ifreq ifr = request(name, (short)(flags | IFF_NO_PI));
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
-	ck_assert_int_eq(ioctl(fd, TUNSETPERSIST, 1), 0);
-	if (owner >= 0 && ioctl(fd, TUNSETOWNER, owner) < 0) {
-		close(fd);
-		return -errno;
-	}
-	close(fd);
-	return 0;
-}
-
-static void remove_device(const char *name, int flags)
-{
-	struct ifreq ifr = request(name, (short)(flags | IFF_NO_PI));
-	FD_CLEANUP int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-
-	if (if_nametoindex(name) && ioctl(fd, TUNSETIFF, &ifr) == 0)
-		ioctl(fd, TUNSETPERSIST, 0);
-}
-
-static void set_up(const char *name, bool up)
-{
-	struct ifreq ifr = request(name, up ? IFF_UP : 0);
-	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-
-	ck_assert_int_eq(ioctl(fd, SIOCSIFFLAGS, &ifr), 0);
-}
-
 static void setup(void)
 {
 	message[0] = '\0';
 	err = (struct error){0};
 	backend = NULL;
-	ck_assert_int_eq(make("tap0", IFF_TAP, -1), 0);
-	set_up("tap0", true);
+	ck_assert_int_eq(tap_make("tap0", IFF_TAP, -1), 0);
+	tap_set_up("tap0", true);
 }
 
 static void teardown(void)
 {
 	if (backend)
 		backend->ops->destroy(backend);
-	remove_device("tap0", IFF_TAP);
-	remove_device("tap1", IFF_TAP);
-	remove_device("many0", IFF_TAP | IFF_MULTI_QUEUE);
-	remove_device("tun0", IFF_TUN);
+	tap_remove("tap0", IFF_TAP);
+	tap_remove("tap1", IFF_TAP);
+	tap_remove("many0", IFF_TAP | IFF_MULTI_QUEUE);
+	tap_remove("tun0", IFF_TUN);
 }
 
 static void create(void)
@@ -191,7 +149,7 @@ static void drop_net_admin(void)
 START_TEST(another_owner)
 {
 	/* In a user namespace with one user there is no other. */
-	if (make("tap1", IFF_TAP, 1234))
+	if (tap_make("tap1", IFF_TAP, 1234))
 		return;
 	drop_net_admin();
 	assert_error("tap1", -EPERM,
@@ -202,8 +160,8 @@ END_TEST
 
 START_TEST(own)
 {
-	ck_assert_int_eq(make("tap1", IFF_TAP, 0), 0);
-	set_up("tap1", true);
+	ck_assert_int_eq(tap_make("tap1", IFF_TAP, 0), 0);
+	tap_set_up("tap1", true);
 	drop_net_admin();
 	ck_assert_int_eq(tap_create("tap1", 1, NULL, &logger, &backend, &err), 0);
 }
@@ -226,21 +184,21 @@ START_TEST(multi_queue_busy)
 {
 	struct net_backend *first;
 
-	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	ck_assert_int_eq(tap_make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
 	ck_assert_int_eq(tap_create("many0", _i ? 3 : 1, NULL, NULL, &first, &err), 0);
 	if (_i)
 		ck_assert_int_eq(first->ops->set_queues(first, 1), 0);
 	assert_error_of("many0", 2, -EBUSY,
 			"many0: in use by another process; try: another tap, or end that process");
 	first->ops->destroy(first);
-	set_up("many0", true);
+	tap_set_up("many0", true);
 	ck_assert_int_eq(tap_create("many0", 2, NULL, &logger, &backend, &err), 0);
 }
 END_TEST
 
 START_TEST(tun)
 {
-	ck_assert_int_eq(make("tun0", IFF_TUN, -1), 0);
+	ck_assert_int_eq(tap_make("tun0", IFF_TUN, -1), 0);
 	assert_error("tun0", -EINVAL,
 		     "tun0: it is a tun device, not a tap; try: ip tuntap del tun0 mode "
 		     "tun; ip tuntap add tun0 mode tap");
@@ -269,7 +227,7 @@ END_TEST
 
 START_TEST(interface_down)
 {
-	set_up("tap0", false);
+	tap_set_up("tap0", false);
 	create();
 	ck_assert_str_eq(message, "tap0: the interface is down, so no packet passes; try: ip link "
 				  "set tap0 up");
@@ -303,7 +261,7 @@ static void deny_netlink(void)
 /* Without being told it finds out which kind of tap it is. */
 START_TEST(without_netlink)
 {
-	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	ck_assert_int_eq(tap_make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
 	deny_netlink();
 	assert_error("tap9", -ENODEV,
 		     "tap9: no such network interface; try: ip tuntap add tap9 mode tap && "
@@ -342,7 +300,7 @@ static const char *tap_name = "tap0";
 static uint32_t ethtool(uint32_t command)
 {
 	struct ethtool_value value = {.cmd = command};
-	struct ifreq ifr = request(tap_name, 0);
+	struct ifreq ifr = tap_request(tap_name, 0);
 	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	ifr.ifr_data = (char *)&value;
@@ -473,9 +431,9 @@ START_TEST(sends)
 	header.gso_type = 0x7f;
 	ck_assert_int_lt(backend->ops->send(backend, 0, iov, 4), 0);
 	header.gso_type = 0;
-	set_up("tap0", false);
+	tap_set_up("tap0", false);
 	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 4), -EIO);
-	set_up("tap0", true);
+	tap_set_up("tap0", true);
 	ck_assert_int_eq(backend->ops->send(backend, 0, iov, 4), HEADER + FRAME);
 }
 END_TEST
@@ -603,7 +561,7 @@ END_TEST
 /* A tap that somebody else has attached. */
 static int attached(int flags)
 {
-	struct ifreq ifr = request("tap0", (short)flags);
+	struct ifreq ifr = tap_request("tap0", (short)flags);
 	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
 
 	ck_assert_int_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
@@ -694,7 +652,7 @@ END_TEST
 /* False if this kernel has no queue of that length. */
 static bool set_queue_length(int length)
 {
-	struct ifreq ifr = request("tap0", 0);
+	struct ifreq ifr = tap_request("tap0", 0);
 	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 
 	ifr.ifr_qlen = length;
@@ -753,7 +711,7 @@ START_TEST(drains_a_tap_of_another_namespace)
 	create();
 	fill_queue(fd, 100);
 	ck_assert_int_eq(unshare(CLONE_NEWNET), 0);
-	ck_assert_int_eq(make("tap0", IFF_TAP, -1), 0);
+	ck_assert_int_eq(tap_make("tap0", IFF_TAP, -1), 0);
 	ck_assert(set_queue_length(10));
 	ck_assert_int_eq(backend->ops->set_features(backend, 0), 0);
 	assert_no_frame();
@@ -795,8 +753,8 @@ START_TEST(several_queues)
 	unsigned int seen = 0;
 	FD_CLEANUP int fd = -1;
 
-	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
-	set_up("many0", true);
+	ck_assert_int_eq(tap_make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	tap_set_up("many0", true);
 	ck_assert_int_eq(tap_create("many0", 4, NULL, &logger, &backend, &err), 0);
 	fd = packet_socket_on("many0", ETH_P_IP);
 	memcpy(frame + 14, ip, sizeof(ip));
@@ -837,8 +795,8 @@ START_TEST(flows_are_followed)
 	struct iovec iov[] = {{&header, HEADER}, {answer, answer_len}};
 	FD_CLEANUP int fd = -1;
 
-	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
-	set_up("many0", true);
+	ck_assert_int_eq(tap_make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	tap_set_up("many0", true);
 	ck_assert_int_eq(tap_create("many0", 4, NULL, &logger, &backend, &err), 0);
 	fd = packet_socket_on("many0", ETH_P_IP);
 	memcpy(frame + 14, ip, sizeof(ip));
@@ -867,8 +825,8 @@ START_TEST(one_queue_of_many)
 {
 	FD_CLEANUP int fd = -1;
 
-	ck_assert_int_eq(make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
-	set_up("many0", true);
+	ck_assert_int_eq(tap_make("many0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	tap_set_up("many0", true);
 	ck_assert_int_eq(tap_create("many0", 1, NULL, &logger, &backend, &err), 0);
 	fd = packet_socket_on("many0", ETHERTYPE);
 	ck_assert_uint_eq(queue_of_frame(fd, 1), 0);
@@ -926,28 +884,6 @@ START_TEST(nothing_to_receive)
 }
 END_TEST
 
-static bool write_file(const char *path, const char *text)
-{
-	FD_CLEANUP int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-}
-
-/* A network namespace of our own, as root or as the root of a user namespace. */
-static bool enter_namespaces(void)
-{
-	char map[32];
-
-	if (unshare(CLONE_NEWNET) < 0) {
-		snprintf(map, sizeof(map), "0 %u 1", geteuid());
-		if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 ||
-		    !write_file("/proc/self/setgroups", "deny") ||
-		    !write_file("/proc/self/uid_map", map))
-			return false;
-	}
-	return true;
-}
-
 int main(void)
 {
 	Suite *suite = suite_create("tap");
@@ -955,7 +891,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	if (!enter_namespaces()) {
+	if (!enter_network()) {
 		printf("skipped: no network namespace can be had: %s\n", strerror(errno));
 		return SKIP;
 	}
