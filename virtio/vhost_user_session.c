@@ -22,7 +22,7 @@
 enum {
 	REPLY_MS = 10000,
 	REPLY_MS_PER_MIB = 10, /* in addition: a back-end may lock what it maps, page by page */
-	STOP_MS = 3000,	       /* the guest waits meanwhile */
+	STOP_MS = 3000,	       /* for all rings; the guest waits meanwhile */
 };
 
 static const uint64_t protocol_features = PROTOCOL(MQ) | PROTOCOL(RARP) | PROTOCOL(REPLY_ACK) |
@@ -259,11 +259,14 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Wait for all replies. The back-end may itself wait for one before that. */
+/*
+ * Wait for all replies, the last of them a ring's that stops. The back-end may itself wait for one
+ * before that. Since it got a ring it has so long for all of them, not for each.
+ */
 static int wait_for_replies(struct vhost_user_session *s, struct error *err)
 {
-	unsigned int ms = reply_ms(s) < STOP_MS ? reply_ms(s) : STOP_MS;
-	int64_t end = now_ms() + ms;
+	const unsigned int ms = reply_ms(s) < STOP_MS ? reply_ms(s) : STOP_MS;
+	const int64_t end = now_ms() + ms - s->stopping_ms;
 
 	while (s->channel.n_expected) {
 		struct pollfd fds[] = {{.fd = s->channel.fd, .events = POLLIN},
@@ -272,7 +275,8 @@ static int wait_for_replies(struct vhost_user_session *s, struct error *err)
 		int ret = vhost_user_session_reply(s, err);
 
 		if (!ret && left <= 0)
-			ret = late(s, ms, err);
+			ret = error_set(err, -EPROTO, "it has not stopped its rings within %u ms",
+					ms);
 		if (!ret && poll(fds, 2, (int)left) > 0 && fds[1].revents)
 			ret = vhost_user_channel_refuse(&s->requests, err);
 		if (ret < 0)
@@ -374,6 +378,7 @@ static int give_ring(struct vhost_user_session *s, unsigned int index, bool enab
 		return ret;
 	/* If it dies from here on nobody knows what it has done. */
 	ring->given = true;
+	s->stopping_ms = 0;
 	ret = vhost_user_session_watch(s, ring->vhost.relay_fd, VHOST_USER_SOURCE_RELAY, index);
 	if (!ret)
 		ret = vhost_user_session_watch(s, ring->vhost.err_fd, VHOST_USER_SOURCE_ERR, index);
@@ -429,10 +434,12 @@ static int settle_ring(struct vhost_user_session *s, unsigned int index, struct 
 int vhost_user_session_stop_ring(struct vhost_user_session *s, unsigned int index,
 				 struct error *err)
 {
+	int64_t begin = now_ms();
 	int ret = request_state(s, VHOST_USER_GET_VRING_BASE, index, 0, err);
 
 	if (!ret)
 		ret = wait_for_replies(s, err);
+	s->stopping_ms += (unsigned int)(now_ms() - begin);
 	if (!ret)
 		ret = settle_ring(s, index, err);
 	if (!ret)

@@ -55,6 +55,7 @@ struct vhost_user_session {
 	bool begun;			    /* it has been told of a driver before */
 	bool memory_added;		    /* it has the memory slots */
 	bool driver_ok;			    /* it knows that */
+	unsigned int stopping_ms;	    /* how long it took to stop rings, since it got one */
 	bool announce;			    /* @announced, as soon as it serves a ring */
 	uint8_t announced[6];
 
@@ -110,7 +111,7 @@ void vhost_user_session_set_driver(struct vhost_user_session *session, uint64_t 
 /* What the device wants of its rings has changed: let the back-end know, if it is there. */
 int vhost_user_session_update_rings(struct vhost_user_session *session, struct error *err);
 
-/* Have the ring back from the back-end that has it. Waits for it, but not for ever. */
+/* Have the ring back from the back-end that has it. Waits up to 3 s, for all of them together. */
 int vhost_user_session_stop_ring(struct vhost_user_session *session, unsigned int index,
 				 struct error *err);
 

@@ -969,7 +969,8 @@ static const char *const complaints[WRONGS] = {
 	[WRONG_TWICE] = "it ", /* what it is depends on what comes next */
 	[WRONG_HALF] = "in the middle of a message",
 	[WRONG_VALUE] = "it refuses",
-	[WRONG_SILENCE] = "it has not answered",
+	[WRONG_LATE] = "",
+	[WRONG_SILENCE] = "it has not ",
 	[WRONG_CLOSE] = "it has closed the connection",
 };
 
@@ -1081,7 +1082,8 @@ START_TEST(test_wrong)
 	enum peer_wrong how = (enum peer_wrong)(_i / ANSWERED);
 
 	/* Other values of these are right. */
-	if (how == WRONG_NOTHING || (how == WRONG_VALUE && _i % ANSWERED % 2 == 0))
+	if (how == WRONG_NOTHING || how == WRONG_LATE ||
+	    (how == WRONG_VALUE && _i % ANSWERED % 2 == 0))
 		return;
 	config.reply_ms = how == WRONG_SILENCE ? SHORT_MS : 0;
 	peer.script.wrong_request = request;
@@ -1103,13 +1105,39 @@ START_TEST(test_wrong)
 }
 END_TEST
 
+/* For all rings together. What was not given back is found in the ring. */
+START_TEST(test_late_at_stop)
+{
+	config.reply_ms = SHORT_MS;
+	go_with_peer();
+	accept_features(split | BIT(VIRTIO_NET_F_MQ));
+	for (unsigned int i = 0; i < RINGS; i++)
+		start_ring(i, 0);
+	wait_served(RINGS);
+	pthread_mutex_lock(&peer.lock);
+	peer.script.wrong_request = VHOST_USER_GET_VRING_BASE;
+	peer.script.how = WRONG_LATE;
+	peer.script.wrong_times = RINGS;
+	peer.script.value = 2 * SHORT_MS / 3;
+	pthread_mutex_unlock(&peer.lock);
+	make_available(RINGS - 1, 3);
+	use(RINGS - 1, 0, 2);
+	for (unsigned int i = 0; i < RINGS - 1; i++)
+		stop_ring(i);
+	ck_assert_uint_eq(stop_ring(RINGS - 1).next_used, 2);
+	peer_wait(&peer, was_logged("it has not stopped its rings within 300 ms"));
+	/* Asked no more than twice. */
+	assert_now(peer.script.wrong_times >= RINGS - 2);
+}
+END_TEST
+
 /* The guest's thread waits for that answer: not for ever. */
 START_TEST(test_wrong_at_stop)
 {
 	enum peer_wrong how = (enum peer_wrong)_i;
 	struct ring_state state;
 
-	if (how == WRONG_NOTHING)
+	if (how == WRONG_NOTHING || how == WRONG_LATE)
 		return;
 	config.reply_ms = how == WRONG_SILENCE ? SHORT_MS : 0;
 	go_with_peer();
@@ -1298,6 +1326,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tcase, test_useless, 0, 4);
 	tcase_add_loop_test(tcase, test_useless_later, 0, 3);
 	tcase_add_loop_test(tcase, test_wrong, 0, ANSWERED * WRONGS);
+	tcase_add_test(tcase, test_late_at_stop);
 	tcase_add_loop_test(tcase, test_wrong_at_stop, 0, WRONGS);
 	tcase_add_loop_test(tcase, test_wrong_inflight, 0, 2);
 	tcase_add_loop_test(tcase, test_unasked, 0, 2);

@@ -46,6 +46,7 @@ enum peer_wrong {
 	WRONG_TWICE,   /* and so one that answers nothing */
 	WRONG_HALF,    /* then the connection is closed */
 	WRONG_VALUE,   /* another one than the right one: script.value */
+	WRONG_LATE,    /* by script.value ms */
 	WRONG_SILENCE, /* for ever */
 	WRONG_CLOSE,
 	WRONGS,
@@ -370,6 +371,9 @@ static inline bool peer_reply(struct peer *peer, int fd, struct vhost_user_messa
 		return true;
 	case WRONG_VALUE:
 		memcpy(&reply->payload, &script->value, sizeof(script->value));
+		break;
+	case WRONG_LATE:
+		poll(NULL, 0, (int)script->value);
 		break;
 	case WRONG_SILENCE:
 		peer->silent = true;
