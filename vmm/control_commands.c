@@ -2,6 +2,7 @@
 #include "vmm/control_commands.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -194,6 +195,21 @@ static int net_announce(void *opaque, json_t *arguments, json_t **result, struct
 		   : 0;
 }
 
+/*
+ * A client may name what xvmm was given when it was started, not what it has opened for itself,
+ * which alone is closed on exec.
+ */
+static int check_given(int fd, struct error *err)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	if (flags >= 0 && !(flags & FD_CLOEXEC))
+		return 0;
+	error_set(err, -EBADF, "descriptor %d: xvmm was not started with it", fd);
+	error_cure(err, "getfd NAME, then fd=NAME");
+	return -EBADF;
+}
+
 static int net_switch(void *opaque, json_t *arguments, json_t **result, struct error *err)
 {
 	const char *id = NULL, *text = NULL;
@@ -212,6 +228,8 @@ static int net_switch(void *opaque, json_t *arguments, json_t **result, struct e
 				"started once the guest runs");
 	else if (spec.received)
 		ret = vm_take_fd(opaque, spec.received, &received, err);
+	else if (spec.net.has_fd)
+		ret = check_given(spec.net.fd, err);
 	if (spec.received)
 		spec.net.fd = received;
 	if (!ret)

@@ -323,14 +323,26 @@ static int write_timeline(const struct options *options, struct timeline *timeli
 	return status == STATUS_OK ? STATUS_FAILED : status;
 }
 
+/* Before there are descriptors of our own, which the number of one that isn't open could be. */
+static int check_fds(const struct options *options, struct error *err)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < options->n_nets && !ret; i++) {
+		if (!options->net_specs[i]->is_user)
+			ret = nic_check_fd(&options->nets[i], err);
+	}
+	return ret;
+}
+
 static int run_options(struct options *options, struct timeline *timeline)
 {
 	struct xvmm_config *config = &options->config;
 	int console_file, timeline_file, status = STATUS_OK;
 	struct error err;
-	int ret = 0;
+	int ret = check_fds(options, &err);
 
-	if (options->jail.namespaces)
+	if (!ret && options->jail.namespaces)
 		ret = pid_namespace_enter(&options->jail, &status, &err);
 	if (ret)
 		return ret < 0 ? fail(err.text, err.usage) : status;

@@ -2,6 +2,7 @@
 #include "vmm/nic.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +193,13 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 				   id, nic_is_vhost_user(net) ? "vhost-user" : "switch=on");
 	ret = check_wire(net, id, err);
 	return ret ? ret : check_queues(net, id, err);
+}
+
+int nic_check_fd(const struct xvmm_net *net, struct error *err)
+{
+	if (net->has_fd && fcntl(net->fd, F_GETFD) < 0)
+		return error_set(err, -EBADF, "descriptor %d: it is not open", net->fd);
+	return 0;
 }
 
 /* --- back-ends that come and go --- */

@@ -63,6 +63,9 @@ bool nic_shares_memory(const struct xvmm_net *config);
 /* Whether the VM's network device @index can be, apart from the host: 0, or a usage error. */
 int nic_check(const struct xvmm_config *config, unsigned int index, struct error *err);
 
+/* Whether the descriptor that @net is on, if it is on one, is open: 0, or -EBADF. */
+int nic_check_fd(const struct xvmm_net *net, struct error *err);
+
 /* Create device @index, checked, for @transport. */
 int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, unsigned int index,
 	       enum xvmm_transport transport, struct nic **nic, struct error *err);

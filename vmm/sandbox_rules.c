@@ -179,6 +179,7 @@ static const struct argument_rule {
 	{SCMP_SYS(getsockopt), MAIN, 2, INT_BITS, SO_TYPE},
 	{SCMP_SYS(fcntl), MAIN, 1, INT_BITS, F_DUPFD_CLOEXEC},
 	{SCMP_SYS(fcntl), MAIN, 1, INT_BITS, F_SETFL},
+	{SCMP_SYS(fcntl), MAIN, 1, INT_BITS, F_GETFD},
 	/* A thread that faults puts the terminal back (vmm/terminal.h). */
 	{SCMP_SYS(ioctl), ALL, 1, INT_BITS, TCGETS},
 	{SCMP_SYS(ioctl), ALL, 1, INT_BITS, TCSETS},

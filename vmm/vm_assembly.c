@@ -459,17 +459,15 @@ struct boot_config vm_boot_config(const struct xvmm_config *config, const struct
 static int check_fds(const struct xvmm_config *config, struct error *err)
 {
 	const struct xvmm_console *console = &config->console;
+	int ret = 0;
 
 	if (console->enabled && console->in_fd >= 0 && fcntl(console->in_fd, F_GETFD) < 0)
 		return error_errno(err, "console: input descriptor %d", console->in_fd);
 	if (console->enabled && console->out_fd >= 0 && fcntl(console->out_fd, F_GETFD) < 0)
 		return error_errno(err, "console: output descriptor %d", console->out_fd);
-	for (size_t i = 0; i < config->n_nets; i++) {
-		if (config->nets[i].has_fd && fcntl(config->nets[i].fd, F_GETFD) < 0)
-			return error_set(err, -EBADF, "descriptor %d: it is not open",
-					 config->nets[i].fd);
-	}
-	return 0;
+	for (size_t i = 0; i < config->n_nets && !ret; i++)
+		ret = nic_check_fd(&config->nets[i], err);
+	return ret;
 }
 
 static int check_config(const struct xvmm_config *config, struct error *err)

@@ -225,6 +225,10 @@ wrong 'not a tap at all' 'lo: it is not a tap device' --kernel "$elf" --net lo
 ip link add br0 type bridge 2>/dev/null &&
 	wrong 'a bridge' 'br0: it is a bridge.*master br0' --kernel "$elf" --net br0
 wrong 'no descriptor' 'descriptor 77: it is not open' --kernel "$elf" --net fd=77
+for i in {3..9}; do
+	wrong "no descriptor, but that xvmm opens one" "descriptor $i: it is not open" --kernel "$elf" \
+		--net "fd=$i" --control "$work/control" --timeline "$work/timeline.json" 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-
+done
 wrong 'a descriptor of a file' 'descriptor 7: it is no tap' --kernel "$elf" --net fd=7 7<"$work/text"
 wrong 'a descriptor of no tap yet' 'descriptor 7: .*attached to no tap' --kernel "$elf" \
 	--net fd=7 7<>/dev/net/tun

@@ -28,6 +28,7 @@ enum {
 	PATIENCE_MS = 10000,
 	ROUNDS = 50,
 	HEADER_SIZE = 12, /* struct virtio_net_hdr_v1 */
+	FDS_LOOKED_AT = 40,
 	FRAME_SIZE = 60,
 };
 
@@ -122,6 +123,22 @@ static int count_all_descriptors(void)
 	return *text ? n + count_descriptors(atoi(text)) : n;
 }
 
+/* Whether descriptor @fd of the VM's process is its own: closed on exec. */
+static bool is_own(int fd)
+{
+	char path[64], text[64] = "";
+	int flags = 0, info;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", process.pid, fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	if (info < 0)
+		return false;
+	ck_assert_int_gt(read(info, text, sizeof(text) - 1), 0);
+	close(info);
+	ck_assert_int_eq(sscanf(text, "pos: %*d flags: %o", (unsigned int *)&flags), 1);
+	return flags & O_CLOEXEC;
+}
+
 /* --- packets --- */
 
 /* A frame that comes back. */
@@ -189,7 +206,7 @@ START_TEST(test_descriptors)
 	static const char to_tap[] =
 		"{'execute':'xvmm-net-switch','arguments':{'id':'net0','spec':'fd=tap'}}";
 	char net[64], ready[2048];
-	int theirs[2], fd, before;
+	int theirs[2], fd, before, n_own = 0;
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, theirs), 0);
 	wire = theirs[0];
@@ -217,6 +234,19 @@ START_TEST(test_descriptors)
 	expect_error("{'execute':'xvmm-net-switch','arguments':{'id':'lan','spec':'fd=tap'}}", -1,
 		     "no network device 'lan'");
 	close(fd);
+	/* What xvmm, or its broker, has for itself. */
+	for (int own = 0; own < FDS_LOOKED_AT; own++) {
+		char text[128];
+
+		if (!is_own(own))
+			continue;
+		n_own++;
+		snprintf(text, sizeof(text),
+			 "{'execute':'xvmm-net-switch','arguments':{'id':'net0','spec':'fd=%d'}}",
+			 own);
+		expect_error(text, -1, "xvmm was not started with it; try: getfd");
+	}
+	ck_assert_int_gt(n_own, 2);
 	ck_assert_int_eq(count_all_descriptors(), before);
 	expect_bounce(ROUNDS + 2);
 	/* A tap, and away from there again. */
