@@ -171,6 +171,18 @@ void net_capture_file_release(struct net_capture_file *file)
 	free(file);
 }
 
+bool net_capture_file_has_ended(struct net_capture_file *file)
+{
+	bool ended;
+
+	pthread_mutex_lock(&file->lock);
+	ended = file->ended;
+	if (ended)
+		fd_close(&file->fd);
+	pthread_mutex_unlock(&file->lock);
+	return ended;
+}
+
 const char *net_capture_file_path(const struct net_capture_file *file)
 {
 	return file->path;

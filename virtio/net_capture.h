@@ -13,6 +13,8 @@
 #ifndef VIRTIO_NET_CAPTURE_H
 #define VIRTIO_NET_CAPTURE_H
 
+#include <stdbool.h>
+
 struct error;
 struct logger;
 struct net_backend;
@@ -37,6 +39,12 @@ int net_capture_file_create(const char *path, const struct opener *opener, const
  */
 struct net_capture_file *net_capture_file_share(struct net_capture_file *file);
 void net_capture_file_release(struct net_capture_file *file);
+
+/*
+ * Whether a write has failed, which has ended the capture. Then its file is closed, so that a new
+ * one can be begun there. By the thread that opens.
+ */
+bool net_capture_file_has_ended(struct net_capture_file *file);
 
 /* Its path, as it was given; valid as long as it lives. */
 const char *net_capture_file_path(const struct net_capture_file *file);

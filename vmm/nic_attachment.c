@@ -113,7 +113,8 @@ static int open_capture(const struct making *making, struct error *err)
 	struct net_capture_file **capture = &making->attachment->capture;
 
 	if (current && current->capture &&
-	    strcmp(net_capture_file_path(current->capture), path) == 0) {
+	    strcmp(net_capture_file_path(current->capture), path) == 0 &&
+	    !net_capture_file_has_ended(current->capture)) {
 		*capture = net_capture_file_share(current->capture);
 		return 0;
 	}

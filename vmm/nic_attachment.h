@@ -37,8 +37,8 @@ struct nic_identity {
 
 /*
  * Attach to what @config says. If that is the tap of @current (NULL: there is none) it is shared,
- * unless it has gone, and so is its capture. A vhost-user back-end may come later, unless this is a switch (@current)
- * without a fallback. On failure *@attachment is empty.
+ * unless it has gone, and so is its capture, unless that has ended. A vhost-user back-end may come
+ * later, unless this is a switch (@current) without a fallback. On failure *@attachment is empty.
  */
 int nic_attach(const struct nic_parts *parts, const struct nic_identity *identity,
 	       const struct xvmm_net *config, const struct nic_attachment *current,

@@ -269,6 +269,7 @@ END_TEST
 START_TEST(full_disk)
 {
 	const bool at_once = _i == 0;
+	struct net_capture_file *next;
 	struct rlimit limit, before;
 
 	signal(SIGXFSZ, SIG_IGN);
@@ -284,17 +285,29 @@ START_TEST(full_disk)
 		MUST(guest_receives(0x22, FRAME, HEADER + FRAME) == HEADER + FRAME);
 	}
 	MUST(setrlimit(RLIMIT_FSIZE, &before) == 0);
-	end();
 	ck_assert_uint_eq(complaints, 1);
 	ck_assert_msg(strstr(complaint, "the capture has ended, the network goes on: ") &&
 			      strstr(complaint, at_once ? "No space left" : "no space is left"),
 		      "%s", complaint);
-	if (at_once)
+	if (at_once) {
+		end();
 		return;
+	}
 	load();
 	expect_file_header();
 	expect_record(0x11, FRAME, FRAME);
 	ck_assert_uint_eq(n_bytes, limit.rlim_cur);
+	/* There is space again: a new one can be begun there, though somebody still has this one.
+	 */
+	ck_assert(net_capture_file_has_ended(file));
+	ck_assert_int_eq(net_capture_file_create(path, NULL, &logger, &next, &err), 0);
+	ck_assert(!net_capture_file_has_ended(next));
+	MUST(guest_sends(0x11, FRAME) == HEADER + FRAME);
+	end();
+	net_capture_file_release(next);
+	load();
+	expect_file_header();
+	expect_end();
 }
 END_TEST
 
