@@ -412,6 +412,8 @@ static void check_net(struct check *check, unsigned int index, const struct nic_
 	if (net.pcap && net.vhost == XVMM_VHOST_AUTO)
 		net.vhost = XVMM_VHOST_OFF;
 	net.pcap = NULL;
+	if (!ret && !check->has_memory && nic_is_vhost_user(&net))
+		ret = error_set(&err, -ENOMEM, "it was not looked at, for want of memory");
 	if (!ret && spec->is_user)
 		ret = make_user_net(spec, &net, candidate, &err);
 	if (!ret)

@@ -123,11 +123,14 @@ static int check_queues(const struct xvmm_net *net, const char *id, struct error
 	return 0;
 }
 
-/* Whether who moves the packets does what is to be done to them. */
-static int check_wire(const struct xvmm_net *net, const char *id, struct error *err)
+/* Whether it can be attached so, and who moves the packets does what is to be done to them. */
+static int check_attachment(const struct xvmm_net *net, const char *id, struct error *err)
 {
 	const char *key = net->pcap ? "pcap" : "faults";
 
+	if (net->has_fd && net->vhost_user && net->server)
+		return error_usage(err, "%s: server: descriptor %d is a connection already", id,
+				   net->fd);
 	if (!net->pcap && !net->faults.enabled)
 		return 0;
 	if (nic_is_vhost_user(net))
@@ -160,11 +163,25 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+/* The first tap or socket that both take, or NULL. */
+static const char *shared(const struct xvmm_net *a, const struct xvmm_net *b)
+{
+	const char *const taps[] = {a->tap, a->fallback};
+
+	if (same(a->socket, b->socket))
+		return a->socket;
+	for (int i = 0; i < 2; i++) {
+		if (same(taps[i], b->tap) || same(taps[i], b->fallback))
+			return taps[i];
+	}
+	return NULL;
+}
+
 int nic_check(const struct xvmm_config *config, unsigned int index, struct error *err)
 {
 	const struct xvmm_net *net = &config->nets[index];
 	char text[NIC_ID_SIZE], other[NIC_ID_SIZE];
-	const char *id = nic_id(net, index, text);
+	const char *id = nic_id(net, index, text), *both;
 	int ret;
 
 	if (strlen(id) >= VIRTIO_NET_ID_SIZE)
@@ -175,11 +192,10 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 	for (unsigned int i = 0; i < index; i++) {
 		if (strcmp(id, nic_id(&config->nets[i], i, other)) == 0)
 			return error_usage(err, "two network devices have the id '%s'", id);
-		if (same(net->tap, config->nets[i].tap) ||
-		    same(net->socket, config->nets[i].socket))
+		both = shared(net, &config->nets[i]);
+		if (both)
 			return error_usage(err, "%s: %s already has %s; each device needs its own",
-					   id, nic_id(&config->nets[i], i, other),
-					   net->tap ? net->tap : net->socket);
+					   id, nic_id(&config->nets[i], i, other), both);
 	}
 	if (net->mac[0] & 1)
 		return error_usage(err, "%s: its MAC address is a multicast address", id);
@@ -191,7 +207,7 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 				   "%s: %s takes guest memory that can be shared, and shared=off "
 				   "says no; try: --memory without shared=off",
 				   id, nic_is_vhost_user(net) ? "vhost-user" : "switch=on");
-	ret = check_wire(net, id, err);
+	ret = check_attachment(net, id, err);
 	return ret ? ret : check_queues(net, id, err);
 }
 
@@ -612,6 +628,17 @@ static uint64_t now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+int nic_check_free(const struct nic *nic, const struct xvmm_net *config, struct error *err)
+{
+	const struct nic_attachment *has = &nic->attachment;
+	const struct xvmm_net mine = {.tap = has->backend ? has->name : NULL};
+	const char *both = shared(config, &mine);
+
+	return both ? error_set(err, -EBUSY, "%s already has %s; each device needs its own",
+				nic->id, both)
+		    : 0;
+}
+
 int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pause_us,
 	       struct error *err)
 {
@@ -632,7 +659,7 @@ int nic_switch(struct nic *nic, const struct xvmm_net *config, unsigned int *pau
 				 "%s: guest memory is private, and vhost-user takes shared memory; "
 				 "try: --memory SIZE,shared=on, or switch=on, from the start",
 				 nic->id);
-	ret = check_wire(config, nic->id, err);
+	ret = check_attachment(config, nic->id, err);
 	if (!ret)
 		ret = nic_attach(&nic->parts, &self, config, &nic->attachment, &next, err);
 	if (ret)

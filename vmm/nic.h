@@ -73,6 +73,9 @@ int nic_create(const struct nic_parts *parts, const struct xvmm_net *config, uns
 /* Its virtio device, which the caller gives to a transport. It outlives what the nic does. */
 struct virtio_device *nic_device(const struct nic *nic);
 
+/* Whether @nic leaves another device the taps that @config says: 0, or -EBUSY. */
+int nic_check_free(const struct nic *nic, const struct xvmm_net *config, struct error *err);
+
 /*
  * Move the device to what @config says: xvmm_net_switch(). On success, for *@pause_us microseconds
  * no ring was served.

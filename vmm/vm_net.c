@@ -45,9 +45,15 @@ int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
 		  unsigned int *pause_us, struct error *err)
 {
 	struct nic *nic = find_net(vm, id);
+	int ret = 0;
 
-	return nic ? nic_switch(nic, net, pause_us, err)
-		   : error_set(err, -ENODEV, "there is no network device '%s'", id);
+	if (!nic)
+		return error_set(err, -ENODEV, "there is no network device '%s'", id);
+	for (unsigned int i = 0; i < vm->n_nets && !ret; i++) {
+		if (vm->nets[i] != nic)
+			ret = nic_check_free(vm->nets[i], net, err);
+	}
+	return ret ? ret : nic_switch(nic, net, pause_us, err);
 }
 
 struct switch_call {

@@ -622,6 +622,27 @@ static void await_backend(struct events *events, bool connected)
 	ck_assert_msg(found, "the last one: %s", events->last);
 }
 
+/* The program's descriptor is one end of a connection: nobody can connect to that. */
+START_TEST(connection_that_listens)
+{
+	struct xvmm_net net = {.has_fd = true, .vhost_user = true, .server = true};
+	struct xvmm_config config = config_for("spin", NULL);
+	struct xvmm_error error;
+	struct xvmm *vm;
+	int sockets[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	net.fd = sockets[0];
+	config.nets = &net;
+	config.n_nets = 1;
+	ck_assert_int_eq(xvmm_create(&config, &vm, &error), -EINVAL);
+	ck_assert(error.usage);
+	ck_assert_ptr_nonnull(strstr(error.text, "a connection already"));
+	close(sockets[0]);
+	close(sockets[1]);
+}
+END_TEST
+
 /* It comes and goes as fast as it can: not all is told, but always how it is in the end. */
 START_TEST(backend_flaps)
 {
@@ -882,6 +903,7 @@ int main(void)
 	tcase_add_loop_test(tcase, link_and_announcement, XVMM_TRANSPORT_MMIO,
 			    XVMM_TRANSPORT_PCI + 1);
 	tcase_add_test(tcase, switched);
+	tcase_add_test(tcase, connection_that_listens);
 	tcase_add_test(tcase, backend_flaps);
 	tcase_add_test(tcase, timelines);
 	tcase_add_test(tcase, too_few_threads);

@@ -37,8 +37,8 @@ check --memory 100000G
 judge 'more memory than there is' 1 '^problem +memory '
 check --memory 900G
 judge 'more memory than is left' 0 '^warning +memory +921600 MiB for the guest, and the host has [0-9]* left$' '^ +try: --memory [0-9]*M$'
-check --memory 900G,hugepages=on
-judge 'huge pages that are not there' 1 '^problem +memory +guest memory: 921600 MiB of 2 MiB pages: Cannot allocate memory$' \
+check --memory 900G,hugepages=on --net "vhost-user,socket=$work/none"
+judge 'huge pages that are not there' 1 '^problem +net0 +it was not looked at, for want of memory$' '^problem +memory +guest memory: 921600 MiB of 2 MiB pages: Cannot allocate memory$' \
 	'^ +try: sysctl vm.nr_hugepages=460800$'
 
 check --memory 900G,prealloc=on

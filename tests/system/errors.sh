@@ -239,6 +239,7 @@ usage "host_tso4=on: it needs csum" --kernel "$elf" --net tap0,csum=off,host_tso
 wrong 'several queues asked of one' 'mq=on: .*queues=' --kernel "$elf" --net tap0,mq=on
 usage "the id 'net1'" --kernel "$elf" --net tap0,id=net1 --net tap0
 usage 'net1: net0 already has tap0' --kernel "$elf" --net tap0 --net tap0
+usage 'net1: net0 already has tap0' --kernel "$elf" --net tap0 --net vhost-user,socket=/tmp/s,fallback=tap0
 usage 'net1: net0 already has /tmp/s' --kernel "$elf" --net vhost-user,socket=/tmp/s \
 	--net vhost-user,socket=/tmp/s
 
