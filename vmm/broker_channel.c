@@ -30,6 +30,16 @@ union control_message {
 	char bytes[CMSG_SPACE(OPENING_FDS_MAX * sizeof(int))];
 };
 
+enum {
+	/*
+	 * Of a text, so much is sent at a time: the kernel takes no message that is larger than a
+	 * socket's buffer. The byte before it is a kind, and whether there is more.
+	 */
+	PIECE_MAX = 64 << 10,
+	MORE = 0x80,
+	TEXT_MAX = 16 << 20,
+};
+
 int broker_channel_create(int fds[2])
 {
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) ? -errno : 0;
@@ -197,11 +207,23 @@ int broker_channel_await(int fd, uint32_t serial, int *fds, unsigned int n, stru
 
 int broker_channel_send_text(int fd, enum broker_message kind, const char *text, bool wait)
 {
-	uint8_t first = (uint8_t)kind;
-	struct iovec iov[] = {{&first, 1}, {(char *)text, strlen(text)}};
-	const struct msghdr packet = {.msg_iov = iov, .msg_iovlen = 2};
+	size_t len = strlen(text), piece;
+	int ret;
 
-	return send_message(fd, &packet, wait ? 0 : MSG_DONTWAIT);
+	do {
+		uint8_t first = (uint8_t)kind;
+		struct iovec iov[] = {{&first, 1}, {(char *)text, 0}};
+		const struct msghdr packet = {.msg_iov = iov, .msg_iovlen = 2};
+
+		/* What isn't waited for is sent whole or not at all. */
+		piece = wait && len > PIECE_MAX ? PIECE_MAX : len;
+		first |= piece < len ? MORE : 0;
+		iov[1].iov_len = piece;
+		ret = send_message(fd, &packet, wait ? 0 : MSG_DONTWAIT);
+		text += piece;
+		len -= piece;
+	} while (!ret && len);
+	return ret;
 }
 
 int broker_channel_send(int fd, enum broker_message kind, json_t *message, bool wait)
@@ -214,27 +236,62 @@ int broker_channel_send(int fd, enum broker_message kind, json_t *message, bool 
 	return ret;
 }
 
+/* What came of a text so far. */
+struct text {
+	char *bytes;
+	size_t len;
+	bool lost; /* there was no memory for it, or it is too long */
+};
+
+static char *grow(struct text *text, size_t more)
+{
+	char *bytes = NULL;
+
+	if (!text->lost && text->len + more <= TEXT_MAX)
+		bytes = realloc(text->bytes, text->len + more + 1);
+	if (bytes) {
+		text->bytes = bytes;
+		return bytes + text->len;
+	}
+	free(text->bytes);
+	*text = (struct text){.lost = true};
+	return NULL;
+}
+
+/* The next piece of @text, and its first byte; as receive_message(). */
+static int receive_piece(int fd, uint8_t *first, struct text *text, int flags)
+{
+	struct iovec iov[] = {{first, 1}, {0}};
+	struct msghdr packet = {.msg_iov = iov, .msg_iovlen = 2};
+	ssize_t len = receive_message(fd, &packet, MSG_PEEK | MSG_TRUNC | flags);
+
+	if (len < 0)
+		return (int)len;
+	iov[1].iov_base = grow(text, (size_t)len - 1);
+	iov[1].iov_len = iov[1].iov_base ? (size_t)len - 1 : 0;
+	len = receive_message(fd, &packet, MSG_TRUNC);
+	if (len > 0 && iov[1].iov_base)
+		text->len += (size_t)len - 1;
+	return len < 0 ? (int)len : 0;
+}
+
 int broker_channel_receive(int fd, enum broker_message *kind, json_t **message)
 {
+	struct text text = {0};
 	uint8_t first = 0;
-	struct iovec iov[] = {{&first, 1}, {0}};
-	struct msghdr packet = {.msg_iov = iov, .msg_iovlen = 2};
-	ssize_t len = receive_message(fd, &packet, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT);
-	char *text;
+	int ret = receive_piece(fd, &first, &text, MSG_DONTWAIT);
 
 	*message = NULL;
-	if (len < 0)
-		return len == -EAGAIN ? -EAGAIN : -EPIPE;
-	text = malloc((size_t)len);
-	iov[1] = (struct iovec){text, text ? (size_t)len - 1 : 0};
-	len = receive_message(fd, &packet, MSG_TRUNC);
-	*kind = (enum broker_message)first;
-	if (text && len > 0)
-		*message = json_loadb(text, (size_t)len - 1, 0, NULL);
-	free(text);
-	if (len < 0)
-		return -EPIPE;
-	if (!text)
+	/* The rest is on its way. */
+	while (!ret && first & MORE)
+		ret = receive_piece(fd, &first, &text, 0);
+	*kind = (enum broker_message)(first & ~MORE);
+	if (!ret && !text.lost)
+		*message = json_loadb(text.bytes, text.len, 0, NULL);
+	free(text.bytes);
+	if (ret)
+		return ret == -EAGAIN ? -EAGAIN : -EPIPE;
+	if (text.lost)
 		return -ENOMEM;
 	return *message ? 0 : -EBADMSG;
 }

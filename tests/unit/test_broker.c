@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/unit/must.h"
 #include "virtio/opener.h"
 #include "vmm/broker_channel.h"
 #include "vmm/broker_process.h"
@@ -576,6 +578,36 @@ START_TEST(question_and_command_at_once)
 }
 END_TEST
 
+/* The VM has answered, and ended by the time that the broker looks. */
+START_TEST(result_and_end_at_once)
+{
+	enum broker_message kind;
+	json_t *command;
+	int client, status;
+
+	start_raw();
+	client = connect_client();
+	say(client, json(BEGIN "{'execute':'query-status'}"));
+	while (broker_channel_receive(raw[1], &kind, &command) == -EAGAIN)
+		usleep(1000);
+	json_decref(command);
+	ck_assert_int_eq(kill(raw_broker, SIGSTOP), 0);
+	ck_assert_int_eq(waitpid(raw_broker, &status, WUNTRACED), raw_broker);
+	ck_assert_int_eq(
+		broker_channel_send_text(raw[1], BROKER_EVENT, json("{'event':'SHUTDOWN'}"), true),
+		0);
+	ck_assert_int_eq(broker_channel_send_text(raw[1], BROKER_RESULT,
+						  json("{'return':{'answer':1}}"), true),
+			 0);
+	close(raw[1]);
+	close(raw[0]);
+	ck_assert_int_eq(kill(raw_broker, SIGCONT), 0);
+	await_line(client, "\"answer\"");
+	close(client);
+	ck_assert_int_eq(waitpid(raw_broker, &status, 0), raw_broker);
+}
+END_TEST
+
 /* --- what it may --- */
 
 /* The only child that there is. */
@@ -612,6 +644,63 @@ START_TEST(last_words)
 	json_decref(message);
 	ck_assert_int_eq(broker_channel_receive(fds[0], &kind, &message), -EPIPE);
 	close(fds[0]);
+}
+END_TEST
+
+static size_t long_text(char *text, size_t len)
+{
+	static const char end[] = "\"}";
+
+	memcpy(text, "{\"x\":\"", 6);
+	memset(text + 6, 'a', len - 6);
+	memcpy(text + len - strlen(end), end, sizeof(end));
+	return len - 6 - strlen(end);
+}
+
+static void *send_long_ones(void *arg)
+{
+	static char text[(16 << 20) + 2];
+	const int *fd = arg;
+
+	long_text(text, sizeof(text) - 1);
+	MUST(broker_channel_send_text(*fd, BROKER_RESULT, text, true) == 0);
+	long_text(text, sizeof(text) - 2);
+	MUST(broker_channel_send_text(*fd, BROKER_RESULT, text, true) == 0);
+	long_text(text, 64 << 10);
+	MUST(broker_channel_send_text(*fd, BROKER_RESULT, text, true) == 0);
+	return NULL;
+}
+
+/* More than a socket's buffer takes; up to a limit, and then it is lost whole. */
+START_TEST(long_texts)
+{
+	static const size_t len[] = {16 << 20, 64 << 10};
+	static char text[(16 << 20) + 1];
+	enum broker_message kind;
+	json_t *message;
+	pthread_t thread;
+	int fds[2];
+
+	ck_assert_int_eq(broker_channel_create(fds), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, send_long_ones, &fds[1]), 0);
+	for (int i = 0; i < 3; i++) {
+		struct pollfd readable = {.fd = fds[0], .events = POLLIN};
+
+		ck_assert_int_eq(poll(&readable, 1, -1), 1);
+		ck_assert_int_eq(broker_channel_receive(fds[0], &kind, &message), i ? 0 : -ENOMEM);
+		ck_assert_int_eq(kind, BROKER_RESULT);
+		if (i)
+			ck_assert_uint_eq(json_string_length(json_object_get(message, "x")),
+					  long_text(text, len[i - 1]));
+		json_decref(message);
+	}
+	pthread_join(thread, NULL);
+	/* What isn't waited for comes whole or not at all. */
+	long_text(text, 16 << 20);
+	ck_assert_int_eq(broker_channel_send_text(fds[1], BROKER_EVENT, text, false), -EMSGSIZE);
+	ck_assert_int_eq(broker_channel_receive(fds[0], &kind, &message), -EAGAIN);
+	close(fds[0]);
+	close(fds[1]);
 }
 END_TEST
 
@@ -745,7 +834,9 @@ int main(void)
 	tcase_add_test(tcase, openings_without_end);
 	tcase_add_test(tcase, words_that_lie);
 	tcase_add_test(tcase, question_and_command_at_once);
+	tcase_add_test(tcase, result_and_end_at_once);
 	tcase_add_test(tcase, last_words);
+	tcase_add_test(tcase, long_texts);
 	tcase_add_test(tcase, privileges);
 	tcase_add_test(tcase, cant_begin);
 	tcase_add_test(tcase, is_killed);
