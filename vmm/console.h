@@ -44,7 +44,8 @@ struct console_config {
 	/*
 	 * With @escape C-a in the input is a command's first key: x quits, p presses the power
 	 * button, b sends a break, C-a sends C-a itself, h tells these. Meant for a terminal: the
-	 * input is then read ahead of the guest (by 4 KiB at most), so that C-a x always works.
+	 * input is then read ahead of the guest, so that C-a x works though that reads nothing,
+	 * unless 4 KiB wait for it already.
 	 */
 	bool escape;
 	/* What two of the keys do. Main loop; must not destroy the console; only with @escape. */
