@@ -32,6 +32,7 @@ enum {
 	REPLY_MAX = 16 << 20,
 	FIRST_ARGUMENT = 4, /* xvmm ctl PATH COMMAND */
 	TOP_SECONDS_MAX = 3600,
+	END_MS = 1000, /* from a broker's last reply to its end */
 	MS_PER_S = 1000,
 	NS_PER_S = 1000000000,
 };
@@ -456,20 +457,28 @@ static int take_sample(struct ctl *ctl, struct ctl_sample *sample, struct error 
 	return ret;
 }
 
+/* Whether the connection is at its end, within @ms; whatever waits to be read. */
+static bool is_gone(const struct ctl *ctl, int ms)
+{
+	struct pollfd gone = {.fd = ctl->fd};
+
+	return poll(&gone, 1, ms) == 1;
+}
+
 /* Until the VM ends, which is no error; or this program. */
 static int top(struct ctl *ctl, unsigned int interval, struct error *err)
 {
 	struct ctl_sample before = {0}, now = {0};
-	struct pollfd gone = {.fd = ctl->fd};
 	int ret = take_sample(ctl, &before, err);
 
 	while (!ret) {
-		poll(&gone, 1, (int)interval * MS_PER_S);
+		is_gone(ctl, (int)interval * MS_PER_S);
 		ret = take_sample(ctl, &now, err);
 		if (!ret) {
 			ctl_top_print(&before, &now);
 			ret = fflush(stdout) ? error_errno(err, "ctl: standard output") : 0;
-		} else if (ret == -EPIPE) {
+		} else if (ret == -EPIPE || (ret == -EREMOTEIO && is_gone(ctl, END_MS))) {
+			/* Of a VM that has just ended its broker has an error to tell first. */
 			ret = 0;
 			break;
 		}

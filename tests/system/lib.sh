@@ -14,6 +14,7 @@ aarch64) guest_suffix=Image ;;
 esac
 prefix=() # of the command that runs it
 work=$(mktemp -d)
+: >"$work/out" # without it await takes the test for over
 trap 'rm -rf "$work"' EXIT
 
 cases=0
@@ -83,11 +84,12 @@ finish() {
 	done
 }
 
-# Wait until the guest has printed a line that matches; false if it doesn't.
+# await PATTERN [FILE]: until the guest has printed a line that matches, or FILE has one; false if
+# it doesn't come. A basic regular expression, in which braces are no operators.
 await() {
 	local i
 	for ((i = 0; i < limit * ${PATIENCE:-1} * 50; i++)); do
-		grep -qs -- "$1" "$work/out" && return 0
+		grep -qs -- "$1" "${2-$work/out}" && return 0
 		[ -e "$work/out" ] || return 1
 		sleep 0.02
 	done
