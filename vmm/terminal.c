@@ -85,6 +85,11 @@ static void install(int signal, void (*handler)(int), int flags)
 	struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
 
 	sigemptyset(&action.sa_mask);
+	/*
+	 * Whoever restores is not to find it raw again: on_stop() lets the next stop through
+	 * until it is installed anew, and makes it raw itself after that.
+	 */
+	sigaddset(&action.sa_mask, SIGCONT);
 	sigaction(signal, &action, NULL);
 }
 
