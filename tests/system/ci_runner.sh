@@ -38,7 +38,7 @@ while (($#)); do
 	esac
 	shift
 done
-[[ " ${arguments[*]} " == *' --timeout '* ]] || arguments+=(--timeout "${PATIENCE:-2}")
+[[ " ${arguments[*]} " == *' --timeout '* ]] || arguments+=(--timeout "$((2 * ${PATIENCE:-1}))")
 exec "$XVMM" "${arguments[@]}"
 END
 chmod +x "$work/xvmm"
@@ -46,7 +46,8 @@ export XVMM GUESTS
 
 # runs ARGUMENT...: sets $status.
 runs() {
-	timeout 60 "$runner" --xvmm "$work/xvmm" --kernel "$work/kernel" "$@" >"$work/out" 2>"$work/err" </dev/null
+	timeout "$((60 * ${PATIENCE:-1}))" "$runner" --xvmm "$work/xvmm" --kernel "$work/kernel" \
+		"$@" >"$work/out" 2>"$work/err" </dev/null
 	status=$? left=
 }
 
@@ -75,7 +76,8 @@ cp "$work/images/d-hangs.cpio" "$work/images/d-too.cpio"
 for signal in INT TERM; do
 	: >"$work/out"
 	set -m
-	PATIENCE=60 "$runner" --xvmm "$work/xvmm" --kernel "$work/kernel" --output "$work/logs" --jobs 3 "$work/images" \
+	PATIENCE=$((30 * ${PATIENCE:-1})) "$runner" --xvmm "$work/xvmm" --kernel "$work/kernel" \
+		--output "$work/logs" --jobs 3 "$work/images" \
 		>"$work/out" 2>"$work/err" </dev/null &
 	pid=$!
 	set +m
