@@ -408,9 +408,11 @@ static bool stop(void)
 	}
 	if (!running() || on_console(its_last_line))
 		return true;
-	kill(xvmm.pid, SIGTERM);
-	usleep(ROUND_MS * 1000);
-	kill(xvmm.pid, SIGTERM);
+	/* Two that come close together are one. */
+	for (begin = now_ms(); running() && now_ms() - begin < QUIET_MS;) {
+		kill(xvmm.pid, SIGTERM);
+		usleep(ROUND_MS * 1000);
+	}
 	return false;
 }
 

@@ -9,6 +9,7 @@ require_kvm
 talk() {
 	local file=$1
 	shift
+	: >"$work/out" # what awaits begins before start: the guest before this one was ready, too
 	start "$@" < <(await "^ready" && cat "$file")
 	finish
 }

@@ -73,7 +73,7 @@ for cpus in 1 4; do
 	start --kernel "$(guest_file spin)" --cpus "$cpus" </dev/null
 	await '^ready'
 	kill -TERM "$pid"
-	sleep 0.2
+	await 'power button was pressed' "$work/err"
 	began=$(date +%s%3N)
 	kill -TERM "$pid"
 	finish

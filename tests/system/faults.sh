@@ -110,6 +110,7 @@ counter() {
 # Nothing comes in: that is said in numbers.
 start "${guest[@]}" --net tap0,loss=100%,seed=5 --control "$work/c" </dev/null
 problem=
+await ready || problem='the guest is not ready'
 tries=1
 for ((i = 0; i < 100; i++)); do
 	ask nobody && problem=${problem:-'an answer in spite of all'}

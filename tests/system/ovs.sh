@@ -38,7 +38,7 @@ start_switch() {
 	ovsdb-tool create "$work/ovs/conf.db" /usr/share/openvswitch/vswitch.ovsschema
 	ovsdb-server "$work/ovs/conf.db" --remote="p$database" 2>"$work/ovs/database.log" &
 	daemons+=($!)
-	until_true [ -S "$work/ovs/db.sock" ]
+	until_true [ -S "$work/ovs/db.sock" ] || verdict 'the database listens' 'it does not'
 	vsctl --no-wait init -- set Open_vSwitch . other_config:dpdk-init=true \
 		other_config:dpdk-lcore-mask=0x1 other_config:pmd-cpu-mask=0x1 \
 		other_config:pmd-maxsleep=250 other_config:per-port-memory=true \
@@ -76,7 +76,7 @@ go_round() {
 
 start_switch
 vsctl add-port br0 vu0 -- set Interface vu0 type=dpdkvhostuser
-until_true [ -S "$work/ovs/vu0" ]
+until_true [ -S "$work/ovs/vu0" ] || verdict 'the port listens' 'it does not'
 go_round dpdkvhostuser "vhost-user,socket=$work/ovs/vu0"
 vsctl add-port br0 vu1 -- set Interface vu1 type=dpdkvhostuserclient \
 	options:vhost-server-path="$work/vu1"

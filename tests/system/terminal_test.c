@@ -107,7 +107,7 @@ END_TEST
 
 START_TEST(test_timeout)
 {
-	start("spin", "--timeout", "0.5");
+	start("spin", "--timeout", "3"); /* time to look at it meanwhile */
 	await("ready");
 	expect_raw();
 	expect_end(124);

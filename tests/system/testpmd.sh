@@ -45,13 +45,13 @@ rounds() {
 for transport in mmio pci; do
 	for packed in off on; do
 		testpmd
-		forwards
+		problem=
+		forwards || problem='testpmd does not forward'
 		start --kernel "$GUESTS/net.elf" --memory 32M \
 			--cmdline "mode=pump seconds=1 mrg=on indirect=on packed=$packed" \
 			--net "vhost-user,socket=$socket,transport=$transport,packed=$packed" </dev/null
 		finish
-		problem=
-		[ "$status" = 0 ] || problem="status $status"
+		[ "$status" = 0 ] || problem=${problem:-"status $status"}
 		[ "$(rounds)" -gt 1000 ] || problem=${problem:-"$(rounds) packets came back"}
 		verdict "packets go round, $transport packed=$packed: $(rounds)" "$problem"
 		testpmd_kill
@@ -63,7 +63,7 @@ testpmd
 start --kernel "$GUESTS/net.elf" --memory 32M --net "vhost-user,socket=$socket" </dev/null \
 	--cmdline 'mode=send count=100000 size=100 batch=32 mrg=on indirect=on'
 for ((kill = 0; kill < 5; kill++)); do
-	forwards
+	forwards || verdict 'testpmd forwards' "it does not; killed $kill times"
 	sleep "0.$((2 + RANDOM % 4))" # it is found again within 0.1 s
 	testpmd_kill
 	testpmd

@@ -71,9 +71,11 @@ start "${guest[@]}" --net "user,hostfwd=udp::7001-:7" --net "user,hostfwd=udp::7
 problem=
 ask 7001 one || problem='no answer'
 [ "$(helper | wc -l)" = 2 ] || problem=${problem:-'not two processes'}
-kill -TERM "$(pgrep -x xvmm -P "$pid")"
-kill -TERM "$(pgrep -x xvmm -P "$pid")"
+kill -TERM "$(first_process)"
+await 'power button was pressed' "$work/err" || problem=${problem:-'no power button was pressed'}
+kill -TERM "$(first_process)"
 finish
+[ "$status" = 143 ] || problem=${problem:-"exit status is $status, not 143"}
 [ -z "$left" ] || problem=${problem:-'a process is left behind'}
 verdict 'two networks' "$problem"
 
