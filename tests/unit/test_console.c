@@ -90,8 +90,11 @@ static void *run(void *arg)
 
 static void run_loop(void)
 {
+	atomic_store(&loop_tid, 0);
 	ck_assert_int_eq(pthread_create(&loop_thread, NULL, run, NULL), 0);
 	loop_runs = true;
+	while (!atomic_load(&loop_tid))
+		usleep(1000);
 }
 
 static void stop_loop(void)
@@ -346,14 +349,18 @@ static long switches(void)
 	return n;
 }
 
-/* The main loop neither wakes up nor spins. */
+/* The main loop neither wakes up nor spins, once it has done what there was to do. */
 static void check_idle(void)
 {
 	struct timespec cpu_before, cpu_after;
+	const double end = now() + 5;
 	long switches_before;
 	clockid_t clock;
 
-	usleep(100000);
+	do {
+		switches_before = switches();
+		usleep(50000);
+	} while (switches() != switches_before && now() < end);
 	ck_assert_int_eq(pthread_getcpuclockid(loop_thread, &clock), 0);
 	clock_gettime(clock, &cpu_before);
 	switches_before = switches();
@@ -748,6 +755,7 @@ END_TEST
 START_TEST(waits_for_the_driver)
 {
 	struct pair pair = open_pair(PIPE);
+	double end;
 	int left = 0;
 
 	ck_assert_int_eq(write(pair.writer, "early", 5), 5);
@@ -760,6 +768,11 @@ START_TEST(waits_for_the_driver)
 	check_guest_hears("early");
 	/* And no more than the guest takes is ever read. */
 	ck_assert_int_eq(write(pair.writer, "0123456789abcdefghijklmnopq", 27), 27);
+	end = now() + 5;
+	do {
+		usleep(1000);
+		ck_assert_int_eq(ioctl(pair.reader, FIONREAD, &left), 0);
+	} while (left > 11 && now() < end);
 	usleep(100000);
 	ck_assert_int_eq(ioctl(pair.reader, FIONREAD, &left), 0);
 	ck_assert_int_eq(left, 11);

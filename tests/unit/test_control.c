@@ -624,8 +624,12 @@ START_TEST(half_closed)
 	for (int i = 0; i < 200; i++)
 		send_text(&a, "{\"execute\":\"large\"}");
 	shutdown(a.fd, SHUT_WR);
-	for (int i = 0; i < 200; i++)
-		json_decref(receive(&a));
+	for (int i = 0; i < 200; i++) {
+		json_t *message = receive(&a);
+
+		MUST(message);
+		json_decref(message);
+	}
 	expect_end(&a);
 	close_client(&a);
 }
