@@ -221,7 +221,7 @@ static void set_running(struct ring_worker *worker, bool running)
 	pthread_mutex_lock(&worker->lock);
 	worker->running = running;
 	worker->ready = running;
-	worker->until = 0;
+	worker->until = worker->held_until = 0;
 	worker->awaits_backend = worker->listens = worker->naps = false;
 	pthread_mutex_unlock(&worker->lock);
 	pthread_rwlock_unlock(&worker->pair->settings);

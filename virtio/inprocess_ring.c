@@ -21,7 +21,11 @@ enum {
 	 */
 	BATCH = 64,
 	GIVE_WAY_BYTES = 64 << 10, /* sent, and the other ring has its turn */
-	VLAN_TAG = 4,		   /* bytes */
+	/* An interrupt that costs an exit waits so long for its driver to go on by itself, */
+	HOLD_NS = 100000,
+	HOLD_PART = 4,	       /* for no more than such a part of the ring, */
+	HOLD_BYTES = 32 << 10, /* nor for packets that may be all that can be on their way. */
+	VLAN_TAG = 4,	       /* bytes */
 	NS_PER_US = 1000,
 	/* A stream: so many packets in so short a time, and hardly any the other way. */
 	STREAM_PACKETS = 4,
@@ -114,18 +118,54 @@ static bool limit_reached(struct coalescing *coalescing)
 	return true;
 }
 
-/* Let the driver see what was pushed: whether it wants an interrupt for that. */
-static bool show(struct ring_worker *worker)
+/* Let the driver see what was pushed. */
+static void show(struct ring_worker *worker)
+{
+	if (worker->ring.pushed)
+		atomic_store_explicit(&worker->stats.progress_ms, counter_now_ms(),
+				      memory_order_relaxed);
+	ring_show(&worker->ring);
+}
+
+/* The same: whether it is to be interrupted for that. */
+static bool settle(struct ring_worker *worker)
 {
 	bool wanted;
 
-	if (!worker->ring.pushed)
-		return ring_publish(&worker->ring);
-	atomic_store_explicit(&worker->stats.progress_ms, counter_now_ms(), memory_order_relaxed);
-	wanted = ring_publish(&worker->ring);
+	show(worker);
+	if (!worker->ring.unsettled)
+		return false;
+	wanted = ring_wants_interrupt(&worker->ring);
+	ring_settle(&worker->ring);
+	worker->unsettled_bytes = 0;
+	worker->held_until = 0;
 	if (!wanted)
 		count(worker, QUEUE_SUPPRESSED);
 	return wanted;
+}
+
+/*
+ * The same, but an interrupt that costs an exit (virtio-mmio, INTx: the driver reads a register)
+ * waits for a moment: a driver that goes on sending finds by itself what was sent, and then wants
+ * none any more. False: it is time to settle it.
+ */
+static bool hold(struct ring_worker *worker)
+{
+	const bool more = worker->ring.pushed;
+	const struct ring *ring = &worker->ring;
+	uint64_t now;
+
+	if (!worker->wires.interrupt_status || worker->coalescing.max_usecs ||
+	    worker->coalescing.owed)
+		return false;
+	show(worker);
+	if (ring->unsettled >= BATCH || ring->unsettled >= ring->state.size / HOLD_PART ||
+	    worker->unsettled_bytes >= HOLD_BYTES || !ring_wants_interrupt(ring))
+		return false;
+	now = inprocess_now_ns();
+	if (more)
+		worker->held_until = now + HOLD_NS;
+	return now < worker->held_until;
 }
 
 /* The same, and interrupt it if it wants that and it is time. */
@@ -133,7 +173,7 @@ static void publish(struct ring_worker *worker)
 {
 	struct coalescing *coalescing = &worker->coalescing;
 
-	coalescing->owed |= show(worker);
+	coalescing->owed |= settle(worker);
 	if (limit_reached(coalescing) && coalescing->owed) {
 		coalescing->owed = false;
 		interrupt(worker);
@@ -144,7 +184,7 @@ void inprocess_ring_finish(struct ring_worker *worker)
 {
 	struct coalescing *coalescing = &worker->coalescing;
 
-	if (show(worker) || coalescing->owed)
+	if (settle(worker) || coalescing->owed)
 		interrupt(worker);
 	coalescing->owed = false;
 	coalescing->packets = 0;
@@ -251,6 +291,7 @@ static enum progress transmit(struct ring_worker *worker)
 		}
 		ring_push(&worker->ring, &chain, 0);
 		bytes += chain.out_len;
+		worker->unsettled_bytes += chain.out_len;
 		if (count_packet(worker))
 			break;
 		if (bytes >= GIVE_WAY_BYTES)
@@ -553,7 +594,8 @@ static void decide(struct ring_worker *worker, enum progress progress)
 
 	worker->ready = progress == UNFINISHED || progress == GIVES_WAY;
 	worker->awaits_backend = progress == NEEDS_BACKEND;
-	worker->until = interrupt_due(&worker->coalescing);
+	worker->until = worker->held_until ? worker->held_until
+					   : interrupt_due(&worker->coalescing);
 	worker->listens &= starves;
 	if (worker->ready || progress == BROKEN)
 		return;
@@ -589,8 +631,8 @@ void inprocess_ring_serve(struct ring_worker *worker)
 
 	enter_ring(worker);
 	if (progress == GIVES_WAY)
-		worker->coalescing.owed |= show(worker);
-	else
+		worker->coalescing.owed |= settle(worker);
+	else if (progress != NEEDS_DRIVER || inprocess_receives(worker) || !hold(worker))
 		publish(worker);
 	if (progress == BROKEN)
 		tell_broken(worker);

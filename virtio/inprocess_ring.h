@@ -47,6 +47,8 @@ struct ring_worker {
 	struct ring ring;
 	struct queue_stats stats; /* outlives the ring */
 	struct coalescing coalescing;
+	size_t unsettled_bytes;	   /* transmit: of the packets that are unsettled */
+	uint64_t held_until;	   /* an interrupt, in ns; 0: none is held */
 	struct net_window *window; /* receive */
 	struct iovec *iovs;	   /* transmit: the chain in hand */
 	/* The thread's own, for a packet that is steered, or sent from too many pieces; or NULL. */

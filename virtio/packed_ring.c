@@ -194,26 +194,26 @@ static bool passed(const struct ring *ring, uint16_t event, uint16_t from, uint1
 	return at >= start && at < end;
 }
 
-static bool packed_publish(struct ring *ring)
+static void packed_show(struct ring *ring)
 {
-	uint16_t from = ring->state.next_used;
-	uint16_t flags, event;
+	struct vring_packed_desc *first = desc_at(ring, ring->state.next_used);
 
 	/* Release: the driver that sees the first one used sees all of the batch. */
-	__atomic_store_n(&desc_at(ring, from)->flags, htole16(ring->first_flags), __ATOMIC_RELEASE);
+	__atomic_store_n(&first->flags, htole16(ring->first_flags), __ATOMIC_RELEASE);
 	ring->state.next_used = ring->used_at;
-	/*
-	 * Full barrier, paired with the driver's between writing its event suppression and reading
-	 * the flags: one of the two sees the other's write (2.8.21.3.1).
-	 */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static bool packed_wants_interrupt(const struct ring *ring)
+{
+	const struct vring_packed_desc_event *event = driver_event(ring);
 	/* Acquire: the driver writes the event before the flags that make it count. */
-	flags = le16toh(__atomic_load_n(&driver_event(ring)->flags, __ATOMIC_ACQUIRE)) & 3;
+	uint16_t flags = le16toh(__atomic_load_n(&event->flags, __ATOMIC_ACQUIRE)) & 3;
+
 	/* DESC that was not negotiated, and 3, which is reserved: rather too many than too few. */
 	if (flags != VRING_PACKED_EVENT_FLAG_DESC || !ring->event_idx)
 		return flags != VRING_PACKED_EVENT_FLAG_DISABLE;
-	event = ring_load16(&driver_event(ring)->off_wrap);
-	return !ring->published || passed(ring, event, from, ring->used_at);
+	return !ring->settled ||
+	       passed(ring, ring_load16(&event->off_wrap), ring->settled_at, ring->state.next_used);
 }
 
 /* --- kicks --- */
@@ -407,7 +407,8 @@ const struct ring_format packed_ring_format = {
 	.start = packed_start,
 	.pop = packed_pop,
 	.push = packed_push,
-	.publish = packed_publish,
+	.show = packed_show,
+	.wants_interrupt = packed_wants_interrupt,
 	.enable_kicks = packed_enable_kicks,
 	.disable_kicks = packed_disable_kicks,
 	.recover = packed_recover,

@@ -65,13 +65,41 @@ void ring_push(struct ring *ring, const struct ring_chain *chain, uint32_t writt
 	ring->pushed++;
 }
 
+void ring_show(struct ring *ring)
+{
+	if (ring->pushed)
+		ring->format->show(ring);
+	ring->unsettled += ring->pushed;
+	ring->pushed = 0;
+}
+
+bool ring_wants_interrupt(const struct ring *ring)
+{
+	if (!ring->unsettled)
+		return false;
+	/*
+	 * Full barrier, paired with the driver's between writing when it wants an interrupt and
+	 * looking for what was used: one of the two sees the other's write (2.7.7.2, 2.8.21.3.1).
+	 */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	return ring->format->wants_interrupt(ring);
+}
+
+void ring_settle(struct ring *ring)
+{
+	ring->settled |= ring->unsettled != 0;
+	ring->settled_at = ring->state.next_used;
+	ring->unsettled = 0;
+}
+
 bool ring_publish(struct ring *ring)
 {
-	bool interrupt = ring->pushed && ring->format->publish(ring);
+	bool wanted;
 
-	ring->published |= ring->pushed != 0;
-	ring->pushed = 0;
-	return interrupt;
+	ring_show(ring);
+	wanted = ring_wants_interrupt(ring);
+	ring_settle(ring);
+	return wanted;
 }
 
 bool ring_enable_kicks(struct ring *ring)

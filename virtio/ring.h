@@ -74,7 +74,7 @@ struct ring_format;
 struct ring {
 	const struct ring_format *format;
 	const struct guest_memory *mem;
-	struct ring_state state; /* what was pushed but not published is not in next_used yet */
+	struct ring_state state; /* what was pushed but not shown is not in next_used yet */
 	const char *broken;	 /* why the ring can't be served any more (static), or NULL */
 	bool event_idx;		 /* VIRTIO_F_EVENT_IDX was negotiated */
 	bool indirect;		 /* VIRTIO_F_INDIRECT_DESC was negotiated */
@@ -84,8 +84,12 @@ struct ring {
 	void *driver;
 	void *device;
 
-	unsigned int pushed; /* chains that were pushed but not published */
-	bool published;	     /* since the start */
+	unsigned int pushed; /* chains that were pushed but not shown */
+
+	/* Interrupts. */
+	bool settled;		/* since the start */
+	uint16_t settled_at;	/* next_used then */
+	unsigned int unsettled; /* chains that were shown since then */
 
 	/* The format's own. */
 	uint16_t avail_idx;   /* split: the driver's index as last read */
@@ -116,17 +120,27 @@ int ring_pop(struct ring *ring, struct ring_chain *chain, struct iovec *iov, uns
 void ring_rewind(struct ring *ring, uint16_t position);
 
 /*
- * Return @chain with @written bytes put into it. The driver sees it after ring_publish(). Chains
+ * Return @chain with @written bytes put into it. The driver sees it after ring_show(). Chains
  * return in the order in which they were taken: so VIRTIO_F_IN_ORDER is always kept (2.9), and a
  * ring that stops can be gone on with from its two positions.
  */
 void ring_push(struct ring *ring, const struct ring_chain *chain, uint32_t written);
 
+/* Let the driver see what was pushed. */
+void ring_show(struct ring *ring);
+
 /*
- * Let the driver see what was pushed. True if it wants to be interrupted for that. With event index
- * the first time counts as passing any event: what another datapath published before the start may
- * have passed it, and that one may have died before it could say so.
+ * Whether the driver wants to be interrupted for what it was shown and that is not settled: at most
+ * a whole ring. It may have found that by itself, and not want it any more. With event index the
+ * first time counts as passing any event: what another datapath showed before the start may have
+ * passed it, and that one may have died before it could say so.
  */
+bool ring_wants_interrupt(const struct ring *ring);
+
+/* It is interrupted for that, or doesn't want to be. */
+void ring_settle(struct ring *ring);
+
+/* All three: whether it is to be interrupted. */
 bool ring_publish(struct ring *ring);
 
 /*

@@ -7,13 +7,17 @@
 
 #include "virtio/ring.h"
 
-/* ring.h says what each does. None is called for a ring that is broken, but push and publish. */
+/*
+ * ring.h says what each does. For a ring that is broken none is called but push, show and
+ * wants_interrupt.
+ */
 struct ring_format {
 	int (*start)(struct ring *ring);
 	int (*pop)(struct ring *ring, struct ring_chain *chain, struct iovec *iov,
 		   unsigned int max_iov);
 	void (*push)(struct ring *ring, const struct ring_chain *chain, uint32_t written);
-	bool (*publish)(struct ring *ring);
+	void (*show)(struct ring *ring);
+	bool (*wants_interrupt)(const struct ring *ring);
 	bool (*enable_kicks)(struct ring *ring);
 	void (*disable_kicks)(struct ring *ring);
 	/* Set the positions of a ring, just started, to where it stands: ring_state_recover(). */

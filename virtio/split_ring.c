@@ -179,22 +179,19 @@ static void split_push(struct ring *ring, const struct ring_chain *chain, uint32
 	elem->len = htole32(written);
 }
 
-static bool split_publish(struct ring *ring)
+static void split_show(struct ring *ring)
 {
-	uint16_t before = ring->state.next_used;
-
-	ring->state.next_used = (uint16_t)(before + ring->pushed);
+	ring->state.next_used = (uint16_t)(ring->state.next_used + ring->pushed);
 	/* Release: the driver that sees the index sees the entries and the buffers' contents. */
 	__atomic_store_n(&used_ring(ring)->idx, htole16(ring->state.next_used), __ATOMIC_RELEASE);
-	/*
-	 * Full barrier, paired with the driver's between writing used_event (or flags) and reading
-	 * the index: one of the two sees the other's write (2.7.7.2).
-	 */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static bool split_wants_interrupt(const struct ring *ring)
+{
 	if (!ring->event_idx)
 		return !(ring_load16(&avail_ring(ring)->flags) & VRING_AVAIL_F_NO_INTERRUPT);
-	return !ring->published ||
-	       vring_need_event(ring_load16(used_event(ring)), ring->state.next_used, before);
+	return !ring->settled || vring_need_event(ring_load16(used_event(ring)),
+						  ring->state.next_used, ring->settled_at);
 }
 
 /* --- kicks --- */
@@ -231,7 +228,8 @@ const struct ring_format split_ring_format = {
 	.start = split_start,
 	.pop = split_pop,
 	.push = split_push,
-	.publish = split_publish,
+	.show = split_show,
+	.wants_interrupt = split_wants_interrupt,
 	.enable_kicks = split_enable_kicks,
 	.disable_kicks = split_disable_kicks,
 	.recover = split_recover,

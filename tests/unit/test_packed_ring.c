@@ -681,8 +681,32 @@ static void ask(unsigned int flags, uint16_t event)
 	driver.driver_event->flags = (uint16_t)flags;
 }
 
+/* It counts until it is settled; but a driver that has found it by itself wants no interrupt. */
+START_TEST(shown_and_unsettled)
+{
+	start(EVENT_IDX);
+	use(1);
+	ask(DESC, 0x8001);
+	for (int i = 0; i < 2; i++) {
+		ring_push(&ring, &(struct ring_chain){.slots = 1}, 0);
+		ring_show(&ring);
+		ck_assert(ring_wants_interrupt(&ring));
+	}
+	ask(DESC, 0x8003);
+	ck_assert(!ring_wants_interrupt(&ring));
+	ask(DESC, 0x8002);
+	ck_assert(ring_wants_interrupt(&ring));
+	ring_settle(&ring);
+	ck_assert(!ring_wants_interrupt(&ring));
+}
+END_TEST
+
 START_TEST(event_flags)
 {
+	/* The first one, too. */
+	start(EVENT_IDX);
+	ask(DISABLE, 0);
+	ck_assert(!use(1));
 	start(0);
 	ask(ENABLE, 0);
 	ck_assert(use(1));
@@ -884,6 +908,7 @@ int main(void)
 	tcase_add_test(tc, batch_shows_at_once);
 	tcase_add_loop_test(tc, publishing_nothing, 0, 2);
 	tcase_add_test(tc, event_flags);
+	tcase_add_test(tc, shown_and_unsettled);
 	tcase_add_test(tc, event_flags_with_event_idx);
 	tcase_add_test(tc, event_in_the_ring);
 	tcase_add_loop_test(tc, event_by_counting, 0, sizeof(sizes) / sizeof(sizes[0]));

@@ -630,6 +630,26 @@ START_TEST(used_event)
 }
 END_TEST
 
+/* It counts until it is settled; but a driver that has found it by itself wants no interrupt. */
+START_TEST(shown_and_unsettled)
+{
+	start_at(65530, EVENT_IDX);
+	use(1);
+	driver_set_used_event(&driver, 65531);
+	for (int i = 0; i < 2; i++) {
+		ring_push(&ring, &(struct ring_chain){.slots = 1}, 0);
+		ring_show(&ring);
+		ck_assert(ring_wants_interrupt(&ring));
+	}
+	driver_set_used_event(&driver, 65533);
+	ck_assert(!ring_wants_interrupt(&ring));
+	driver_set_used_event(&driver, 65532);
+	ck_assert(ring_wants_interrupt(&ring));
+	ring_settle(&ring);
+	ck_assert(!ring_wants_interrupt(&ring));
+}
+END_TEST
+
 /* Against counting: an interrupt is due when one of the entries just written is the event. */
 START_TEST(used_event_by_counting)
 {
@@ -753,6 +773,7 @@ int main(void)
 	tcase_add_loop_test(tc, publishing_nothing, 0, 2);
 	tcase_add_test(tc, no_interrupt_flag);
 	tcase_add_test(tc, used_event);
+	tcase_add_test(tc, shown_and_unsettled);
 	tcase_add_test(tc, used_event_by_counting);
 	tcase_add_test(tc, no_notify_flag);
 	tcase_add_test(tc, avail_event);
