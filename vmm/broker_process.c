@@ -234,8 +234,7 @@ static int await_result(struct process *process, json_t **result)
 	while (!ret) {
 		if (poll(fds, 2, -1) < 0)
 			continue;
-		/* It may have to open something first; if it has ended, what it said comes first.
-		 */
+		/* It may have to open something first. If it has ended, its last words count. */
 		if (fds[0].revents)
 			ret = hear(process, result);
 		else if (fds[1].revents && !serve_opening(process))
