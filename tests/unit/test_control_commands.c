@@ -4,6 +4,7 @@
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,10 +243,13 @@ START_TEST(net_switch)
 
 	assert_refused("xvmm-net-switch", "{'id':'wan','spec':'tap0,sokcet=x'}", -EINVAL,
 		       "net-switch: unknown key 'sokcet'");
-	assert_refused("xvmm-net-switch", "{'id':'wan','spec':'fd=1000000'}", -EBADFD, "1000000");
+	assert_refused("xvmm-net-switch", "{'id':'wan','spec':'fd=1000000'}", -EBADF, "1000000");
 	assert_refused("xvmm-net-switch", "{'id':'wan','spec':'fd=wire,vhost=off'}", -ENOENT,
 		       "'wire' not found");
 	snprintf(arguments, sizeof(arguments), "{'id':'wan','spec':'fd=%d'}", fds[1]);
+	/* One that the program opened for itself, and one that it was given. */
+	assert_refused("xvmm-net-switch", arguments, -EBADF, "not started with it; try: getfd");
+	ck_assert_int_eq(fcntl(fds[1], F_SETFD, 0), 0);
 	ck_assert_msg(execute("xvmm-net-switch", arguments) == 0, "%s", err.text);
 	ck_assert_int_eq(json_unpack(result, "{s:i!}", "pause-us", &pause_us), 0);
 	ck_assert(link_up());
