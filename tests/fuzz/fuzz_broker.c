@@ -22,6 +22,7 @@ enum {
 	STEPS_MAX = 64,
 	FDS_MAX = 8,
 	DESCRIPTORS_MAX = 64, /* that this process has */
+	TELL_MORE = 0x80,     /* in the first byte of a piece */
 };
 
 static int ends[2]; /* who is to be fooled, and the other one */
@@ -122,11 +123,18 @@ static void tell(struct input *in, unsigned int n_fds)
 {
 	enum broker_message kind;
 	json_t *message;
-	char none[1];
+	uint8_t first = 0;
 	int ret;
 
-	if (!send_next(in, none, 0, false, n_fds))
+	if (!send_next(in, &first, 1, false, n_fds))
 		return;
+	/* Where there is more it would be waited for. */
+	while (first & TELL_MORE) {
+		if (send_next(in, &first, 1, false, 0))
+			continue;
+		first = 0;
+		require(send_bytes(&first, 1, 0) == 1);
+	}
 	ret = broker_channel_receive(ends[0], &kind, &message);
 	require(ret == -EBADMSG || (ret == 0 && message));
 	json_decref(message);
