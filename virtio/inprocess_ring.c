@@ -135,8 +135,7 @@ static bool settle(struct ring_worker *worker)
 	show(worker);
 	if (!worker->ring.unsettled)
 		return false;
-	wanted = ring_wants_interrupt(&worker->ring);
-	ring_settle(&worker->ring);
+	wanted = ring_publish(&worker->ring);
 	worker->unsettled_bytes = 0;
 	worker->held_until = 0;
 	if (!wanted)

@@ -109,4 +109,16 @@ static inline bool enter_network(void)
 	return true;
 }
 
+/* The same, with taps to be had; or say why not: a test ends with SKIP then. */
+static inline bool enter_network_with_taps(void)
+{
+	if (!enter_network())
+		printf("skipped: no network namespace can be had: %s\n", strerror(errno));
+	else if (access("/dev/net/tun", R_OK | W_OK) < 0)
+		printf("skipped: /dev/net/tun: %s\n", strerror(errno));
+	else
+		return true;
+	return false;
+}
+
 #endif

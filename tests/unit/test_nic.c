@@ -345,14 +345,8 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	if (!enter_network()) {
-		printf("skipped: no network namespace can be had: %s\n", strerror(errno));
+	if (!enter_network_with_taps())
 		return SKIP;
-	}
-	if (access("/dev/net/tun", R_OK | W_OK) < 0) {
-		printf("skipped: /dev/net/tun: %s\n", strerror(errno));
-		return SKIP;
-	}
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, tap_of_the_same_name);

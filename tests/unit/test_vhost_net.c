@@ -38,6 +38,7 @@
 
 #include "tests/unit/driver.h"
 #include "tests/unit/must.h"
+#include "tests/unit/own_network.h"
 #include "virtio/datapath.h"
 #include "virtio/datapath_inprocess.h"
 #include "virtio/fd.h"
@@ -69,7 +70,6 @@ enum {
 	NUMBER = ETH_HLEN,  /* where a frame has its number */
 	ETHERTYPE = 0x88b5, /* for local experiments (IEEE 802): none but ours */
 	PATIENCE_MS = 20000,
-	SKIP = 77,
 };
 
 static const uint8_t mac[6] = {2, 0, 0, 1, 2, 3};
@@ -100,37 +100,6 @@ static void log_message(void *opaque, enum log_level level, const char *text)
 static const struct logger logger = {log_message, NULL};
 
 /* --- the tap, and its other end --- */
-
-static void set_up(const char *name)
-{
-	struct ifreq ifr = {.ifr_flags = IFF_UP};
-	FD_CLEANUP int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
-
-	strcpy(ifr.ifr_name, name);
-	ck_assert_int_eq(ioctl(fd, SIOCSIFFLAGS, &ifr), 0);
-}
-
-static void make_tap(const char *name)
-{
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE};
-	FD_CLEANUP int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-
-	strcpy(ifr.ifr_name, name);
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
-	ck_assert_int_eq(ioctl(fd, TUNSETPERSIST, 1), 0);
-	set_up(name);
-}
-
-static void remove_tap(const char *name)
-{
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_MULTI_QUEUE};
-	FD_CLEANUP int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-
-	strcpy(ifr.ifr_name, name);
-	if (if_nametoindex(name) && ioctl(fd, TUNSETIFF, &ifr) == 0)
-		ioctl(fd, TUNSETPERSIST, 0);
-}
 
 static int packet_socket(uint16_t ethertype)
 {
@@ -233,7 +202,8 @@ static void setup_tap(void)
 {
 	err = (struct error){0};
 	message[0] = '\0';
-	make_tap("tap0");
+	ck_assert_int_eq(tap_make("tap0", IFF_TAP | IFF_MULTI_QUEUE, -1), 0);
+	tap_set_up("tap0", true);
 	make_memory();
 	ck_assert_int_eq(loop_create(&loop, NULL), 0);
 	ck_assert_int_eq(tap_create("tap0", PAIRS, NULL, &logger, &backend, NULL), 0);
@@ -305,7 +275,7 @@ static void teardown(void)
 	net_backend_release(backend);
 	loop_destroy(loop);
 	memory_destroy(&mem);
-	remove_tap("tap0");
+	tap_remove("tap0", IFF_TAP | IFF_MULTI_QUEUE);
 }
 
 /* --- the driver --- */
@@ -942,30 +912,6 @@ START_TEST(several_pairs)
 }
 END_TEST
 
-static bool write_file(const char *path, const char *text)
-{
-	FD_CLEANUP int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-}
-
-/* A network namespace of our own, as root or as the root of a user namespace. */
-static bool enter_namespaces(void)
-{
-	char map[32];
-
-	if (unshare(CLONE_NEWNET) < 0) {
-		snprintf(map, sizeof(map), "0 %u 1", geteuid());
-		if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 ||
-		    !write_file("/proc/self/setgroups", "deny") ||
-		    !write_file("/proc/self/uid_map", map))
-			return false;
-	}
-	/* The kernel's own packets are in the way. */
-	write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-	return true;
-}
-
 static void add_kernel_tests(Suite *suite)
 {
 	TCase *tc = tcase_create("vhost-net"), *polling = tcase_create("vhost-net, polling");
@@ -1006,14 +952,10 @@ int main(void)
 	if (!has_device)
 		printf("skipped, but for errors: /dev/vhost-net: %s; try: modprobe vhost_net\n",
 		       strerror(errno));
-	if (!enter_namespaces()) {
-		printf("skipped: no network namespace can be had: %s\n", strerror(errno));
+	if (!enter_network_with_taps())
 		return SKIP;
-	}
-	if (access("/dev/net/tun", R_OK | W_OK) < 0) {
-		printf("skipped: /dev/net/tun: %s\n", strerror(errno));
-		return SKIP;
-	}
+	/* The kernel's own packets are in the way. */
+	write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 	tcase_add_checked_fixture(tc, setup_tap, teardown);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, rarp);
