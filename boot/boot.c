@@ -18,8 +18,8 @@
 #define MIB	  (1ULL << 20)
 
 enum {
-	HEAD_SIZE = 1024,    /* what tells the formats apart lies in a file's first bytes */
-	EARLY_MIN = 4 << 20, /* bytes to load, which take longer than a thread */
+	HEAD_SIZE = 1024, /* what tells the formats apart lies in a file's first bytes */
+	LARGE = 4 << 20,  /* bytes to load, which take longer than a thread */
 };
 
 struct boot_image {
@@ -211,7 +211,9 @@ int boot_open(const struct boot_config *config, struct boot_image **image, struc
 		return ret;
 	}
 	new->kernel.file.name = "kernel";
+	new->kernel.file.path = config->kernel;
 	new->initrd.name = "initrd";
+	new->initrd.path = config->initrd;
 	new->kernel.file.log = new->initrd.log = config->log;
 	new->kernel.file.cancelled = new->initrd.cancelled = &new->early.cancelled;
 	*image = new;
@@ -320,13 +322,27 @@ static void *run_early(void *opaque)
 	return NULL;
 }
 
+bool boot_is_large(const struct boot_image *image)
+{
+	return image->kernel.file.size + image->initrd.size >= LARGE;
+}
+
+bool boot_can_load_later(const struct boot_image *image)
+{
+	return boot_is_large(image) && !image->kernel.format->unpacks;
+}
+
+void boot_load_later(struct boot_image *image, struct memory_fill *fill)
+{
+	image->kernel.file.fill = image->initrd.fill = fill;
+}
+
 void boot_load_early(struct boot_image *image, const struct guest_memory *mem)
 {
 	static const struct thread_config config = {.name = "load", .kind = THREAD_MAIN};
-	uint64_t size = image->kernel.file.size + image->initrd.size;
 
 	image->early.mem = mem;
-	image->early.runs = size >= EARLY_MIN &&
+	image->early.runs = boot_is_large(image) &&
 			    thread_create(&image->early.thread, &config, run_early, image) == 0;
 }
 

@@ -10,6 +10,7 @@
 #ifndef BOOT_BOOT_H
 #define BOOT_BOOT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@
 
 struct error;
 struct logger;
+struct memory_fill;
 
 struct boot_config {
 	const char *kernel;  /* path */
@@ -43,10 +45,21 @@ int boot_open(const struct boot_config *config, struct boot_image **image, struc
  */
 int boot_load(struct boot_image *image, const struct guest_memory *mem, struct error *err);
 
+/* Kernel and initrd are so large that it is worth a thread to load them. */
+bool boot_is_large(const struct boot_image *image);
+
 /*
- * Begin with that, so that boot_load() has but to wait for it: in a thread, if the files are so
- * large that it is worth one. Making a VM is waiting for the kernel, for the most part. From here
- * on @mem must outlive the image.
+ * Have boot_load() only promise them: @fill, of the same memory, loads them while the guest runs,
+ * from the files as they are then. The image need not live so long. Of such as
+ * boot_can_load_later(): they are large, and the kernel isn't unpacked on its way.
+ */
+bool boot_can_load_later(const struct boot_image *image);
+void boot_load_later(struct boot_image *image, struct memory_fill *fill);
+
+/*
+ * Begin with boot_load(), so that it has but to wait for it: in a thread, if the image is large.
+ * Making a VM is waiting for the kernel, for the most part. From here on @mem must outlive the
+ * image.
  */
 void boot_load_early(struct boot_image *image, const struct guest_memory *mem);
 

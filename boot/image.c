@@ -3,14 +3,19 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "vmm/core/counter.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/memory_fill.h"
 #include "vmm/core/path.h"
 #include "vmm/core/progress.h"
 
+enum {
+	NAME_SIZE = 288,
+};
 static const uint64_t load_step = 64ULL << 20; /* fractions of a second */
 
 static const char *file_kind(mode_t mode)
@@ -111,6 +116,14 @@ int image_read(const struct image *image, uint64_t offset, void *to, size_t len,
 	return 0;
 }
 
+static int load_later(const struct image *image, uint64_t offset, gpa_t addr, uint64_t len)
+{
+	char name[NAME_SIZE];
+
+	snprintf(name, sizeof(name), "%s %.255s", image->name, image->path);
+	return memory_fill_add(image->fill, addr, image->fd, offset, len, name);
+}
+
 int image_load(const struct image *image, uint64_t offset, const struct guest_memory *mem,
 	       gpa_t addr, uint64_t len, struct error *err)
 {
@@ -119,8 +132,12 @@ int image_load(const struct image *image, uint64_t offset, const struct guest_me
 	int ret = 0;
 
 	/* Before anything is read. */
-	if (!memory_translate(mem, addr, len))
+	if (!memory_translate(mem, addr, len)) {
 		ret = -EFAULT;
+	} else if (image->fill) {
+		ret = load_later(image, offset, addr, len);
+		done = len;
+	}
 	while (!ret && done < len) {
 		uint64_t size = len - done < load_step ? len - done : load_step;
 

@@ -17,14 +17,17 @@
 
 struct error;
 struct logger;
+struct memory_fill;
 
 struct image {
 	int fd;	       /* owned; -1: no file */
 	uint64_t size; /* bytes, when it was opened */
 	/* For a word if loading it takes long: zero, or set by the caller once it is open. */
 	const char *name;
+	const char *path;
 	const struct logger *log;
 	const atomic_bool *cancelled; /* becomes true: it need not be loaded to its end; or NULL */
+	struct memory_fill *fill;     /* that is to load it, while the guest runs; or NULL */
 };
 
 /*
@@ -46,8 +49,9 @@ int image_read(const struct image *image, uint64_t offset, void *to, size_t len,
 	       struct error *err);
 
 /*
- * Read @len bytes at @offset straight into guest memory. -EFAULT where there is no memory, -ENODATA
- * if the file has become shorter since it was opened, -ECANCELED, or the errno of pread().
+ * Read @len bytes at @offset straight into guest memory, or have its fill do so. -EFAULT where
+ * there is no memory, -ENODATA if the file has become shorter since it was opened, -ECANCELED, or
+ * the errno of pread().
  */
 int image_load(const struct image *image, uint64_t offset, const struct guest_memory *mem,
 	       gpa_t addr, uint64_t len, struct error *err);

@@ -38,6 +38,8 @@ struct kernel_format {
 	bool (*match)(const uint8_t *head, size_t len);
 	/* Read and check the file's headers. The error doesn't name the file. */
 	int (*open)(struct kernel *kernel, struct error *err);
+	/* What load() does is more than to call image_load(). */
+	bool unpacks;
 	/* Read it to its extent, which lies in memory. Errors of image_load(). */
 	int (*load)(const struct kernel *kernel, const struct guest_memory *mem, struct error *err);
 };

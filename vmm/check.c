@@ -213,7 +213,7 @@ static void check_memory(struct check *check)
 	check->subject = "memory";
 	/* To touch it all would be to take it from others, for nothing. */
 	config.memory_prealloc = false;
-	if (vm_map_memory(&config, NULL, &check->mem, &err)) {
+	if (vm_map_memory(&config, false, NULL, &check->mem, &err)) {
 		report_error(check, &err);
 		return;
 	}

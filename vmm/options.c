@@ -545,6 +545,7 @@ int options_parse(struct options *options, int argc, char *const *argv, struct e
 		.action = check ? OPTIONS_CHECK : OPTIONS_RUN,
 		.console_stdio = true,
 		.config.sandbox = sandbox_possible,
+		.config.load_on_demand = true,
 	};
 	ret = parse_arguments(options, argc, argv, check ? 2 : 1, err);
 	if (!ret && options->action == OPTIONS_PRINT)

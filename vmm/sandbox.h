@@ -17,7 +17,8 @@
  *		 filter of its kind (vmm/core/thread.h). It can't open a file or socket, start a
  *		 program, make memory executable, or signal another process; it keeps what it
  *		 needs of the descriptors that are open.
- *	run	 Guest code, and what it drives: registers, configuration, rings, packets.
+ *	run	 Guest code, and what it drives: registers, configuration, rings, packets. And one
+ *		 thread that reads a large kernel and initrd to the end.
  *
  * What a VM may have to open later, for a net-switch or a vhost-user back-end that comes back, a
  * process from before the first stage opens for it: vmm/broker.h. Without that, in a program that

@@ -27,16 +27,19 @@
 #include <unistd.h>
 
 #include "vmm/core/thread.h"
+#include "vmm/core/userfaultfd.h"
 
 /*
  * Who may make a call. A thread has the filters of those that it comes from as well: the loop's
- * thread starts those of vCPUs, and these, or itself, those of rings. So what one kind of thread
- * may do, those before it may, too.
+ * thread starts those of vCPUs, and these, or itself, those of rings; and the one that fills
+ * memory. So what one kind of thread may do, those before it may, too.
  */
 enum {
 	MAIN = 1 << THREAD_MAIN,
 	MOST = MAIN | 1 << THREAD_VCPU,
-	ALL = MOST | 1 << THREAD_RING,
+	GUEST = MOST | 1 << THREAD_RING, /* what a guest drives */
+	FILL = MAIN | 1 << THREAD_FILL,
+	ALL = GUEST | FILL,
 	BROKER = 1 << THREAD_BROKER,	 /* nobody's child; see broker_calls */
 	USER_NET = 1 << THREAD_USER_NET, /* nor is this; see user_net_calls */
 	WAITING = 1 << THREAD_WAITING,	 /* nor this; see waiting_calls */
@@ -49,36 +52,39 @@ static const struct rule {
 	unsigned int kinds; /* who may make it */
 } plain_rules[] = {
 	/* Packets: a tap, a socket of --net fd=; a vCPU empties a tap when offloads change. */
-	{SCMP_SYS(readv), ALL},
+	{SCMP_SYS(readv), GUEST},
 	{SCMP_SYS(writev), ALL},
-	{SCMP_SYS(sendmsg), ALL}, /* by a vCPU also: vhost-user messages */
-	{SCMP_SYS(recvmsg), ALL},
+	{SCMP_SYS(sendmsg), GUEST}, /* by a vCPU also: vhost-user messages */
+	{SCMP_SYS(recvmsg), GUEST},
 	/* What faults are before has gone (virtio/net_faults.h); a broker can't be heard any more.
 	 */
-	{SCMP_SYS(shutdown), ALL},
-	{SCMP_SYS(poll), ALL},	/* a socket or console that is full, a back-end's answer */
-	{SCMP_SYS(ppoll), ALL}, /* poll() where there is no such call (aarch64) */
+	{SCMP_SYS(shutdown), GUEST},
+	{SCMP_SYS(poll), GUEST},  /* a socket or console that is full, a back-end's answer */
+	{SCMP_SYS(ppoll), GUEST}, /* poll() where there is no such call (aarch64) */
 
 	/* Eventfds: kicks, interrupts, waking other threads; the console and messages, too. */
 	{SCMP_SYS(read), ALL},
 	{SCMP_SYS(write), ALL},
-	{SCMP_SYS(preadv2), ALL},
-	{SCMP_SYS(epoll_ctl), ALL}, /* by a ring: what it waits for */
-	{SCMP_SYS(epoll_wait), ALL},
-	{SCMP_SYS(epoll_pwait), ALL},	/* epoll_wait() of some C libraries */
-	{SCMP_SYS(epoll_pwait2), ALL},	/* interrupts that wait (coalescing) */
-	{SCMP_SYS(clock_gettime), ALL}, /* where the vDSO can't tell */
+	{SCMP_SYS(preadv2), GUEST},
+	{SCMP_SYS(epoll_ctl), GUEST}, /* by a ring: what it waits for */
+	{SCMP_SYS(epoll_wait), GUEST},
+	{SCMP_SYS(epoll_pwait), GUEST},	 /* epoll_wait() of some C libraries */
+	{SCMP_SYS(epoll_pwait2), GUEST}, /* interrupts that wait (coalescing) */
+	{SCMP_SYS(clock_gettime), ALL},	 /* where the vDSO can't tell */
 
 	/* The console, if it is a socket or a pipe without a reader. */
 	{SCMP_SYS(sendto), MOST},
 	{SCMP_SYS(rt_sigpending), MOST},
 	{SCMP_SYS(rt_sigtimedwait), MOST}, /* and a vCPU that was paused */
 
+	/* Files that are loaded. */
+	{SCMP_SYS(pread64), FILL},
+
 	/* A driver starts and stops a device: its rings, their descriptors, and watching those. */
 	{SCMP_SYS(eventfd2), MOST},
 	{SCMP_SYS(epoll_create1), MOST},
 	{SCMP_SYS(timerfd_settime), MOST},
-	{SCMP_SYS(close), MOST},
+	{SCMP_SYS(close), MOST | FILL},
 	{SCMP_SYS(fstat), MOST}, /* how long a back-end's inflight region is */
 
 	/* The loop: --timeout; the end of a guest; a terminal, in the foreground again. */
@@ -168,6 +174,10 @@ static const struct argument_rule {
 	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_SET_VRING_ERR},
 	{SCMP_SYS(ioctl), MOST, 1, INT_BITS, VHOST_NET_SET_BACKEND},
 	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, KVM_SIGNAL_MSI}, /* inject-nmi */
+	/* Pages of what is loaded. */
+	{SCMP_SYS(ioctl), FILL, 1, INT_BITS, UFFDIO_MOVE},
+	{SCMP_SYS(ioctl), FILL, 1, INT_BITS, UFFDIO_COPY},
+	{SCMP_SYS(ioctl), FILL, 1, INT_BITS, UFFDIO_UNREGISTER},
 	/* A switch to other taps or to vhost-net, which the broker has opened. */
 	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, TUNSETSNDBUF},
 	{SCMP_SYS(ioctl), MAIN, 1, INT_BITS, VHOST_SET_OWNER},

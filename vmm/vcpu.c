@@ -205,6 +205,10 @@ void vcpu_stop_all(struct vcpu *vcpus, unsigned int n, struct vcpu_shared *share
 	atomic_store(&shared->stopping, true);
 	kick_all(vcpus, n);
 	pause_changed(shared);
+}
+
+void vcpu_join_all(struct vcpu *vcpus, unsigned int n)
+{
 	for (unsigned int i = 0; i < n; i++) {
 		if (vcpus[i].started)
 			pthread_join(vcpus[i].thread, NULL);

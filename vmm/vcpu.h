@@ -56,10 +56,13 @@ void vcpu_shared_destroy(struct vcpu_shared *shared);
 void vcpu_pause_all(struct vcpu *vcpus, unsigned int n, struct vcpu_shared *shared);
 void vcpu_resume_all(struct vcpu_shared *shared);
 
-/*
- * Stop all @n @vcpus and wait until their threads are gone; those that never started, too. Whatever
- * else a vCPU thread may wait for (the console) must have been released before.
- */
+/* Have all @n @vcpus stop, also those that never started: from now on none begins to run. */
 void vcpu_stop_all(struct vcpu *vcpus, unsigned int n, struct vcpu_shared *shared);
+
+/*
+ * And wait until their threads are gone. Whatever else a vCPU thread may wait for (the console,
+ * memory that is being filled) must have been released before.
+ */
+void vcpu_join_all(struct vcpu *vcpus, unsigned int n);
 
 #endif

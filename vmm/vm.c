@@ -14,6 +14,7 @@
 #include "vmm/control_commands.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/memory_fill.h"
 #include "vmm/sandbox.h"
 #include "vmm/vm.h"
 #include "vmm/vm_parts.h"
@@ -201,6 +202,29 @@ static int start_timer(struct xvmm *vm, struct error *err)
 	return ret ? error_code(err, ret, "the timer") : 0;
 }
 
+static void fill_ended(void *opaque, const struct error *err)
+{
+	struct xvmm *vm = opaque;
+
+	if (err)
+		vm_end(vm, XVMM_FAILED, 0, err->text);
+	else
+		timeline_mark(vm->timeline, TIMELINE_KERNEL);
+}
+
+static int start_fill(struct xvmm *vm, struct error *err)
+{
+	const struct memory_fill_config config = {
+		.filters = vm->sandbox ? &sandbox_filters : NULL,
+		.log = &vm->log,
+		.ended = fill_ended,
+		.opaque = vm,
+	};
+	int ret = vm->fill ? memory_fill_start(vm->fill, &config) : 0;
+
+	return ret ? error_code(err, ret, "starting the thread that loads the kernel") : 0;
+}
+
 static int start(struct xvmm *vm, struct error *err)
 {
 	int ret = vm->timeout_ms ? start_timer(vm, err) : 0;
@@ -214,7 +238,8 @@ static int start(struct xvmm *vm, struct error *err)
 				    vm->sandbox ? " in its sandbox" : "");
 		}
 	}
-	return ret;
+	/* Until then the first one waits, on its first page. */
+	return ret ? ret : start_fill(vm, err);
 }
 
 static int begin(struct xvmm *vm, struct xvmm_error *error)
@@ -242,6 +267,10 @@ static int run(struct xvmm *vm, struct xvmm_error *error)
 	loop_caller_close(&vm->caller);
 	console_stop(vm->console);
 	vcpu_stop_all(vm->vcpus, vm->n_vcpus, &vm->vcpu_shared);
+	/* Of vCPUs that wait for memory none sees it empty, now that they are stopped. */
+	memory_fill_destroy(vm->fill);
+	vm->fill = NULL;
+	vcpu_join_all(vm->vcpus, vm->n_vcpus);
 	vm->console_complete = console_flush(vm->console);
 	if (ret)
 		return vm_report(error, &err);

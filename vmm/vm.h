@@ -35,9 +35,12 @@ bool vm_console_complete(const struct xvmm *vm);
 /* Where it marks what happens. Any thread may look. */
 struct timeline *vm_timeline(const struct xvmm *vm);
 
-/* What the VM's CPUs, memory and kernel are, for those that have no VM: vmm/check.h. */
+/*
+ * What the VM's CPUs, memory and kernel are, for those that have no VM: vmm/check.h. A @large guest
+ * is to have huge pages, if the host gives them.
+ */
 int vm_check_cpus(const struct xvmm_config *config, const struct kvm_vm *kvm, struct error *err);
-int vm_map_memory(const struct xvmm_config *config, const struct logger *log,
+int vm_map_memory(const struct xvmm_config *config, bool large, const struct logger *log,
 		  struct guest_memory *mem, struct error *err);
 struct boot_config vm_boot_config(const struct xvmm_config *config, const struct logger *log);
 

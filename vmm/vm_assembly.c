@@ -17,6 +17,7 @@
 #include "vmm/control_commands.h"
 #include "vmm/core/error.h"
 #include "vmm/core/fd.h"
+#include "vmm/core/memory_fill.h"
 #include "vmm/nic.h"
 #include "vmm/sandbox.h"
 #include "vmm/vm.h"
@@ -351,12 +352,13 @@ static int add_control(struct xvmm *vm, const char *path, struct error *err)
 	return path ? control_create(&control, &vm->control, err) : 0;
 }
 
-int vm_map_memory(const struct xvmm_config *config, const struct logger *log,
+int vm_map_memory(const struct xvmm_config *config, bool large, const struct logger *log,
 		  struct guest_memory *mem, struct error *err)
 {
 	const struct memory_config memory = {
 		.shared = shares_memory(config),
 		.hugepages = config->memory_hugepages,
+		.ask_huge = large,
 		.prealloc = config->memory_prealloc,
 		.log = log,
 	};
@@ -420,6 +422,17 @@ static void warn_of_kvm(const struct xvmm *vm, const struct boot_image *image)
 
 	if (!arch_can_run_linux(&why) && boot_kernel_size(image) > larger_than_any_test_guest)
 		log_warning(&vm->log, "this kernel will not get far: %s", why);
+}
+
+/* In the time that KVM takes to make the VM; or later, where that can be had. */
+static void begin_to_load(struct xvmm *vm, const struct xvmm_config *config,
+			  struct boot_image *image)
+{
+	if (config->load_on_demand && boot_can_load_later(image) &&
+	    memory_fill_create(&vm->mem, &vm->fill) == 0)
+		boot_load_later(image, vm->fill);
+	else
+		boot_load_early(image, &vm->mem);
 }
 
 /* Kernel, firmware tables, and the first vCPU's registers. */
@@ -499,9 +512,9 @@ int vm_assemble(struct xvmm *vm, const struct xvmm_config *config, struct error 
 	if (!ret)
 		ret = kvm_vm_open(&vm->kvm, err);
 	if (!ret)
-		ret = vm_map_memory(config, &vm->log, &vm->mem, err);
+		ret = vm_map_memory(config, boot_is_large(image), &vm->log, &vm->mem, err);
 	if (!ret) {
-		boot_load_early(image, &vm->mem);
+		begin_to_load(vm, config, image);
 		ret = kvm_vm_create(&vm->kvm, err);
 	}
 	if (!ret) {
@@ -531,7 +544,8 @@ int vm_assemble(struct xvmm *vm, const struct xvmm_config *config, struct error 
 		ret = load(vm, image, err);
 	}
 	if (!ret) {
-		timeline_mark(vm->timeline, TIMELINE_KERNEL);
+		if (!vm->fill)
+			timeline_mark(vm->timeline, TIMELINE_KERNEL);
 		ret = add_control(vm, config->control, err);
 	}
 	if (!ret)
@@ -567,6 +581,7 @@ void vm_disassemble(struct xvmm *vm)
 	fd_close(&vm->resample.fd);
 	fd_close(&vm->timer_fd);
 	fd_close(&vm->panic_timer.fd);
+	memory_fill_destroy(vm->fill);
 	memory_destroy(&vm->mem);
 	loop_caller_destroy(&vm->caller);
 	loop_destroy(vm->loop);

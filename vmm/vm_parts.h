@@ -29,6 +29,7 @@
 #include "vmm/xvmm.h"
 
 struct error;
+struct memory_fill;
 
 enum {
 	VM_DEVICES_MAX = BUS_MAX_RANGES,
@@ -50,6 +51,7 @@ struct xvmm {
 	bool confined;	       /* the loop's thread is */
 	struct kvm_vm kvm;
 	struct guest_memory mem;
+	struct memory_fill *fill; /* of it, by kernel and initrd; owned; NULL: they are there */
 
 	/* What the guest finds at which address. */
 	struct arch_device devices[VM_DEVICES_MAX];

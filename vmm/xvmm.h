@@ -206,6 +206,13 @@ struct xvmm_config {
 	 * descriptor. Not in a build with sanitizers (a usage error).
 	 */
 	bool sandbox;
+	/*
+	 * Begin the guest while a large kernel or initrd is still being read: they must stay as
+	 * they are until then, or the VM ends (XVMM_FAILED). Takes private memory, not allocated
+	 * at once, and /dev/userfaultfd (Linux 6.8; root's, unless you give it to others); without
+	 * one of them, and by default, xvmm_create() reads them whole.
+	 */
+	bool load_on_demand;
 
 	/*
 	 * Messages about the VM, one line without newline, valid during the call. Called from any

@@ -49,6 +49,7 @@ static const struct kernel_format raw_format = {
 static const struct kernel_format gzip_format = {
 	.match = linux_image_match_gzip,
 	.open = open_gzip,
+	.unpacks = true,
 	.load = load_gzip,
 };
 

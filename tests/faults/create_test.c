@@ -5,7 +5,7 @@
  * thread or a file. With a sanitizer, it looks for memory that was lost, when the process ends.
  *
  * PHASE is start for xvmm_create(), running for xvmm_start() and xvmm_wait(), stopping for
- * xvmm_destroy().
+ * xvmm_destroy(). ON_DEMAND, if it is set: a large initrd is loaded while the guest runs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +26,8 @@
 enum {
 	STATUS = 5, /* of the guest */
 	CPUS = 2,
-	THREADS = CPUS + 2, /* who runs the VM, and who looks on */
+	THREADS = CPUS + 3, /* who runs the VM, who loads it, and who looks on */
+	LARGE = 5 << 20,    /* bytes, of an initrd */
 };
 
 struct left {
@@ -35,7 +36,7 @@ struct left {
 };
 
 static struct plan *plan;
-static char directory[32], control[64];
+static char directory[32], control[64], initrd[64];
 static int sockets[2], null;
 static char log_text[4096]; /* what the VM said */
 
@@ -91,6 +92,9 @@ static void set_up(void)
 	strcpy(directory, "/tmp/xvmm-faults.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	snprintf(control, sizeof(control), "%s/control", directory);
+	snprintf(initrd, sizeof(initrd), "%s/initrd", directory);
+	ck_assert_int_eq(close(open(initrd, O_WRONLY | O_CREAT | O_CLOEXEC, 0600)), 0);
+	ck_assert_int_eq(truncate(initrd, LARGE), 0);
 	null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	ck_assert_int_ge(null, 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sockets), 0);
@@ -108,12 +112,14 @@ static int create(struct xvmm **vm, struct xvmm_error *error)
 		 .faults = {.enabled = true, .delay_us = 1}},
 		{.socket = "/nonexistent/vhost-user", .queues = 2},
 	};
+	const bool on_demand = getenv("ON_DEMAND");
 	const struct xvmm_config config = {
 		.kernel = guest_path("hello"),
-		.initrd = guest_path("hello"),
+		.initrd = on_demand ? initrd : guest_path("hello"),
 		.cmdline = "status=5",
 		.memory = 32 << 20,
-		.memory_prealloc = true,
+		.memory_prealloc = !on_demand,
+		.load_on_demand = on_demand,
 		.cpus = CPUS,
 		.nets = nets,
 		.n_nets = sizeof(nets) / sizeof(nets[0]),
@@ -245,6 +251,7 @@ static void second_vm(void)
 
 	after = look();
 	expect_same(&before, &after);
+	unlink(initrd);
 	rmdir(directory);
 	if (!faults_code())
 		faults_count(NOT_REACHED);

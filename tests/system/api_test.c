@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -231,6 +232,110 @@ START_TEST(stopped_while_its_console_is_full)
 	ck_assert_int_eq(run(vm).reason, XVMM_STOPPED);
 	pthread_join(stopper, NULL);
 	xvmm_destroy(vm);
+}
+END_TEST
+
+/* An initrd of @size bytes of zero, whose path is put into @path: its descriptor. */
+static int make_initrd(char path[32], off_t size)
+{
+	int fd = memfd_create("initrd", MFD_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, size), 0);
+	snprintf(path, 32, "/proc/self/fd/%d", fd);
+	return fd;
+}
+
+/* What a large initrd has when the guest runs counts only if that was asked for, and can be had. */
+START_TEST(initrd_cut_before_it_runs)
+{
+	struct xvmm_config config = config_for("hello", "status=5");
+	char initrd[32];
+	int fd = make_initrd(initrd, 8 << 20);
+	struct xvmm *vm;
+	struct xvmm_end end;
+
+	config.initrd = initrd;
+	config.load_on_demand = _i;
+	vm = create(&config);
+	ck_assert_int_eq(ftruncate(fd, 4096), 0);
+	end = run(vm);
+	if (_i && access("/dev/userfaultfd", R_OK | W_OK) == 0) {
+		ck_assert_int_eq(end.reason, XVMM_FAILED);
+		ck_assert_msg(strstr(end.text, "initrd /proc/self/fd/"), "'%s'", end.text);
+		ck_assert_msg(strstr(end.text, "became shorter"), "'%s'", end.text);
+	} else {
+		ck_assert_int_eq(end.reason, XVMM_DEBUG_EXIT);
+		ck_assert_int_eq(end.value, 5);
+	}
+	xvmm_destroy(vm);
+	close(fd);
+}
+END_TEST
+
+/* With vCPUs that wait for memory, or don't yet, or don't any more. */
+START_TEST(stopped_while_it_is_loaded)
+{
+	struct xvmm_config config = config_for("hello", "status=5");
+	char initrd[32];
+	int fd = make_initrd(initrd, 100 << 20);
+
+	config.initrd = initrd;
+	config.load_on_demand = true;
+	srand(1);
+	for (int i = 0; i < 40; i++) {
+		struct xvmm *vm = create(&config);
+		pthread_t stopper;
+		struct xvmm_end end;
+
+		ck_assert_int_eq(pthread_create(&stopper, NULL, stop_later, vm), 0);
+		if (i % 2) {
+			xvmm_pause(vm);
+			xvmm_resume(vm);
+		}
+		end = run(vm);
+		pthread_join(stopper, NULL);
+		/* Never by what it has found in memory that wasn't loaded. */
+		ck_assert_msg(end.reason == XVMM_STOPPED || end.reason == XVMM_DEBUG_EXIT, "'%s'",
+			      end.text);
+		xvmm_destroy(vm);
+	}
+	/* Nor is one that never ran loaded. */
+	xvmm_destroy(create(&config));
+	close(fd);
+}
+END_TEST
+
+static void *pause_now_and_then(void *vm)
+{
+	for (int i = 0; i < 20; i++) {
+		xvmm_pause(vm);
+		usleep(100);
+		xvmm_resume(vm);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+START_TEST(paused_while_it_is_loaded)
+{
+	struct xvmm_config config = config_for("hello", "status=5");
+	char initrd[32];
+	int fd = make_initrd(initrd, 30 << 20);
+	struct xvmm *vm;
+	struct xvmm_end end;
+	pthread_t pauser;
+
+	config.initrd = initrd;
+	config.load_on_demand = true;
+	vm = create(&config);
+	ck_assert_int_eq(pthread_create(&pauser, NULL, pause_now_and_then, vm), 0);
+	end = run(vm);
+	pthread_join(pauser, NULL);
+	ck_assert_int_eq(end.reason, XVMM_DEBUG_EXIT);
+	ck_assert_int_eq(end.value, 5);
+	xvmm_destroy(vm);
+	close(fd);
 }
 END_TEST
 
@@ -894,6 +999,9 @@ int main(void)
 	tcase_add_test(tcase, stopped_before_it_begins);
 	tcase_add_test(tcase, stopped_at_any_time);
 	tcase_add_test(tcase, stopped_while_its_console_is_full);
+	tcase_add_loop_test(tcase, initrd_cut_before_it_runs, 0, 2);
+	tcase_add_test(tcase, stopped_while_it_is_loaded);
+	tcase_add_test(tcase, paused_while_it_is_loaded);
 	tcase_add_test(tcase, several_at_once);
 	tcase_add_test(tcase, in_the_background);
 	tcase_add_test(tcase, runs_once);

@@ -39,6 +39,19 @@ for boot in "${boots[@]}"; do
 	judge "initrd of $file, --boot $protocol" 0 "^initrd: 1234567 bytes, sum $sum\$"
 done
 
+# Large enough to be loaded while the guest runs, where that can be had; or with memory that can't.
+head -c 9876543 /dev/urandom >"$work/large"
+read -r sum _ < <(sum "$work/large")
+for boot in "${boots[@]}"; do
+	for memory in 64M 64M,prealloc=on 64M,shared=on; do
+		read -r protocol file <<<"$boot"
+		start --kernel "$GUESTS/$file" --boot "$protocol" --initrd "$work/large" \
+			--memory "$memory" --cpus 2 </dev/null
+		finish
+		judge "large initrd of $file, --memory $memory" 0 "^initrd: 9876543 bytes, sum $sum\$"
+	done
+done
+
 guest hello
 judge 'the default command line' 0 '^command line: console=ttyS0$'
 guest hello --cmdline ''

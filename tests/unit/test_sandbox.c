@@ -356,6 +356,12 @@ START_TEST(forbidden_to_ring)
 }
 END_TEST
 
+START_TEST(forbidden_to_fill)
+{
+	run_confined(THREAD_FILL, do_forbidden, (void *)&forbidden[_i]);
+}
+END_TEST
+
 static void *make_eventfd(void *arg)
 {
 	(void)arg;
@@ -363,10 +369,16 @@ static void *make_eventfd(void *arg)
 	return NULL;
 }
 
-/* Nor may a ring's thread what a vCPU's may. */
+/* Nor may a ring's thread what a vCPU's may, nor one that fills memory. */
 START_TEST(eventfd_of_ring)
 {
 	run_confined(THREAD_RING, make_eventfd, NULL);
+}
+END_TEST
+
+START_TEST(eventfd_of_fill)
+{
+	run_confined(THREAD_FILL, make_eventfd, NULL);
 }
 END_TEST
 
@@ -388,7 +400,9 @@ static Suite *make_suite(void)
 	tcase_add_loop_test_raise_signal(killed, forbidden_to_main, SIGSYS, 0, N_FORBIDDEN);
 	tcase_add_loop_test_raise_signal(killed, forbidden_to_vcpu, SIGSYS, 0, N_FORBIDDEN);
 	tcase_add_loop_test_raise_signal(killed, forbidden_to_ring, SIGSYS, 0, N_FORBIDDEN);
+	tcase_add_loop_test_raise_signal(killed, forbidden_to_fill, SIGSYS, 0, N_FORBIDDEN);
 	tcase_add_test_raise_signal(killed, eventfd_of_ring, SIGSYS);
+	tcase_add_test_raise_signal(killed, eventfd_of_fill, SIGSYS);
 	suite_add_tcase(suite, killed);
 	return suite;
 }

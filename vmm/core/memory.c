@@ -16,7 +16,6 @@
 #include "vmm/core/progress.h"
 
 static const uint64_t page_size = 4096;
-static const uint64_t huge_page_size = 2ULL << 20;
 static const uint64_t populate_step = 128ULL << 20; /* fractions of a second */
 static const uint64_t read_step = 512ULL << 10;	    /* what is still in a CPU's cache */
 
@@ -43,14 +42,14 @@ static int create_memfd(struct guest_memory *mem, uint64_t size, bool hugepages,
  */
 static void *reserve(const struct memory_range *range)
 {
-	uint64_t size = range->size + huge_page_size, before, after;
+	uint64_t size = range->size + MEMORY_HUGE_PAGE_SIZE, before, after;
 	char *start;
 
 	start = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (start == MAP_FAILED)
 		return NULL;
-	before = (range->base - (uintptr_t)start) % huge_page_size;
-	after = huge_page_size - before;
+	before = (range->base - (uintptr_t)start) % MEMORY_HUGE_PAGE_SIZE;
+	after = MEMORY_HUGE_PAGE_SIZE - before;
 	if (before)
 		munmap(start, before);
 	munmap(start + before + range->size, after);
@@ -78,6 +77,8 @@ static int map_region(struct guest_memory *mem, struct memory_region *region,
 		region->host = NULL;
 		return ret;
 	}
+	if (config->ask_huge)
+		madvise(region->host, region->range.size, MADV_HUGEPAGE);
 	return 0;
 }
 
@@ -168,11 +169,14 @@ int memory_create(struct guest_memory *mem, const struct memory_range *ranges, s
 	uint64_t offset = 0;
 	int ret = 0;
 
-	*mem = (struct guest_memory){.fd = -1};
+	*mem = (struct guest_memory){
+		.fd = -1,
+		.comes_when_touched = !config->shared && !config->hugepages && !config->prealloc,
+	};
 	if (n > MEMORY_MAX_REGIONS)
 		return error_set(err, -E2BIG, "guest memory: too many regions");
 	for (size_t i = 0; i < n; i++) {
-		if (config->hugepages && ranges[i].size % huge_page_size)
+		if (config->hugepages && ranges[i].size % MEMORY_HUGE_PAGE_SIZE)
 			return error_usage(err, "guest memory: with huge pages the size must be a "
 						"multiple of 2M");
 		mem->regions[i] = (struct memory_region){.range = ranges[i], .fd_offset = offset};

@@ -45,6 +45,7 @@ struct memory_range {
 
 enum {
 	MEMORY_MAX_REGIONS = 4, /* below and above the hole; spare ones for other architectures */
+	MEMORY_HUGE_PAGE_SIZE = 2 << 20, /* bytes */
 };
 
 /* One region: guest-physical range, its mapping in this process, and what backs it. */
@@ -57,6 +58,7 @@ struct memory_region {
 struct memory_config {
 	bool shared;	/* a memfd, mapped MAP_SHARED, that other processes can map (vhost-user) */
 	bool hugepages; /* 2 MiB pages from the host's pool */
+	bool ask_huge;	/* or such as the kernel has, if it gives them to who asks */
 	bool prealloc;	/* all pages present before the guest starts */
 	const struct logger
 		*log; /* of how far that is, or of memory this machine hasn't; or NULL */
@@ -67,6 +69,8 @@ struct guest_memory {
 	size_t n_regions;
 	/* The memfd of shared memory, of sealed size, owned by this struct; -1 if private. */
 	int fd;
+	/* Private, of small pages, each made when it is first touched. */
+	bool comes_when_touched;
 };
 
 /* -ENOMEM: this machine hasn't @size bytes that prealloc could take at once. */

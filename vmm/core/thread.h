@@ -16,6 +16,7 @@ enum thread_kind {
 	THREAD_MAIN,	 /* runs the loop, and starts the others */
 	THREAD_VCPU,	 /* runs a vCPU; starts and stops rings, and so threads of the next kind */
 	THREAD_RING,	 /* moves packets: of a pair of rings, or of all of a device with faults */
+	THREAD_FILL,	 /* reads files to guest memory (vmm/core/memory_fill.h) */
 	THREAD_BROKER,	 /* the only one of the broker's process (vmm/broker.h) */
 	THREAD_USER_NET, /* the only one of its process (vmm/user_net_process.h) */
 	THREAD_WAITING,	 /* the only one of a process that waits (vmm/pid_namespace.h) */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <libfdt.h>
 #include <stdlib.h>
+#include <zlib.h>
 
 #include "arch/aarch64/layout.h"
 #include "boot/boot.h"
@@ -115,6 +116,31 @@ START_TEST(image_as_it_is)
 }
 END_TEST
 
+static int open_in_gzip(void)
+{
+	struct test_file file = test_file_make("", 0);
+	gzFile gzip = gzdopen(dup(file.fd), "wb");
+
+	ck_assert_ptr_nonnull(gzip);
+	ck_assert_int_eq(gzwrite(gzip, &kernel, sizeof(kernel)), sizeof(kernel));
+	ck_assert_int_eq(gzclose(gzip), Z_OK);
+	config.kernel = file.path;
+	boot_close(image);
+	return boot_open(&config, &image, &err);
+}
+
+/* A kernel that is unpacked is there at once, perhaps in the last block that the initrd needs. */
+START_TEST(only_plain_ones_can_be_loaded_later)
+{
+	use_initrd(5 * MIB);
+	ck_assert_msg(open_kernel(&kernel, sizeof(kernel)) == 0, "%s", err.text);
+	ck_assert(boot_can_load_later(image));
+	ck_assert_msg(open_in_gzip() == 0, "%s", err.text);
+	ck_assert(!boot_can_load_later(image));
+	ck_assert(boot_is_large(image));
+}
+END_TEST
+
 START_TEST(refuses_pvh)
 {
 	config.protocol = BOOT_PROTOCOL_PVH;
@@ -217,6 +243,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, image_as_it_is);
+	tcase_add_test(tc, only_plain_ones_can_be_loaded_later);
 	tcase_add_test(tc, refuses_pvh);
 	tcase_add_test(tc, says_how_much_memory_a_kernel_takes);
 	tcase_add_test(tc, initrd_above_or_below);

@@ -8,6 +8,7 @@
 #include "boot/boot.h"
 #include "boot/x86_64/pvh.h"
 #include "tests/unit/x86_64/kernel_files.h"
+#include "vmm/core/memory_fill.h"
 
 #define KERNEL_END (BZIMAGE_PREF + BZIMAGE_INIT_SIZE)
 
@@ -452,6 +453,45 @@ START_TEST(tells_later_what_went_wrong_early)
 }
 END_TEST
 
+static void ignore_end(void *opaque, const struct error *error)
+{
+	(void)opaque;
+	ck_assert_ptr_null(error);
+}
+
+/* Nothing else is touched of what isn't there yet, or this would wait for ever. */
+START_TEST(loads_later)
+{
+	static const struct memory_fill_config fill_config = {.ended = ignore_end};
+	struct memory_fill *fill;
+	union test_bzimage bz;
+	uint64_t place;
+	int ret;
+
+	open_with_initrd_of(4096);
+	ck_assert(!boot_can_load_later(image));
+	boot_close(image);
+	open_with_initrd_of(5 * MIB);
+	ck_assert(boot_can_load_later(image));
+	ret = memory_fill_create(&mem, &fill);
+	if (ret) {
+		printf("SKIP loads_later: /dev/userfaultfd: %s\n", strerror(-ret));
+		return;
+	}
+	boot_load_later(image, fill);
+	load();
+	boot_close(image);
+	image = NULL;
+	ck_assert_int_eq(memory_fill_start(fill, &fill_config), 0);
+	place = zero_page()->hdr.ramdisk_image;
+	ck_assert_str_eq(string_at(place), "initrd");
+	test_bzimage_init(&bz);
+	ck_assert_mem_eq(string_at(BZIMAGE_PREF), bz.bytes + BZIMAGE_SETUP,
+			 sizeof(bz) - BZIMAGE_SETUP);
+	memory_fill_destroy(fill);
+}
+END_TEST
+
 /* As where the VM can't be made. */
 START_TEST(is_closed_while_it_loads)
 {
@@ -645,6 +685,7 @@ int main(void)
 	tcase_add_test(tc, says_how_much_memory_an_initrd_takes);
 	tcase_add_loop_test(tc, loads_early, 0, 2);
 	tcase_add_test(tc, tells_later_what_went_wrong_early);
+	tcase_add_test(tc, loads_later);
 	tcase_add_test(tc, is_closed_while_it_loads);
 	tcase_add_test(tc, tells_which_initrd_is_missing);
 	tcase_add_test(tc, refuses_long_cmdline);
