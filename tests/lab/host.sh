@@ -394,7 +394,7 @@ build_l1() {
 }
 
 # exec_l1 WORK PARAMETERS QEMU-OPTION...: becomes the QEMU that runs L1. The first
-# serial port is L1's console, the second carries TAP. npt=off,-erms,-la57: see README.md.
+# serial port is L1's console, the second carries TAP. npt=off,-erms,-la57,-cx16: see README.md.
 # softlockup_panic: a CPU of L1 that TCG has lost ends L1 in 20 seconds, instead of hanging it.
 exec_l1() {
 	local work=$1 parameters=$2
@@ -408,7 +408,7 @@ exec_l1() {
 			-kernel "$lab_kernel/bzImage" -initrd "$work/l1.cpio" \
 			-append "console=ttyAMA0 quiet panic=-1 softlockup_panic=1 lab.tap=ttyS0 $parameters" "$@"
 	fi
-	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu max,npt=off,-erms,-la57 -smp 2 -m "$l1_memory" \
+	exec qemu-system-x86_64 -accel tcg,thread=multi -cpu max,npt=off,-erms,-la57,-cx16 -smp 2 -m "$l1_memory" \
 		-nodefaults -display none -no-reboot \
 		-kernel "$lab_kernel/bzImage" -initrd "$work/l1.cpio" \
 		-append "console=ttyS0 quiet panic=-1 softlockup_panic=1 $parameters" "$@"
