@@ -37,4 +37,26 @@ for shared in on off; do
 	fi
 done
 
+# asks NAME YES-OR-NO ARGUMENT...: whether the guest's memory asks for the kernel's huge pages.
+asks() {
+	local name=$1 expected=$2 asked
+	shift 2
+	start --kernel "$(guest_file spin)" "$@" </dev/null
+	await '^ready$'
+	asked=$(awk '/^Size:/ { guest = $2 == 65536 } /^VmFlags:/ && guest { print / hg( |$)/ ? "yes" : "no" }' \
+		"/proc/$(vm_process)/smaps")
+	kill -KILL "$(vm_process)"
+	finish
+	verdict "$name" "$([ "$asked" = "$expected" ] || echo "huge pages are asked for: '$asked', not $expected")"
+}
+if [ -d /sys/kernel/mm/transparent_hugepage ]; then
+	head -c 5M /dev/zero >"$work/large"
+	asks 'a small guest asks for no huge pages' no --memory 64M
+	asks 'a large guest asks for huge pages' yes --initrd "$work/large" --memory 64M
+	asks 'a large guest with shared memory asks for them' yes --initrd "$work/large" \
+		--memory 64M,shared=on
+else
+	echo '# SKIP: huge pages: this kernel has none'
+fi
+
 done_testing
