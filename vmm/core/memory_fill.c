@@ -340,7 +340,7 @@ static int fill_all(struct memory_fill *fill, char *page, struct error *err)
 
 static int fill_by_page(struct memory_fill *fill, struct error *err)
 {
-	const size_t size = 2 * BLOCK_SIZE;
+	const size_t size = (size_t)2 * BLOCK_SIZE;
 	char *pages = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	char *page = pages + -(uintptr_t)pages % BLOCK_SIZE;
 	int ret;
