@@ -69,7 +69,7 @@ struct guest_memory {
 	size_t n_regions;
 	/* The memfd of shared memory, of sealed size, owned by this struct; -1 if private. */
 	int fd;
-	/* Private, of small pages, each made when it is first touched. */
+	/* Private, and a page of it is there once it was touched. */
 	bool comes_when_touched;
 };
 
