@@ -95,25 +95,14 @@ int image_check(const struct image *image, uint64_t offset, uint64_t len, const 
 int image_read(const struct image *image, uint64_t offset, void *to, size_t len, const char *what,
 	       struct error *err)
 {
-	char *p = to;
 	int ret = image_check(image, offset, len, what, err);
 
 	if (ret)
 		return ret;
-	while (len > 0) {
-		ssize_t n = pread(image->fd, p, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_cause(err, -errno);
-		if (n == 0)
-			return error_set(err, -ENODATA, "it became shorter while it was read");
-		p += n;
-		offset += (uint64_t)n;
-		len -= (size_t)n;
-	}
-	return 0;
+	ret = fd_read_all_at(image->fd, to, len, offset);
+	if (ret == -ENODATA)
+		return error_set(err, ret, "it became shorter while it was read");
+	return ret ? error_cause(err, ret) : 0;
 }
 
 static int load_later(const struct image *image, uint64_t offset, gpa_t addr, uint64_t len)

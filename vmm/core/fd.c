@@ -71,6 +71,26 @@ int fd_write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
+int fd_read_all_at(int fd, void *to, size_t len, uint64_t offset)
+{
+	char *at = to;
+
+	while (len > 0) {
+		ssize_t n = pread(fd, at, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -ENODATA;
+		at += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
 void fd_pass(struct msghdr *message, void *control, const int *fds, unsigned int n)
 {
 	struct cmsghdr *header = control;

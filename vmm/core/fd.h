@@ -7,6 +7,7 @@
 #define VMM_CORE_FD_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <unistd.h>
 
 struct msghdr;
@@ -57,5 +58,9 @@ unsigned int fd_passed(struct msghdr *message, const int **fds);
 
 /* Write all of @len bytes, waiting where @fd makes it wait; 0 or a negative errno. */
 int fd_write_all(int fd, const void *data, size_t len);
+
+/* Read all of @len bytes at @offset of a file: 0, -ENODATA if it ends before, or pread()'s errno.
+ */
+int fd_read_all_at(int fd, void *to, size_t len, uint64_t offset);
 
 #endif

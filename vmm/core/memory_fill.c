@@ -202,22 +202,12 @@ int memory_fill_add(struct memory_fill *fill, gpa_t addr, int fd, uint64_t offse
 static int read_piece(const struct piece *piece, uint64_t from, char *to, uint64_t len,
 		      struct error *err)
 {
-	uint64_t done = 0;
+	int ret = fd_read_all_at(piece->fd, to, len, piece->offset + from);
 
-	while (done < len) {
-		ssize_t n = pread(piece->fd, to + done, len - done,
-				  (off_t)(piece->offset + from + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_code(err, -errno, "%s", piece->name);
-		if (n == 0)
-			return error_set(err, -ENODATA, "%s: it became shorter after it was opened",
-					 piece->name);
-		done += (uint64_t)n;
-	}
-	return 0;
+	if (ret == -ENODATA)
+		return error_set(err, ret, "%s: it became shorter after it was opened",
+				 piece->name);
+	return ret ? error_code(err, ret, "%s", piece->name) : 0;
 }
 
 /* What all pieces have of [@at, @at + @len), at @page, which is zero. */
