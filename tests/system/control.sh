@@ -277,7 +277,7 @@ fi
 
 # thread_time: what $thread of the VM has taken, in clock ticks.
 thread_time() {
-	cut -d ' ' -f 14,15 "/proc/$(pgrep -x xvmm -P "$pid")/task/$thread/stat"
+	cut -d ' ' -f 14,15 "/proc/$(first_process)/task/$thread/stat"
 }
 
 # A guest that sends back what it gets, and waits for interrupts meanwhile.

@@ -39,14 +39,12 @@ done
 
 # asks NAME YES-OR-NO ARGUMENT...: whether the guest's memory asks for the kernel's huge pages.
 asks() {
-	local name=$1 expected=$2 asked process
+	local name=$1 expected=$2 asked
 	shift 2
 	start --kernel "$(guest_file spin)" "$@" </dev/null
 	await '^ready$'
-	# The lab has no pgrep.
-	process=$(awk -v parent="$pid" '$2 == "(xvmm)" && $4 == parent { print $1 }' /proc/[0-9]*/stat 2>/dev/null)
 	asked=$(awk '/^Size:/ { guest = $2 == 65536 } /^VmFlags:/ && guest { print / hg( |$)/ ? "yes" : "no" }' \
-		"/proc/$process/smaps")
+		"/proc/$(first_process)/smaps")
 	kill -KILL -- "-$pid"
 	finish
 	verdict "$name" "$([ "$asked" = "$expected" ] || echo "huge pages are asked for: '$asked', not $expected")"

@@ -28,7 +28,7 @@ ask() {
 
 # The processes of user-mode networks.
 helper() {
-	pgrep -x xvmm-user-net -P "$(pgrep -x xvmm -P "$pid")"
+	pgrep -x xvmm-user-net -P "$(first_process)"
 }
 
 # status_of PID KEY: a line of its /proc/PID/status.
