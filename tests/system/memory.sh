@@ -37,14 +37,24 @@ for shared in on off; do
 	fi
 done
 
-# asks NAME YES-OR-NO ARGUMENT...: whether the guest's memory asks for the kernel's huge pages.
+# Whether the mapping of the guest's 64 MiB asks for the kernel's huge pages: yes, no, or nothing while it is in
+# pieces, because some of it is being loaded.
+huge_pages_are_asked_for() {
+	awk '/^Size:/ { guest = $2 == 65536 } /^VmFlags:/ && guest { print / hg( |$)/ ? "yes" : "no" }' \
+		"/proc/$(first_process)/smaps"
+}
+
+# asks NAME YES-OR-NO ARGUMENT...
 asks() {
-	local name=$1 expected=$2 asked
+	local name=$1 expected=$2 asked='' i
 	shift 2
 	start --kernel "$(guest_file spin)" "$@" </dev/null
 	await '^ready$'
-	asked=$(awk '/^Size:/ { guest = $2 == 65536 } /^VmFlags:/ && guest { print / hg( |$)/ ? "yes" : "no" }' \
-		"/proc/$(first_process)/smaps")
+	for ((i = 0; i < limit * ${PATIENCE:-1} * 50; i++)); do
+		asked=$(huge_pages_are_asked_for)
+		[ -z "$asked" ] || break
+		sleep 0.02
+	done
 	kill -KILL -- "-$pid"
 	finish
 	verdict "$name" "$([ "$asked" = "$expected" ] || echo "huge pages are asked for: '$asked', not $expected")"
