@@ -209,8 +209,10 @@ struct xvmm_config {
 	/*
 	 * Begin the guest while a large kernel or initrd is still being read: they must stay as
 	 * they are until then, or the VM ends (XVMM_FAILED). Takes private memory, not allocated
-	 * at once, and /dev/userfaultfd (Linux 6.8; root's, unless you give it to others); without
-	 * one of them, and by default, xvmm_create() reads them whole.
+	 * at once, pages of 4 KiB, and /dev/userfaultfd (Linux 6.8; root's, unless you give it to
+	 * others); without one of them, and by default, xvmm_create() reads them whole. A program
+	 * that locks all of its memory (mlockall(MCL_CURRENT)) does so before it creates the VM, or
+	 * once that runs: in between it would wait for what only a running VM brings.
 	 */
 	bool load_on_demand;
 

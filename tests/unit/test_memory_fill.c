@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -35,6 +36,27 @@ static struct guest_memory mem;
 static struct memory_fill *fill;
 static unsigned char *data; /* of a file */
 static struct test_file file;
+
+/* A file that nobody can read to its end, as on a server that is gone: until told otherwise. */
+static struct hanging {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool on;     /* whoever reads any file hangs */
+	int waiting; /* so many do */
+} hanging = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+/* Instead of the C library's. */
+ssize_t pread(int fd, void *to, size_t size, off_t offset)
+{
+	pthread_mutex_lock(&hanging.lock);
+	hanging.waiting++;
+	pthread_cond_broadcast(&hanging.changed);
+	while (hanging.on)
+		pthread_cond_wait(&hanging.changed, &hanging.lock);
+	hanging.waiting--;
+	pthread_mutex_unlock(&hanging.lock);
+	return syscall(SYS_pread64, fd, to, size, offset);
+}
 
 /* What the callback was told. */
 static struct outcome {
@@ -172,12 +194,44 @@ START_TEST(takes_several_files)
 }
 END_TEST
 
+/* The lowest descriptor that is free. */
+static int lowest_free(void)
+{
+	int fd = fcntl(file.fd, F_DUPFD_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	return fd;
+}
+
+/* As of an ELF kernel with many segments; but another file may have the number by then. */
+START_TEST(has_one_descriptor_of_a_file)
+{
+	static const char other[2 * PAGE] = "another file";
+	struct test_file second = test_file_make(other, sizeof(other));
+	int free_one;
+
+	add(FIRST, 0, PAGE);
+	free_one = lowest_free();
+	for (uint64_t i = 1; i < 60; i++)
+		add(FIRST + i * PAGE, i, PAGE);
+	ck_assert_int_eq(lowest_free(), free_one);
+	ck_assert_int_ge(dup2(second.fd, file.fd), 0);
+	add(SECOND, 0, sizeof(other));
+	start();
+	wait_for_end();
+	ck_assert(!outcome.failed);
+	for (uint64_t i = 0; i < 60; i++)
+		ck_assert_int_eq(memcmp(at(FIRST + i * PAGE), data + i, PAGE), 0);
+	ck_assert_str_eq((char *)at(SECOND), other);
+	test_file_close(&second);
+}
+END_TEST
+
 START_TEST(closes_what_it_had)
 {
-	int before, after;
+	int before = lowest_free();
 
-	before = fcntl(file.fd, F_DUPFD_CLOEXEC, 0);
-	close(before);
 	memory_fill_destroy(fill);
 	ck_assert_int_eq(memory_fill_create(&mem, &fill), 0);
 	add(FIRST, 0, FILE_SIZE);
@@ -185,10 +239,8 @@ START_TEST(closes_what_it_had)
 	wait_for_end();
 	memory_fill_destroy(fill);
 	fill = NULL;
-	/* The lowest that is free; the fill's own was below. */
-	after = fcntl(file.fd, F_DUPFD_CLOEXEC, 0);
-	close(after);
-	ck_assert_int_le(after, before);
+	/* The fill's own was below. */
+	ck_assert_int_le(lowest_free(), before);
 }
 END_TEST
 
@@ -409,6 +461,57 @@ START_TEST(lets_go_though_others_have_its_descriptor)
 }
 END_TEST
 
+static void wait_for_readers(int n)
+{
+	pthread_mutex_lock(&hanging.lock);
+	while (hanging.waiting < n)
+		pthread_cond_wait(&hanging.changed, &hanging.lock);
+	pthread_mutex_unlock(&hanging.lock);
+}
+
+/* Threads of this process, as the kernel counts them. */
+static int threads(void)
+{
+	FILE *status = fopen("/proc/self/status", "re");
+	char line[256];
+	int n = 0;
+
+	ck_assert_ptr_nonnull(status);
+	while (n == 0 && fgets(line, sizeof(line), status))
+		sscanf(line, "Threads: %d", &n);
+	fclose(status);
+	return n;
+}
+
+START_TEST(leaves_a_file_that_hangs)
+{
+	const int before = lowest_free(), threads_before = threads();
+	struct toucher toucher;
+
+	add(FIRST, 0, FILE_SIZE);
+	begin_to_touch(&toucher, FIRST + BLOCK);
+	hanging.on = true;
+	start();
+	wait_for_readers(1);
+	memory_fill_destroy(fill);
+	fill = NULL;
+	expect_touched(&toucher, 0);
+	ck_assert(!outcome.ended);
+	/* It is memory like any other, and what the thread reads comes nowhere near it. */
+	ck_assert_int_eq(memory_zero(&mem, gpa(FIRST), FILE_SIZE), 0);
+	pthread_mutex_lock(&hanging.lock);
+	hanging.on = false;
+	pthread_cond_broadcast(&hanging.changed);
+	pthread_mutex_unlock(&hanging.lock);
+	while (threads() > threads_before)
+		sched_yield();
+	ck_assert_int_eq(lowest_free(), before - 1);
+	for (uint64_t i = 0; i < FILE_SIZE; i++)
+		MUST(*at(FIRST + i) == 0);
+	ck_assert(!outcome.ended);
+}
+END_TEST
+
 START_TEST(is_cut_short)
 {
 	static const uint64_t size = 400 * MIB;
@@ -472,6 +575,27 @@ START_TEST(refuses_locked_memory)
 }
 END_TEST
 
+/* One that begins to lock it later: pages can't be moved then, nor be had anew. */
+START_TEST(fills_in_a_program_that_locks)
+{
+	add(FIRST, 0, BLOCK);
+	add(SECOND, 0, 100);
+	/* Not mlockall(): as with mlock(). Only future mappings: what there is would be waited for.
+	 */
+	if (syscall(SYS_mlockall, MCL_FUTURE) < 0) {
+		printf("SKIP fills_in_a_program_that_locks: mlockall: %s\n", strerror(errno));
+		return;
+	}
+	start();
+	wait_for_end();
+	ck_assert(!outcome.failed);
+	expect_file(FIRST, 0, BLOCK);
+	expect_file(SECOND, 0, 100);
+	for (uint64_t i = 100; i < BLOCK; i++)
+		MUST(*at(SECOND + i) == 0);
+}
+END_TEST
+
 START_TEST(refuses_other_memory)
 {
 	static const struct memory_config configs[] = {{.shared = true}, {.prealloc = true}};
@@ -524,6 +648,7 @@ int main(void)
 	tcase_add_loop_test(tc, fills, 0, sizeof(places) / sizeof(places[0]));
 	tcase_add_test(tc, takes_what_is_close_together);
 	tcase_add_test(tc, takes_several_files);
+	tcase_add_test(tc, has_one_descriptor_of_a_file);
 	tcase_add_test(tc, closes_what_it_had);
 	tcase_add_test(tc, leaves_one_mapping);
 	tcase_add_test(tc, gives_huge_pages);
@@ -532,9 +657,11 @@ int main(void)
 	tcase_add_test(tc, tells_of_a_file_that_cant_be_read);
 	tcase_add_loop_test(tc, lets_go_who_waits, 0, 2);
 	tcase_add_test(tc, lets_go_though_others_have_its_descriptor);
+	tcase_add_test(tc, leaves_a_file_that_hangs);
 	tcase_add_test(tc, is_cut_short);
 	tcase_add_test(tc, fills_though_others_fork);
 	tcase_add_test(tc, refuses_locked_memory);
+	tcase_add_test(tc, fills_in_a_program_that_locks);
 	tcase_add_loop_test(tc, refuses_other_memory, 0, 2);
 	tcase_add_test(tc, refuses_what_is_not_there);
 	suite_add_tcase(suite, tc);

@@ -4,12 +4,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/core/counter.h"
@@ -23,13 +25,17 @@ enum {
 	BLOCK_SIZE = MEMORY_HUGE_PAGE_SIZE,
 	FAULTS = 16, /* looked at at once */
 	NAME_SIZE = 288,
+	SMALL_PAGE = 4096, /* of the kernels with huge pages of a block */
+	PATIENCE_S = 1,	   /* with a file that can't be read to its end, nor left */
 };
 
 /* What is in a file. */
 struct piece {
 	uint64_t at; /* from the region's begin on */
 	uint64_t len;
-	int fd; /* owned */
+	int fd;
+	bool owns_fd; /* or the piece before does */
+	int from;     /* what it was duplicated from, for as long as that is this file */
 	uint64_t offset;
 	char name[NAME_SIZE];
 };
@@ -50,10 +56,16 @@ struct memory_fill {
 	size_t n_pieces;
 
 	struct memory_fill_config config;
-	bool runs; /* and nobody has waited for it */
+	bool begun;
 	pthread_t thread;
-	atomic_bool cancelled;
 	struct progress progress; /* the thread's */
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* any of: */
+	bool cancelled;
+	bool reading; /* the thread is, a file to a page of its own, and at nothing else */
+	bool over;    /* it is at its end */
+	bool left;    /* to the thread, which is to free it: nothing else is there any more */
 };
 
 static uint64_t min(uint64_t a, uint64_t b)
@@ -99,7 +111,10 @@ int memory_fill_create(const struct guest_memory *mem, struct memory_fill **fill
 	int ret;
 
 	*fill = NULL;
-	if (!mem->comes_when_touched || (uintptr_t)region->host % BLOCK_SIZE)
+	/* Where pages are larger one huge page would be many blocks, which come when one is
+	 * touched. */
+	if (!mem->comes_when_touched || (uintptr_t)region->host % BLOCK_SIZE ||
+	    sysconf(_SC_PAGESIZE) != SMALL_PAGE)
 		return -EOPNOTSUPP;
 	new = calloc(1, sizeof(*new));
 	if (!new)
@@ -107,6 +122,8 @@ int memory_fill_create(const struct guest_memory *mem, struct memory_fill **fill
 	new->mem = mem;
 	new->begin = region->host;
 	new->size = region->range.size;
+	pthread_mutex_init(&new->lock, NULL);
+	pthread_cond_init(&new->changed, NULL);
 	new->blocks = calloc(1, new->size / BLOCK_SIZE + 1);
 	ret = new->uffd = open_uffd();
 	if (ret >= 0)
@@ -146,26 +163,42 @@ static int watch(struct memory_fill *fill, const struct piece *piece)
 	return 0;
 }
 
-static int add_piece(struct memory_fill *fill, const struct piece *piece)
+/* Whether @fd is the descriptor that @piece was made of, and not another file's by now. */
+static bool is_of(const struct piece *piece, int fd)
+{
+	struct stat before, now;
+
+	return piece->from == fd && fstat(piece->fd, &before) == 0 && fstat(fd, &now) == 0 &&
+	       before.st_dev == now.st_dev && before.st_ino == now.st_ino;
+}
+
+/* For @piece a descriptor of its own, or of the piece before: a kernel may have many pieces. */
+static int give_descriptor(const struct memory_fill *fill, struct piece *piece)
+{
+	const struct piece *last = fill->n_pieces > 0 ? &fill->pieces[fill->n_pieces - 1] : NULL;
+
+	piece->owns_fd = !last || !is_of(last, piece->from);
+	piece->fd = piece->owns_fd ? fcntl(piece->from, F_DUPFD_CLOEXEC, 0) : last->fd;
+	return piece->fd < 0 ? -errno : 0;
+}
+
+static int add_piece(struct memory_fill *fill, struct piece *piece)
 {
 	struct piece *pieces = reallocarray(fill->pieces, fill->n_pieces + 1, sizeof(struct piece));
-	int fd, ret;
+	int ret;
 
 	if (!pieces)
 		return -ENOMEM;
 	fill->pieces = pieces;
-	fd = fcntl(piece->fd, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	ret = watch(fill, piece);
-	if (ret) {
-		close(fd);
+	ret = give_descriptor(fill, piece);
+	if (ret)
 		return ret;
-	}
-	pieces[fill->n_pieces] = *piece;
-	pieces[fill->n_pieces].fd = fd;
-	fill->n_pieces++;
-	return 0;
+	ret = watch(fill, piece);
+	if (ret && piece->owns_fd)
+		close(piece->fd);
+	if (!ret)
+		pieces[fill->n_pieces++] = *piece;
+	return ret;
 }
 
 int memory_fill_add(struct memory_fill *fill, gpa_t addr, int fd, uint64_t offset, uint64_t len,
@@ -190,7 +223,7 @@ int memory_fill_add(struct memory_fill *fill, gpa_t addr, int fd, uint64_t offse
 	piece = (struct piece){
 		.at = at + at_once,
 		.len = len - at_once,
-		.fd = fd,
+		.from = fd,
 		.offset = offset + at_once,
 	};
 	snprintf(piece.name, sizeof(piece.name), "%s", name);
@@ -247,7 +280,9 @@ static int copy_block(const struct memory_fill *fill, char *page, uint64_t at, u
 			return error_errno(err, "guest memory: userfaultfd");
 		done += (uint64_t)copy.copy;
 	}
-	madvise(page, len, MADV_DONTNEED);
+	/* Zero again; in a program that locks its memory it stays. */
+	if (madvise(page, len, MADV_DONTNEED))
+		memset(page, 0, len);
 	return 0;
 }
 
@@ -273,6 +308,28 @@ static int move_block(const struct memory_fill *fill, char *page, uint64_t at, u
 	return 0;
 }
 
+/* From begin_reading() to end_reading() memory_fill_destroy() may leave the thread where it is. */
+static int begin_reading(struct memory_fill *fill)
+{
+	bool go_on;
+
+	pthread_mutex_lock(&fill->lock);
+	go_on = fill->reading = !fill->cancelled;
+	pthread_mutex_unlock(&fill->lock);
+	return go_on ? 0 : -ECANCELED;
+}
+
+static int end_reading(struct memory_fill *fill, int ret)
+{
+	pthread_mutex_lock(&fill->lock);
+	fill->reading = false;
+	pthread_cond_broadcast(&fill->changed);
+	if (fill->cancelled)
+		ret = -ECANCELED;
+	pthread_mutex_unlock(&fill->lock);
+	return ret;
+}
+
 static int fill_block(struct memory_fill *fill, uint64_t i, char *page, struct error *err)
 {
 	const uint64_t at = i * BLOCK_SIZE, len = min(BLOCK_SIZE, fill->size - at);
@@ -280,9 +337,12 @@ static int fill_block(struct memory_fill *fill, uint64_t i, char *page, struct e
 
 	if (fill->blocks[i] != BLOCK_AWAITED)
 		return 0;
+	ret = begin_reading(fill);
+	if (ret)
+		return ret;
 	/* Where it can't, pages come one by one. */
 	madvise(page, len, MADV_POPULATE_WRITE);
-	ret = read_block(fill, page, at, len, err);
+	ret = end_reading(fill, read_block(fill, page, at, len, err));
 	if (!ret)
 		ret = move_block(fill, page, at, len, err);
 	if (!ret)
@@ -317,13 +377,12 @@ static int fill_all(struct memory_fill *fill, char *page, struct error *err)
 	for (uint64_t i = 0; i < n && !ret; i++) {
 		if (fill->blocks[i] == BLOCK_FREE)
 			continue;
-		if (atomic_load(&fill->cancelled))
-			return -ECANCELED;
 		ret = fill_awaited(fill, page, err);
 		if (!ret)
 			ret = fill_block(fill, i, page, err);
 		done += BLOCK_SIZE;
-		progress_tell(&fill->progress, done, counter_now_ms());
+		if (!ret)
+			progress_tell(&fill->progress, done, counter_now_ms());
 	}
 	return ret;
 }
@@ -344,16 +403,33 @@ static int fill_by_page(struct memory_fill *fill, struct error *err)
 }
 
 /* Nobody waits any more. (Closing uffd would do, unless a process has been forked meanwhile.) */
-static void let_go(struct memory_fill *fill)
+static void stop_watching(struct memory_fill *fill)
 {
-	for (size_t i = 0; i < fill->n_pieces; i++) {
+	for (size_t i = 0; i < fill->n_pieces && fill->uffd >= 0; i++) {
 		struct uffdio_range range = blocks_of(fill, &fill->pieces[i]);
 
 		ioctl(fill->uffd, UFFDIO_UNREGISTER, &range);
-		fd_close(&fill->pieces[i].fd);
+	}
+	fd_close(&fill->uffd);
+}
+
+static void close_files(struct memory_fill *fill)
+{
+	for (size_t i = 0; i < fill->n_pieces; i++) {
+		if (fill->pieces[i].owns_fd)
+			close(fill->pieces[i].fd);
 	}
 	fill->n_pieces = 0;
-	fd_close(&fill->uffd);
+}
+
+static void free_fill(struct memory_fill *fill)
+{
+	close_files(fill);
+	pthread_mutex_destroy(&fill->lock);
+	pthread_cond_destroy(&fill->changed);
+	free(fill->pieces);
+	free(fill->blocks);
+	free(fill);
 }
 
 static void *run(void *opaque)
@@ -361,10 +437,20 @@ static void *run(void *opaque)
 	struct memory_fill *fill = opaque;
 	struct error err = {0};
 	int ret = fill_by_page(fill, &err);
+	bool left;
 
-	if (ret != -ECANCELED)
+	if (ret != -ECANCELED) {
 		fill->config.ended(fill->config.opaque, ret ? &err : NULL);
-	let_go(fill);
+		stop_watching(fill);
+		close_files(fill);
+	}
+	pthread_mutex_lock(&fill->lock);
+	fill->over = true;
+	left = fill->left;
+	pthread_cond_broadcast(&fill->changed);
+	pthread_mutex_unlock(&fill->lock);
+	if (left)
+		free_fill(fill);
 	return NULL;
 }
 
@@ -377,19 +463,46 @@ int memory_fill_start(struct memory_fill *fill, const struct memory_fill_config 
 
 	fill->config = *config;
 	ret = thread_create(&fill->thread, &thread, run, fill);
-	fill->runs = !ret;
+	fill->begun = !ret;
 	return ret;
+}
+
+/* Whether the thread is over; else it hangs in a file, and is left there. */
+static bool end_thread(struct memory_fill *fill)
+{
+	struct timespec deadline;
+	bool over, late = false;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += PATIENCE_S;
+	pthread_mutex_lock(&fill->lock);
+	fill->cancelled = true;
+	while (!fill->over && !(fill->reading && late)) {
+		if (late)
+			pthread_cond_wait(&fill->changed, &fill->lock);
+		else
+			late = pthread_cond_clockwait(&fill->changed, &fill->lock, CLOCK_MONOTONIC,
+						      &deadline) == ETIMEDOUT;
+	}
+	over = fill->over;
+	if (!over) {
+		stop_watching(fill);
+		pthread_detach(fill->thread);
+		fill->left = true;
+	}
+	pthread_mutex_unlock(&fill->lock);
+	return over;
 }
 
 void memory_fill_destroy(struct memory_fill *fill)
 {
 	if (!fill)
 		return;
-	atomic_store(&fill->cancelled, true);
-	if (fill->runs)
+	if (fill->begun) {
+		if (!end_thread(fill))
+			return;
 		pthread_join(fill->thread, NULL);
-	let_go(fill);
-	free(fill->pieces);
-	free(fill->blocks);
-	free(fill);
+	}
+	stop_watching(fill);
+	free_fill(fill);
 }

@@ -6,8 +6,8 @@
  * place. So nobody sees what the file doesn't have: one that was cut is an error, which is told
  * before anyone goes on.
  *
- * It takes private memory that comes when it is touched; and /dev/userfaultfd of Linux 6.8, which
- * is root's unless somebody gives it away.
+ * It takes private memory that comes when it is touched, pages of 4 KiB, and /dev/userfaultfd of
+ * Linux 6.8, which is root's unless somebody gives it away.
  *
  * All but the callback is the thread's that sets up the VM.
  */
@@ -54,8 +54,9 @@ int memory_fill_add(struct memory_fill *fill, gpa_t addr, int fd, uint64_t offse
 int memory_fill_start(struct memory_fill *fill, const struct memory_fill_config *config);
 
 /*
- * End it, if it hasn't: who still waits goes on, with zeroes. Waits for what is being read. Accepts
- * NULL.
+ * End it, if it hasn't: who still waits goes on, with zeroes. A second at most: a thread that is
+ * still at a file then, as on a network's whose server is gone, is left behind, with nothing but
+ * that file, and ends when it has read. Accepts NULL.
  */
 void memory_fill_destroy(struct memory_fill *fill);
 
