@@ -210,6 +210,15 @@ static int check_given(int fd, struct error *err)
 	return -EBADF;
 }
 
+static int take_received(struct xvmm *vm, const char *name, int *fd, struct error *err)
+{
+	int ret = vm_take_fd(vm, name, fd, err);
+
+	if (ret == -ENOENT)
+		error_cure(err, "getfd %s, before", name);
+	return ret;
+}
+
 static int net_switch(void *opaque, json_t *arguments, json_t **result, struct error *err)
 {
 	const char *id = NULL, *text = NULL;
@@ -227,7 +236,7 @@ static int net_switch(void *opaque, json_t *arguments, json_t **result, struct e
 				"user-mode networking has a process of its own, which can't be "
 				"started once the guest runs");
 	else if (spec.received)
-		ret = vm_take_fd(opaque, spec.received, &received, err);
+		ret = take_received(opaque, spec.received, &received, err);
 	else if (spec.net.has_fd)
 		ret = check_given(spec.net.fd, err);
 	if (spec.received)
@@ -235,6 +244,8 @@ static int net_switch(void *opaque, json_t *arguments, json_t **result, struct e
 	if (!ret)
 		ret = vm_net_switch(opaque, id, &spec.net, &pause_us, err);
 	net_spec_free(&spec);
+	if (ret == -ENODEV)
+		return no_device(id, err);
 	if (!ret)
 		*result = json_pack("{s:i}", "pause-us", (int)pause_us);
 	return ret;

@@ -112,6 +112,8 @@ int jail_unshare(int flags, struct error *err)
 
 static int change_root(const char *root, struct error *err)
 {
+	int ret;
+
 	if (chroot(root) == 0 && chdir("/") == 0)
 		return 0;
 	if (errno == EPERM)
@@ -119,7 +121,10 @@ static int change_root(const char *root, struct error *err)
 				 "--sandbox: chroot=%s: %s: only root can, or in a namespace; try: "
 				 "namespaces=on",
 				 root, strerror(EPERM));
-	return error_errno(err, "--sandbox: chroot=%s", root);
+	ret = error_errno(err, "--sandbox: chroot=%s", root);
+	if (ret == -ENOENT)
+		error_cure(err, "mkdir -p %s", root);
+	return ret;
 }
 
 bool jail_is_open(const struct jail *jail)

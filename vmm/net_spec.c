@@ -196,7 +196,6 @@ static int parse_tap(struct net_spec *net_spec, struct error *err)
 	return parse_vhost(&net_spec->spec, &net_spec->net, err);
 }
 
-/* A number, or a name, which doesn't begin with a digit. */
 /* A number, or the name that a client of the control socket has given one. */
 static int parse_descriptor(struct net_spec *net_spec, const char *text, struct error *err)
 {
@@ -297,6 +296,8 @@ int net_spec_parse(struct net_spec *spec, const char *option, const char *text, 
 	list_keys(backend, spec->keys);
 	if (backend == BACKEND_FD)
 		text += strlen(fd_prefix);
+	if (!*text || *text == ',')
+		return error_usage(err, "%s: fd= needs the number of a descriptor", option);
 	ret = spec_parse(&spec->spec, option, text, backend_names[backend], spec->keys, err);
 	if (ret)
 		return ret;

@@ -12,6 +12,8 @@
 #include <sys/timerfd.h>
 #include <time.h>
 
+#include "arch/arch.h"
+#include "devices/pci.h"
 #include "virtio/datapath.h"
 #include "virtio/defs.h"
 #include "virtio/net.h"
@@ -163,6 +165,12 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+/* Whether that is both's; -1 is one that is yet to be made. */
+static bool same_descriptor(const struct xvmm_net *a, const struct xvmm_net *b)
+{
+	return a->has_fd && b->has_fd && a->fd >= 0 && a->fd == b->fd;
+}
+
 /* The first tap or socket that both take, or NULL. */
 static const char *shared(const struct xvmm_net *a, const struct xvmm_net *b)
 {
@@ -177,6 +185,24 @@ static const char *shared(const struct xvmm_net *a, const struct xvmm_net *b)
 	return NULL;
 }
 
+/* Whether there is room on the transport of the device @index, behind those before. */
+static int check_place(const struct xvmm_config *config, unsigned int index, struct error *err)
+{
+	const enum xvmm_transport transport = nic_transport(config, &config->nets[index]);
+	struct arch_device place;
+	unsigned int before = 0;
+
+	for (unsigned int i = 0; i < index; i++)
+		before += nic_transport(config, &config->nets[i]) == transport;
+	if (transport != XVMM_TRANSPORT_PCI)
+		return arch_place_device(ARCH_DEVICE_VIRTIO_MMIO, before, &place, err);
+	/* Slot 0 is the bridge. */
+	return before + 1 < PCI_SLOTS
+		       ? 0
+		       : error_usage(err, "too many devices: at most %d on virtio-pci",
+				     PCI_SLOTS - 1);
+}
+
 int nic_check(const struct xvmm_config *config, unsigned int index, struct error *err)
 {
 	const struct xvmm_net *net = &config->nets[index];
@@ -188,10 +214,17 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 		return error_usage(err, "the id '%s' has more than %d characters", id,
 				   VIRTIO_NET_ID_SIZE - 1);
 	if (!*id || !is_printable(id))
-		return error_usage(err, "the id '%s' is not of printable ASCII characters", id);
+		return error_usage(
+			err, "the id '%s' is not of printable ASCII characters without blanks", id);
 	for (unsigned int i = 0; i < index; i++) {
 		if (strcmp(id, nic_id(&config->nets[i], i, other)) == 0)
 			return error_usage(err, "two network devices have the id '%s'", id);
+		if (same_descriptor(net, &config->nets[i]))
+			return error_usage(
+				err,
+				"%s: %s already has descriptor %d; each device needs its "
+				"own",
+				id, nic_id(&config->nets[i], i, other), net->fd);
 		both = shared(net, &config->nets[i]);
 		if (both)
 			return error_usage(err, "%s: %s already has %s; each device needs its own",
@@ -208,7 +241,9 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 				   "says no; try: --memory without shared=off",
 				   id, nic_is_vhost_user(net) ? "vhost-user" : "switch=on");
 	ret = check_attachment(net, id, err);
-	return ret ? ret : check_queues(net, id, err);
+	if (!ret)
+		ret = check_queues(net, id, err);
+	return ret ? ret : check_place(config, index, err);
 }
 
 int nic_check_fd(const struct xvmm_net *net, struct error *err)
@@ -292,7 +327,7 @@ static void announce_again(struct loop_watch *watch, uint32_t events)
 		return;
 	virtio_net_announce(nic->dev);
 	if (++nic->announced < ANNOUNCEMENTS)
-		set_timer(watch, ANNOUNCE_FIRST_MS + nic->announced * ANNOUNCE_STEP_MS);
+		set_timer(watch, ANNOUNCE_FIRST_MS + (nic->announced - 1) * ANNOUNCE_STEP_MS);
 }
 
 /* Have the device served by @datapath, one of the attachment's. */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmm/config_file.h"
 #include "vmm/core/error.h"
@@ -243,7 +244,8 @@ static int parse_jail(struct options *options, struct error *err)
 	if (!ret && group && !user)
 		ret = error_usage(err, "--sandbox: group is nothing without user");
 	if (!ret && !options->config.sandbox && jail_is_open(&options->jail))
-		ret = error_usage(err, "--sandbox: off, and yet something is asked of it");
+		ret = error_usage(
+			err, "--sandbox: off, and yet user, chroot or namespaces is asked of it");
 	return ret;
 }
 
@@ -363,8 +365,11 @@ static const char *meant_by(const char *arg, char text[MEANT_SIZE])
 	near = near_option(text);
 	if (!near)
 		near = near_word(text, without_value);
-	/* Right, but not here: of xvmm check. */
-	if (!near || strcmp(arg, "--print-config") == 0)
+	if (!near && !dashes && access(arg, R_OK) == 0) {
+		snprintf(text, MEANT_SIZE, "--kernel %s", arg);
+		return text;
+	}
+	if (!near)
 		return "xvmm --help";
 	snprintf(text, MEANT_SIZE, "--%s", near);
 	return text;
@@ -389,6 +394,9 @@ static int take_option(char *const *argv, int i, const char **value, struct erro
 	int option = dashes ? find_option(argv[i] + 2, strcspn(argv[i] + 2, "=")) : -1;
 	char text[MEANT_SIZE];
 
+	if (strcmp(argv[i], "--print-config") == 0)
+		return error_usage(err, "--print-config: not of xvmm check; try: xvmm, without "
+					"check");
 	if (option < 0)
 		return error_usage(err, "unknown %s '%s'; try: %s",
 				   argv[i][0] == '-' ? "option" : "argument", argv[i],

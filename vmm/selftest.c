@@ -74,6 +74,14 @@ static bool is_chosen(const struct selftest_options *options, const struct run *
 	       (!options->rings || options->rings >> run->ring & 1);
 }
 
+/* "NAME", or "NAME=...". */
+static bool is_option(const char *arg, const char *name)
+{
+	const size_t len = strlen(name);
+
+	return strncmp(arg, name, len) == 0 && (!arg[len] || arg[len] == '=');
+}
+
 int selftest_parse(struct selftest_options *options, int argc, char *const *argv, struct error *err)
 {
 	static const char *const transports[] = {"mmio", "pci"};
@@ -83,23 +91,25 @@ int selftest_parse(struct selftest_options *options, int argc, char *const *argv
 	*options = (struct selftest_options){0};
 	for (int i = 2; i < argc && !ret; i++) {
 		const char *option = argv[i];
-		const char *value = argv[i + 1];
+		const bool is_transport = is_option(option, "--transport");
+		const char *value = strchr(option, '=');
 
 		if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0) {
 			options->help = true;
 			return 0;
 		}
-		if (strcmp(option, "--transport") != 0 && strcmp(option, "--packed") != 0)
+		if (!is_transport && !is_option(option, "--packed"))
 			return error_usage(err, "unknown option '%s'; try: xvmm selftest --help",
 					   option);
+		value = value ? value + 1 : argv[++i];
 		if (!value)
 			return error_usage(err, "%s needs a value; try: xvmm selftest --help",
 					   option);
-		i++;
-		if (strcmp(option, "--transport") == 0)
-			ret = parse_choice(option, value, transports, &options->transports, err);
+		if (is_transport)
+			ret = parse_choice("--transport", value, transports, &options->transports,
+					   err);
 		else
-			ret = parse_choice(option, value, packed, &options->rings, err);
+			ret = parse_choice("--packed", value, packed, &options->rings, err);
 	}
 	return ret;
 }

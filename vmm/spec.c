@@ -204,8 +204,11 @@ int spec_seconds(const char *option, const char *text, uint64_t min_ms, uint64_t
 	uint64_t us;
 
 	if (!spec_decimal(&rest, &us) || *rest || us / 1000 < min_ms)
-		return error_usage(err, "%s: '%s' is not a number of seconds%s", option, text,
-				   min_ms ? " above 0" : "");
+		return error_usage(
+			err,
+			"%s: '%s' is not a number of seconds from %s to 999999999, with at "
+			"most 6 decimals",
+			option, text, min_ms ? "0.001" : "0");
 	*ms = us / 1000;
 	return 0;
 }

@@ -496,9 +496,10 @@ int user_net_create(const struct user_net_config *config, struct user_net **net,
 {
 	(void)config;
 	*net = NULL;
-	return error_set(err, -EOPNOTSUPP,
-			 "user-mode networking: this xvmm was built without it; try: apt install "
-			 "libslirp-dev, and build anew");
+	return error_set(
+		err, -EOPNOTSUPP,
+		"user-mode networking: this xvmm was built without it, as a static one is; "
+		"try: apt install libslirp-dev, and build anew, without XVMM_STATIC");
 }
 
 void user_net_run(struct user_net *net)

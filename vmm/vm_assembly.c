@@ -273,9 +273,7 @@ static int add_to_pci(struct xvmm *vm, struct virtio_device *dev, struct error *
 	};
 	int ret = 0;
 
-	if (place.slot == PCI_SLOTS)
-		ret = error_usage(err, "too many devices: at most %d on virtio-pci", PCI_SLOTS - 1);
-	else if (!vm->has_pci)
+	if (!vm->has_pci)
 		ret = add_pci_host(vm, err);
 	if (ret) {
 		virtio_device_destroy(dev);

@@ -53,7 +53,10 @@ int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
 		if (vm->nets[i] != nic)
 			ret = nic_check_free(vm->nets[i], net, err);
 	}
-	return ret ? ret : nic_switch(nic, net, pause_us, err);
+	if (!ret)
+		ret = nic_switch(nic, net, pause_us, err);
+	/* Of a device alone, not of a tap that isn't there. */
+	return ret == -ENODEV ? err->code = -ENXIO : ret;
 }
 
 struct switch_call {

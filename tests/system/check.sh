@@ -48,11 +48,18 @@ judge 'memory that a run would not get' 1 '^problem +memory .*921600 MiB at once
 check --net tap4 --net tap4
 judge 'the same tap twice' 1 '^ok +net0 ' '^problem +net1 +net0 already has tap4'
 
+nets=()
+for _ in {0..8}; do
+	nets+=(--net user)
+done
+check --transport mmio "${nets[@]}"
+judge 'a device too many' 1 '^ok +net7 ' '^problem +net8 +too many devices: at most 8 on virtio-mmio$'
+
 check --net user,hostfwd=tcp::17-:1 --net user,hostfwd=tcp::17-:2
 judge 'two devices want one port of the host' 1 '^ok +net0 ' '^problem +net1 .*tcp:0.0.0.0:17: Address already in use'
 
 check --sandbox "on,namespaces=on,chroot=$work/no"
-judge 'a sandbox that can not be' 1 "^problem +sandbox +--sandbox: chroot=$work/no: No such file"
+judge 'a sandbox that can not be' 1 "^problem +sandbox +--sandbox: chroot=$work/no: No such file" "^ +try: mkdir -p $work/no\$"
 check --sandbox "on,namespaces=on,chroot=$work"
 judge 'a sandbox that can be' 0 '^ok +sandbox '
 

@@ -18,11 +18,11 @@ grep -E '^\| [0-9]+ \|' "$(dirname "$0")/../../docs/conformance.md" |
 verdict 'docs/conformance.md lists the cases as they are' \
 	"$(diff "$work/listed" "$work/told" | head -n 5)"
 
-start selftest --transport mmio --packed off </dev/null
+start selftest --transport=mmio --packed off </dev/null
 finish
 judge 'one run of them' 0
 verdict 'and no other' "$(grep -E 'ok [0-9]+ - (pci|mmio packed)' "$work/out")"
-for arguments in '--transport isa' '--packed maybe' '--packed' '--kernel x'; do
+for arguments in '--transport isa' '--transports=mmio' '--packed maybe' '--packed=' '--packed' '--kernel x'; do
 	# shellcheck disable=SC2086
 	start selftest $arguments </dev/null
 	finish

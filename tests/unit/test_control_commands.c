@@ -103,7 +103,13 @@ START_TEST(no_such_device)
 {
 	assert_refused("set_link", "{'name':'lan','up':true}", -ENODEV, "'lan'; try: query-net");
 	assert_refused("xvmm-net-announce", "{'id':'lan'}", -ENODEV, "'lan'");
-	assert_refused("xvmm-net-switch", "{'id':'lan','spec':'tap0'}", -ENODEV, "'lan'");
+	assert_refused("xvmm-net-switch", "{'id':'lan','spec':'tap0'}", -ENODEV,
+		       "'lan'; try: query-net");
+	/* A client would take the device for gone. */
+	assert_refused("xvmm-net-switch", "{'id':'wan','spec':'nosuchtap'}", -ENXIO,
+		       "nosuchtap: no such network interface");
+	assert_refused("xvmm-net-switch", "{'id':'wan','spec':'fd=lost'}", -ENOENT,
+		       "'lost' not found; try: getfd lost");
 }
 END_TEST
 
