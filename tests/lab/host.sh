@@ -6,8 +6,8 @@
 
 lab_source=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 lab_cache=${XVMM_LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/xvmm-lab}
-lab_arch=x86_64                # of the guests, and of the machine that QEMU emulates
-lab_kernel=$lab_cache/kernel
+lab_arch=x86_64 # of the guests, and of the machine that QEMU emulates
+lab_suite=      # of Debian's, that the kernel is of; the system's
 lab_sysroot=${XVMM_SYSROOT:-${XDG_CACHE_HOME:-$HOME/.cache}/xvmm-sysroot/aarch64}
 dpdk_pmds=/usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0
 libgcc=/usr/lib/x86_64-linux-gnu/libgcc_s.so.1 # backtrace() loads it
@@ -86,36 +86,68 @@ host_kvm_runs_linux() {
 # payload_offset and payload_length (Documentation/x86/boot.rst), without the size
 # in its last four bytes.
 extract_vmlinux() {
-	local image=$1
+	local image=$1 payload=$1.payload
 	field() { od -An -j "$1" -N "$2" -t "u$2" "$image" | tr -d ' '; }
 
-	dd if="$image" iflag=skip_bytes,count_bytes bs=1M status=none \
-		skip="$((($(field 0x1f1 1) + 1) * 512 + $(field 0x248 4)))" count="$(($(field 0x24c 4) - 4))" |
-		lz4 -dcq
+	dd if="$image" of="$payload" iflag=skip_bytes,count_bytes bs=1M status=none \
+		skip="$((($(field 0x1f1 1) + 1) * 512 + $(field 0x248 4)))" count="$(($(field 0x24c 4) - 4))"
+	case $(od -An -N 4 -t x1 "$payload") in
+	' 02 21 4c 18') lz4 -dcq "$payload" ;; # Debian 12's
+	' 28 b5 2f fd') zstd -dcq "$payload" ;;
+	*) die "the kernel is compressed in another way than LZ4 or Zstandard" ;;
+	esac
+	rm "$payload"
+}
+
+# use_suite DIRECTORY: adds to the array apt the options by which it sees $lab_suite and nothing else, by lists of its own.
+use_suite() {
+	local mirror architecture=amd64
+
+	[[ $lab_arch == x86_64 ]] || architecture=arm64
+
+	# shellcheck disable=SC2016 # apt's variables
+	mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' |
+		awk -v release="${lab_suite%%-*}" '$2 == release { print $1; exit }')
+	mkdir "$1/lists"
+	echo "deb [arch=$architecture signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+		"${mirror:-http://deb.debian.org/debian} $lab_suite main" >"$1/sources.list"
+	apt+=(-o "Dir::Etc::SourceList=$1/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::Lists=$1/lists")
+	apt-get "${apt[@]}" --error-on=any update
+}
+
+cannot_fetch() {
+	[[ $lab_suite ]] || exit 1
+	say "nothing can be had of $lab_suite"
+	exit 77
 }
 
 # Debian's cloud kernel, or the package that XVMM_LAB_PACKAGE names, downloaded once and unpacked, never installed:
-# $lab_kernel/{bzImage,vmlinux,modules/}. Remove the cache to get a newer one.
+# $lab_kernel/{bzImage,vmlinux,modules/}. Remove the cache to get a newer one. Exit status 77 if $lab_suite can't be had.
 fetch_kernel() (
 	[[ ! -d $lab_kernel ]] || exit 0
 	name=${XVMM_LAB_PACKAGE:-linux-image-cloud-amd64}
 	[[ $lab_arch == x86_64 ]] || name=${XVMM_LAB_PACKAGE:-linux-image-cloud-arm64}:arm64
-	package=$(apt-cache depends "$name" | awk '/Depends: linux-image/ { print $2 }')
+	mkdir -p "$lab_cache"
+	work=$(mktemp -d "$lab_cache/fetch.XXXXXX")
+	trap 'rm -rf "$work"' EXIT
+	apt=(-qq -o APT::Sandbox::User=root)
+	if [[ $lab_suite ]]; then
+		use_suite "$work" || cannot_fetch
+	fi
+	package=$(apt-cache "${apt[@]}" depends "$name" | awk '/Depends: linux-image/ { print $2 }')
 	[[ $package ]] || die "$name is not known here; try: apt-get update"
 	version=${package#linux-image-}
 	version=${version%:*}
 
-	mkdir -p "$lab_cache"
-	work=$(mktemp -d "$lab_cache/fetch.XXXXXX")
-	trap 'rm -rf "$work"' EXIT
 	say "fetching $package to $lab_cache"
 	cd "$work" || exit
-	apt-get -qq -o APT::Sandbox::User=root download "$package"
+	apt-get "${apt[@]}" download "$package" || cannot_fetch
 	say "unpacking $package"
 	dpkg-deb -x ./*.deb root
 	mkdir kernel
 	mv "root/boot/vmlinuz-$version" kernel/bzImage
 	mv "root/lib/modules/$version/kernel" kernel/modules
+	find kernel/modules -name '*.ko.xz' -exec xz -d {} +
 	[[ $lab_arch != x86_64 ]] || extract_vmlinux kernel/bzImage >kernel/vmlinux
 	mv -T kernel "$lab_kernel"
 )
@@ -428,6 +460,11 @@ parse_options() {
 			shift
 			;;
 		--direct | --lab) lab_mode=${1#--} ;;
+		--suite)
+			[[ ${2:-} =~ ^[a-z-]+$ ]] || die "--suite needs the name of a suite of Debian's"
+			lab_suite=$2
+			shift
+			;;
 		--arch)
 			[[ ${2:-} == x86_64 || ${2:-} == aarch64 ]] || die "--arch needs x86_64 or aarch64"
 			lab_arch=$2
@@ -444,10 +481,11 @@ parse_options() {
 	done
 
 	if [[ $lab_arch != x86_64 ]]; then
-		lab_mode=lab lab_kernel=$lab_cache/kernel-$lab_arch
+		lab_mode=lab
 		[[ $lab_xvmm != "$lab_source/../../build/xvmm" ]] || lab_xvmm=$lab_source/../../build-$lab_arch/xvmm
 	fi
-	[[ ! ${XVMM_LAB_PACKAGE:-} ]] || lab_kernel=$lab_cache/$XVMM_LAB_PACKAGE
+	lab_kernel=$lab_cache/${XVMM_LAB_PACKAGE:-kernel}${lab_suite:+-$lab_suite}
+	[[ $lab_arch == x86_64 ]] || lab_kernel+=-$lab_arch
 	if [[ ! $lab_mode ]]; then
 		host_kvm_runs_linux && lab_mode=direct || lab_mode=lab
 	fi
