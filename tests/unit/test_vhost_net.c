@@ -401,11 +401,10 @@ static void expect_received(unsigned int ring, unsigned int number)
 
 static const char *wait_broken(unsigned int ring)
 {
-	while (!atomic_load(&broken[ring])) {
-		wait_for(broken_fd, "ring_broken");
-		fd_eventfd_drain(broken_fd);
-	}
-	return broken[ring];
+	/* What is told comes after what broke. */
+	wait_for(broken_fd, "ring_broken");
+	fd_eventfd_drain(broken_fd);
+	return atomic_load(&broken[ring]);
 }
 
 /* --- without the kernel's help --- */
