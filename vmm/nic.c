@@ -165,12 +165,6 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
-/* Whether that is both's; -1 is one that is yet to be made. */
-static bool same_descriptor(const struct xvmm_net *a, const struct xvmm_net *b)
-{
-	return a->has_fd && b->has_fd && a->fd >= 0 && a->fd == b->fd;
-}
-
 /* The first tap or socket that both take, or NULL. */
 static const char *shared(const struct xvmm_net *a, const struct xvmm_net *b)
 {
@@ -219,12 +213,6 @@ int nic_check(const struct xvmm_config *config, unsigned int index, struct error
 	for (unsigned int i = 0; i < index; i++) {
 		if (strcmp(id, nic_id(&config->nets[i], i, other)) == 0)
 			return error_usage(err, "two network devices have the id '%s'", id);
-		if (same_descriptor(net, &config->nets[i]))
-			return error_usage(
-				err,
-				"%s: %s already has descriptor %d; each device needs its "
-				"own",
-				id, nic_id(&config->nets[i], i, other), net->fd);
 		both = shared(net, &config->nets[i]);
 		if (both)
 			return error_usage(err, "%s: %s already has %s; each device needs its own",

@@ -286,6 +286,23 @@ static int add_to_pci(struct xvmm *vm, struct virtio_device *dev, struct error *
 	return ret;
 }
 
+/* Not refused: a program may know why. -1 is one that is yet to be made. */
+static void warn_of_shared_fd(const struct xvmm *vm, const struct xvmm_config *config,
+			      unsigned int index)
+{
+	const struct xvmm_net *net = &config->nets[index];
+
+	for (unsigned int i = 0; i < index; i++) {
+		if (net->has_fd && net->fd >= 0 && config->nets[i].has_fd &&
+		    config->nets[i].fd == net->fd)
+			log_warning(
+				&vm->log,
+				"descriptor %d is of two network devices, of which each gets a part "
+				"of its packets; try: one for each",
+				net->fd);
+	}
+}
+
 static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct error *err)
 {
 	const struct nic_parts parts = {
@@ -312,6 +329,7 @@ static int add_nets(struct xvmm *vm, const struct xvmm_config *config, struct er
 		if (ret)
 			break;
 		vm->n_nets++;
+		warn_of_shared_fd(vm, config, i);
 		ret = transport == XVMM_TRANSPORT_PCI
 			      ? add_to_pci(vm, nic_device(vm->nets[i]), err)
 			      : add_to_mmio(vm, nic_device(vm->nets[i]), err);

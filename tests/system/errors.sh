@@ -240,9 +240,15 @@ wrong 'several queues asked of one' 'mq=on: .*queues=' --kernel "$elf" --net tap
 usage "the id 'net1'" --kernel "$elf" --net tap0,id=net1 --net tap0
 usage 'net1: net0 already has tap0' --kernel "$elf" --net tap0 --net tap0
 usage 'net1: net0 already has tap0' --kernel "$elf" --net tap0 --net vhost-user,socket=/tmp/s,fallback=tap0
-usage 'net1: net0 already has descriptor 7' --kernel "$elf" --net fd=7 --net fd=7 7<"$work/text"
 usage 'net1: net0 already has /tmp/s' --kernel "$elf" --net vhost-user,socket=/tmp/s \
 	--net vhost-user,socket=/tmp/s
+
+prefix=("$GUESTS/echo_peer" 2) # at descriptors 10 and 11
+start --kernel "$elf" --net fd=10 --net fd=11 --net fd=10 </dev/null
+finish
+judge 'one descriptor for two devices' 0
+verdict 'is told' "$(grep -q 'descriptor 10 is of two network devices' "$work/err" || echo no)"
+prefix=()
 
 # One more than there may be on each transport.
 mmio=() pci=()
