@@ -56,7 +56,9 @@ int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
 	if (!ret)
 		ret = nic_switch(nic, net, pause_us, err);
 	/* Of a device alone, not of a tap that isn't there. */
-	return ret == -ENODEV ? err->code = -ENXIO : ret;
+	if (ret == -ENODEV)
+		ret = err->code = -ENXIO;
+	return ret;
 }
 
 struct switch_call {
