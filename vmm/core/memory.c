@@ -285,27 +285,19 @@ int memory_read_file(const struct guest_memory *mem, gpa_t addr, int fd, uint64_
 		     uint64_t len)
 {
 	char *to = memory_translate(mem, addr, len);
+	int ret = 0;
 
 	if (!to)
 		return -EFAULT;
-	while (len > 0) {
+	while (len > 0 && !ret) {
 		const uint64_t size = len < read_step ? len : read_step;
-		ssize_t n;
 
 		if (size == read_step)
 			expect_writes(to, size);
-		n = pread(fd, to, size, (off_t)offset);
-
-		if (n == 0)
-			return -ENODATA;
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
-			return -errno;
-		}
-		to += n;
-		offset += (uint64_t)n;
-		len -= (uint64_t)n;
+		ret = fd_read_all_at(fd, to, size, offset);
+		to += size;
+		offset += size;
+		len -= size;
 	}
-	return 0;
+	return ret;
 }

@@ -405,7 +405,7 @@ static int fill_by_page(struct memory_fill *fill, struct error *err)
 /* Nobody waits any more. (Closing uffd would do, unless a process has been forked meanwhile.) */
 static void stop_watching(struct memory_fill *fill)
 {
-	for (size_t i = 0; i < fill->n_pieces && fill->uffd >= 0; i++) {
+	for (size_t i = 0; i < fill->n_pieces; i++) {
 		struct uffdio_range range = blocks_of(fill, &fill->pieces[i]);
 
 		ioctl(fill->uffd, UFFDIO_UNREGISTER, &range);
