@@ -96,6 +96,17 @@ await() {
 	return 1
 }
 
+# until_true COMMAND...: false if that takes too long.
+until_true() {
+	local i
+
+	for ((i = 0; i < limit * 50; i++)); do
+		! "$@" 2>/dev/null || return 0
+		sleep 0.02
+	done
+	return 1
+}
+
 # verdict NAME PROBLEM: one line of TAP, and with a problem, all that is known about it.
 verdict() {
 	cases=$((cases + 1))

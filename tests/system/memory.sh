@@ -37,24 +37,22 @@ for shared in on off; do
 	fi
 done
 
-# Whether the mapping of the guest's 64 MiB asks for the kernel's huge pages: yes, no, or nothing while it is in
-# pieces, because some of it is being loaded.
-huge_pages_are_asked_for() {
-	awk '/^Size:/ { guest = $2 == 65536 } /^VmFlags:/ && guest { print / hg( |$)/ ? "yes" : "no" }' \
-		"/proc/$(first_process)/smaps"
+# Sets $asked: whether the mapping of the guest's 64 MiB asks for the kernel's huge pages: yes, no, or nothing while it
+# is in pieces, because some of it is being loaded.
+# shellcheck disable=SC2317 # by until_true
+asked_is_known() {
+	asked=$(awk '/^Size:/ { guest = $2 == 65536 } /^VmFlags:/ && guest { print / hg( |$)/ ? "yes" : "no" }' \
+		"/proc/$(first_process)/smaps")
+	[ -n "$asked" ]
 }
 
 # asks NAME YES-OR-NO ARGUMENT...
 asks() {
-	local name=$1 expected=$2 asked='' i
+	local name=$1 expected=$2 asked=''
 	shift 2
 	start --kernel "$(guest_file spin)" "$@" </dev/null
 	await '^ready$'
-	for ((i = 0; i < limit * ${PATIENCE:-1} * 50; i++)); do
-		asked=$(huge_pages_are_asked_for)
-		[ -z "$asked" ] || break
-		sleep 0.02
-	done
+	until_true asked_is_known
 	kill -KILL -- "-$pid"
 	finish
 	verdict "$name" "$([ "$asked" = "$expected" ] || echo "huge pages are asked for: '$asked', not $expected")"

@@ -21,17 +21,6 @@ vsctl() {
 	ovs-vsctl --db="$database" --timeout=30 "$@"
 }
 
-# until_true COMMAND...: false if that takes too long.
-until_true() {
-	local i
-
-	for ((i = 0; i < limit * 50; i++)); do
-		! "$@" 2>/dev/null || return 0
-		sleep 0.02
-	done
-	return 1
-}
-
 # One thread polls, and sleeps when there is nothing to do. A pool of buffers for each port: the one
 # that all would share doesn't fit twice in this memory, and a port needs it anew when a guest comes.
 start_switch() {

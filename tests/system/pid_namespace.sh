@@ -17,16 +17,6 @@ network=()
 ! "$XVMM" check --net user | grep -Eq 'built without it|libslirp.*cannot open' || network=(--net user)
 [ ${#network[@]} = 0 ] || echo '# without user-mode networking'
 
-# until_true COMMAND...: false if it doesn't become true.
-until_true() {
-	local i
-	for ((i = 0; i < limit * 50; i++)); do
-		! "$@" || return 0
-		sleep 0.02
-	done
-	return 1
-}
-
 # in_state PID PATTERN: which State its process has.
 in_state() {
 	grep -q "^State:.$2" "/proc/$1/status"

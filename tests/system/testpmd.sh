@@ -24,11 +24,7 @@ testpmd() {
 
 # What it is sent before that it throws away.
 forwards() {
-	for ((i = 0; i < limit * 50; i++)); do
-		! grep -qs 'packet forwarding - ports' "$work/testpmd.log" || return 0
-		sleep 0.02
-	done
-	return 1
+	until_true grep -qs 'packet forwarding - ports' "$work/testpmd.log"
 }
 
 testpmd_kill() {
