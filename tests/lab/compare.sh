@@ -7,17 +7,19 @@
 #
 # The machine is emulated and its absolute numbers mean little, so they take turns, all on the same
 # kernel, initramfs and tap, in another order each round (who comes first is quicker), and medians
-# are compared.
+# are compared, with their median absolute deviations.
 
 seconds=3
+rounds=5
 boot_only=${boot_only-off}
-rounds=3 serve='qperf & iperf3 -s'
-[ "$boot_only" != on ] || rounds=5 serve='sleep 60'
+serve=${serve-'qperf & iperf3 -s'} # by what the guest answers
+[ "$boot_only" != on ] || serve='sleep 60'
 # shellcheck disable=SC2034 # exec_vmm's
 guest=$(guest_cmdline "net_up; say ready; $serve")
 
 ### Measurements; each adds a line to $LAB_TMP/VMM.MEASURE
 
+# record MEASURE VALUE: MEASURE is in compare.measures. What it says is read by tests/bench/lab.py.
 record() {
 	echo "$vmm: $1 $2"
 	echo "$2" >>"$LAB_TMP/$vmm.$1"
@@ -131,6 +133,25 @@ measure_traffic() {
 	measured tcp_us one_way_us
 }
 
+# Its guest runs.
+measure_guest() {
+	guest_wait 'lab: ready' 90
+	if [ "$boot_only" = on ]; then
+		record_first_entry
+	else
+		sleep 1
+		measure_traffic
+	fi
+	record_memory
+}
+
+# The emulation breaks a guest now and then, whoever runs it (README.md): that is no result, and
+# what comes next has one.
+broken_by_emulation() {
+	grep -q 'QEMU TCG' /proc/cpuinfo &&
+		grep -q ' RIP: 0010:entry_SYSCALL_64+0x0/' "$LAB_TMP/console.log"
+}
+
 measure() {
 	vmm=$1
 	: >"$LAB_TMP/console.log"
@@ -140,30 +161,49 @@ measure() {
 	clock_boot "$(now_ms)" <"$LAB_TMP/console" &
 	exec_vmm "$vmm" >"$LAB_TMP/console" 2>"$LAB_TMP/vmm.log" &
 	LAB_PID=$!
-	guest_wait 'lab: ready' 90
-	if [ "$boot_only" = on ]; then
-		record_first_entry
-	else
-		sleep 1
-		measure_traffic
+	# Its failure must end it, which it would not in a condition.
+	set +e
+	(
+		set -e
+		measure_guest
+	)
+	status=$?
+	set -e
+	if [ "$status" -ne 0 ]; then
+		broken_by_emulation || exit "$status"
+		echo "$vmm: the emulation broke its guest: the rest of this round has no result"
 	fi
-	record_memory
-	lab_kill
+	lab_kill 2>/dev/null || : # it may be gone by itself
 	rm "$LAB_TMP/console"
 }
 
 ### The table
 
+# Of the numbers on standard input; nothing if there are none.
 median() {
-	sort -n "$LAB_TMP/$1.$2" | sed -n "$((rounds / 2 + 1))p"
+	sort -n | awk '{ value[NR] = $1 } END { if (NR) print value[int(NR / 2) + 1] }'
 }
 
-# row MEASURE WORDS: the medians, and their ratios to the first one's.
+# cell MEDIAN REFERENCE <VALUES: that median with its spread, and its ratio to the reference.
+cell() {
+	spread=$(awk -v "median=$1" '{ d = $1 - median; print d < 0 ? -d : d }' | median)
+	awk -v "median=$1" -v "spread=$spread" -v "by=$2" \
+		'BEGIN { printf " %8s ± %-6s %5s", median, spread, (by ? sprintf("%.2f", median / by) : "") }'
+}
+
+# row MEASURE WORDS: the medians, and their ratios to the first one's; nothing if none has any.
 row() {
-	reference=$(median "${vmms%% *}" "$1")
+	cat "$LAB_TMP"/*."$1" >/dev/null 2>&1 || return 0
 	printf '%-32s' "$2"
+	reference=0
 	for vmm in $vmms; do
-		median "$vmm" "$1" | awk -v "by=$reference" '{ printf " %10s %5.2f", $1, $1 / by }'
+		values=$LAB_TMP/$vmm.$1
+		if [ ! -s "$values" ]; then
+			printf ' %23s' -
+			continue
+		fi
+		[ "$vmm" != "${vmms%% *}" ] || reference=$(median <"$values")
+		cell "$(median <"$values")" "$reference" <"$values"
 	done
 	echo
 }
@@ -182,23 +222,10 @@ compare() {
 	done
 	printf '%-32s' "medians of $rounds, ratio to the first"
 	for vmm in $vmms; do
-		printf ' %16s' "$vmm"
+		printf ' %23s' "$vmm"
 	done
 	echo
-	row init_ms 'exec to guest init, ms'
-	if [ "$boot_only" = on ]; then
-		row entry_ms 'exec to first guest entry, ms'
-		row exits 'KVM exits until init'
-		row vmm_exits 'of these by I/O and MMIO'
-	else
-		row tcp_out 'TCP guest to host, Mbit/s'
-		row tcp_in 'TCP host to guest, Mbit/s'
-		row udp_out 'UDP 64 B guest to host, 1/s'
-		row udp_in 'UDP 64 B host to guest, 1/s'
-		row udp_large_out 'UDP 1400 B guest to host, 1/s'
-		row udp_large_in 'UDP 1400 B host to guest, 1/s'
-		row tcp_us 'TCP ping-pong, one way, us'
-	fi
-	row rss_kib 'Rss without guest RAM, KiB'
-	row private_kib 'private without guest RAM, KiB'
+	while read -r name _ words; do
+		[ "$name" = '#' ] || row "$name" "$words"
+	done <"$LAB_DIR/compare.measures"
 }

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # xvmm, by transport, and other VMMs, for compare-peers, -vhost-net, -vhost-user and -boot: exec_vmm
-# (compare.sh), and $peers, the names of those that are here, at least one. What serves the rings is
-# in $datapath: inprocess (unset), vhost-net, or vhost-user, whose back-end the scenario starts.
+# (compare.sh), and $peers, the names of those that are here, at least one. A name that ends with -smp2
+# has two vCPUs. What serves the rings is in $datapath: inprocess (unset), vhost-net, or vhost-user,
+# whose back-end the scenario starts.
 
 datapath=${datapath-inprocess} vhost=off kvmtool_net=mode=tap,tapif=tap0
 [ "$datapath" != vhost-net ] || vhost=on kvmtool_net=$kvmtool_net,vhost=1
@@ -21,25 +22,27 @@ fi
 # shellcheck disable=SC2154 # guest: compare.sh's
 exec_own() {
 	exec "$LAB_XVMM" --kernel "$1" --initrd "$LAB_INITRD" --cmdline "$guest" \
-		--cpus 1 --memory 256M --net "$xvmm_net" --transport "$2"
+		--cpus "$cpus" --memory 256M --net "$xvmm_net" --transport "$2"
 }
 
 # exec_qemu DEVICE MACHINE-OPTIONS: microvm, DEVICE being virtio's on one transport or the other.
 exec_qemu() {
 	# shellcheck disable=SC2086 # words
-	exec "$LAB_DIR/bin/qemu" -L /usr/share/qemu -M "microvm$2" -enable-kvm -cpu host -smp 1 -m 256 \
+	exec "$LAB_DIR/bin/qemu" -L /usr/share/qemu -M "microvm$2" -enable-kvm -cpu host -smp "$cpus" -m 256 \
 		-nodefaults -no-user-config -display none -serial stdio -no-reboot \
 		-kernel "$LAB_KERNEL" -initrd "$LAB_INITRD" -append "$guest" $qemu_net \
 		-global virtio-mmio.force-legacy=false -device "$1,netdev=net"
 }
 
 exec_vmm() {
-	case $1 in
-	mmio | pci) exec_own "$LAB_KERNEL" "$1" ;;
+	kind=${1%-smp2} cpus=1
+	[ "$kind" = "$1" ] || cpus=2
+	case $kind in
+	mmio | pci) exec_own "$LAB_KERNEL" "$kind" ;;
 	elf) exec_own "$LAB_DIR/vmlinux" pci ;;
 	kvmtool)
 		exec "$LAB_DIR/bin/lkvm" run --kernel "$LAB_KERNEL" --initrd "$LAB_INITRD" \
-			--params "$guest" --cpus 1 --mem 256 --network "$kvmtool_net"
+			--params "$guest" --cpus "$cpus" --mem 256 --network "$kvmtool_net"
 		;;
 	qemu) exec_qemu virtio-net-device '' ;;
 	qemu-pci) exec_qemu virtio-net-pci,romfile= ,pcie=on ;;

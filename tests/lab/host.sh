@@ -370,7 +370,7 @@ build_tree() {
 	done
 	place "$lab_kernel/bzImage" "$lab/bzImage"
 	[[ $lab_arch != x86_64 ]] || place "$lab_kernel/vmlinux" "$lab/vmlinux"
-	for file in "$lab_source"/{lib.sh,compare.sh,compare_vmms.sh,faults.sh,hostile.sh,kill.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
+	for file in "$lab_source"/{lib.sh,compare.measures,compare.sh,compare_vmms.sh,faults.sh,hostile.sh,kill.sh,peers.sh,switch.sh,runner,interactive,scenarios/*.sh}; do
 		place "$file" "$lab/${file#"$lab_source/"}"
 	done
 	place_program "$lab_xvmm" "$lab/bin/xvmm" "$root"

@@ -1,6 +1,6 @@
 # shellcheck shell=dash source=../lib.sh
 # SPDX-License-Identifier: Apache-2.0
-# shows: the same by vhost-user: testpmd carries packets to a tap. Without kvmtool, which has none
+# shows: compare-peers by vhost-user, which kvmtool has not: testpmd carries packets to a tap
 # set: extra
 # limit: 2400
 datapath="vhost-user"
