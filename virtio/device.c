@@ -85,7 +85,7 @@ static bool may_run(const struct virtio_device *dev)
 	       !has_status(dev, VIRTIO_CONFIG_S_NEEDS_RESET) && !dev->suspended;
 }
 
-/* The driver is ready, or memory is back: what it has set up starts if both is so. */
+/* The driver is ready, or no suspension is left: what it has set up starts if both is so. */
 static void start(struct virtio_device *dev)
 {
 	int ret;
@@ -135,18 +135,18 @@ static void reset(struct virtio_device *dev)
 	atomic_store(&dev->status, 0);
 }
 
-void virtio_device_suspend(struct virtio_device *dev)
+void virtio_device_suspend(struct virtio_device *dev, unsigned int why)
 {
 	for (unsigned int i = 0; i < dev->n_queues; i++)
 		stop_queue(dev, i);
-	dev->suspended = true;
+	dev->suspended |= why;
 }
 
-void virtio_device_resume(struct virtio_device *dev)
+void virtio_device_resume(struct virtio_device *dev, unsigned int why)
 {
-	if (!dev->suspended)
+	if (!(dev->suspended & why))
 		return;
-	dev->suspended = false;
+	dev->suspended &= ~why;
 	start(dev);
 }
 

@@ -83,8 +83,9 @@ struct virtio_device {
 	uint64_t accepted;
 	struct virtio_queue *queues; /* owned */
 	unsigned int n_queues;
-	bool started;	/* ops->start was called */
-	bool suspended; /* no queue runs, whatever the status is */
+	bool started; /* ops->start was called */
+	/* VIRTIO_SUSPEND_*; if any, no queue runs, whatever the status is. */
+	unsigned int suspended;
 	/* The transport's: interrupts are messages, so that no driver looks for a queue's in
 	   interrupt_status. Changed while the device is suspended. */
 	bool messages;
@@ -132,14 +133,20 @@ void virtio_device_set_queue_ready(struct virtio_device *dev, unsigned int index
 /* The driver resets a queue (2.6.1): it stops, and is as after a reset of the device. */
 void virtio_device_reset_queue(struct virtio_device *dev, unsigned int index);
 
+/* Why a device is suspended: reasons of their own. */
+enum {
+	VIRTIO_SUSPEND_MEMORY = 1, /* the transport's: it has none (bus mastering off, D3hot) */
+	VIRTIO_SUSPEND_PAUSE = 2,  /* the VM's: it is paused */
+};
+
 /*
- * The transport takes memory away (bus mastering off, D3hot), and gives it back: queues stop where
- * they are, and go on from there. Between the two, all but that is as ever: the status, what can be
- * set up, notifications of configuration changes; what is to run runs when memory is back. A reset
- * does not end a suspension. Nothing if it is so already.
+ * For the reason @why, and as long as there is one, queues stop where they are, and then go on from
+ * there. Between the two, all but that is as ever: the status, what can be set up, notifications of
+ * configuration changes; what is to run runs afterwards. A reset does not end a suspension. Nothing
+ * if it is so already.
  */
-void virtio_device_suspend(struct virtio_device *dev);
-void virtio_device_resume(struct virtio_device *dev);
+void virtio_device_suspend(struct virtio_device *dev, unsigned int why);
+void virtio_device_resume(struct virtio_device *dev, unsigned int why);
 
 /* Read the configuration space; what is past its end reads as zero. */
 void virtio_device_read_config(struct virtio_device *dev, uint64_t offset, void *data, size_t len);

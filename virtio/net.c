@@ -520,7 +520,7 @@ static void stop_rings_empty(struct net *net, uint64_t rings)
 
 	for (int tries = 0; tries < EMPTY_TRIES; tries++) {
 		stop_rings(net, rings);
-		if (!dp->ops->empty || dp->ops->empty(dp) || start_rings(net, rings))
+		if (!rings || !dp->ops->empty || dp->ops->empty(dp) || start_rings(net, rings))
 			return;
 		poll(NULL, 0, 1); /* a call that the sandbox has */
 	}

@@ -218,9 +218,9 @@ static void follow_bus_master(struct virtio_pci *pci, bool may_master)
 		pci->withdrawn = true;
 	pci->mastering = mastering;
 	if (may_master && !pci->withdrawn)
-		virtio_device_resume(pci->dev);
+		virtio_device_resume(pci->dev, VIRTIO_SUSPEND_MEMORY);
 	else
-		virtio_device_suspend(pci->dev);
+		virtio_device_suspend(pci->dev, VIRTIO_SUSPEND_MEMORY);
 }
 
 static void update(struct virtio_pci *pci)
@@ -231,7 +231,7 @@ static void update(struct virtio_pci *pci)
 
 	/* Queues pause while that changes, and go on with follow_bus_master(). */
 	if (pci->msix.enabled != messages) {
-		virtio_device_suspend(pci->dev);
+		virtio_device_suspend(pci->dev, VIRTIO_SUSPEND_MEMORY);
 		pci->dev->messages = messages;
 	}
 	if (pci->msix.enabled && !messages)
@@ -729,7 +729,8 @@ static int create(struct virtio_pci *pci, const struct virtio_pci_place *place, 
 		ret = loop_watch_set(pci->loop, &pci->resample, EPOLLIN);
 	if (ret < 0)
 		return error_code(err, ret, "%s: creating its interrupt", pci->dev->name);
-	virtio_device_suspend(pci->dev); /* after power-on there is no bus master */
+	/* After power-on there is no bus master. */
+	virtio_device_suspend(pci->dev, VIRTIO_SUSPEND_MEMORY);
 	ret = pci_host_add(place->host, place->slot, &pci->function, place->gsi, err);
 	if (ret)
 		error_prefix(err, "%s: ", pci->dev->name);

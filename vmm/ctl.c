@@ -57,7 +57,7 @@ static const char help[] =
 	"  set_link ID on|off       plug or unplug its cable\n"
 	"  getfd NAME N             pass on descriptor N; net-switch takes it as fd=NAME\n"
 	"  closefd NAME             have it closed\n"
-	"  stop, cont               have its CPUs stand still, and go on\n"
+	"  stop, cont               have the guest stand still, and go on\n"
 	"  system_powerdown         press the power button\n"
 	"  system_reset             end it as a reboot by the guest does\n"
 	"  inject-nmi               interrupt its first CPU, whatever that masks\n"

@@ -371,7 +371,8 @@ void vm_pause(struct xvmm *vm, bool pause)
 
 	if (pause)
 		vcpu_pause_all(vm->vcpus, vm->n_vcpus, &vm->vcpu_shared);
-	else
+	vm_net_pause(vm, pause);
+	if (!pause)
 		vcpu_resume_all(&vm->vcpu_shared);
 	if (paused != pause)
 		vm_tell(vm, pause ? "STOP" : "RESUME", NULL);

@@ -70,6 +70,9 @@ int vm_net_filter(struct xvmm *vm, unsigned int index, struct net_filter *filter
 int vm_net_switch(struct xvmm *vm, const char *id, const struct xvmm_net *net,
 		  unsigned int *pause_us, struct error *err);
 
+/* Have the network devices leave guest memory alone, and use it again, for xvmm_pause(). */
+void vm_net_pause(struct xvmm *vm, bool pause);
+
 /*
  * The descriptor that a client of the control socket has passed, and called @name: the caller's, in
  * *@fd. 0 or a negative errno.

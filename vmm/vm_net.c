@@ -100,6 +100,17 @@ int xvmm_net_set_link(struct xvmm *vm, const char *id, bool up)
 	return 0;
 }
 
+void vm_net_pause(struct xvmm *vm, bool pause)
+{
+	for (unsigned int i = 0; i < vm->n_nets; i++) {
+		struct virtio_device *dev = nic_device(vm->nets[i]);
+
+		pthread_mutex_lock(&dev->lock);
+		(pause ? virtio_device_suspend : virtio_device_resume)(dev, VIRTIO_SUSPEND_PAUSE);
+		pthread_mutex_unlock(&dev->lock);
+	}
+}
+
 int xvmm_net_announce(struct xvmm *vm, const char *id)
 {
 	const struct nic *nic = find_net(vm, id);

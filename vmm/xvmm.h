@@ -304,10 +304,10 @@ void xvmm_stop(struct xvmm *vm);
 void xvmm_power_button(struct xvmm *vm);
 
 /*
- * Have the guest's CPUs stand still, and go on. When xvmm_pause() returns none runs guest code,
- * though packets that it has given to a device, or buffers for such, may still be used. Before
- * xvmm_run(), the guest begins with the first xvmm_resume(). Time goes on, for the guest's clocks
- * and for timeout_ms. Any thread.
+ * Have the guest stand still, and go on. When xvmm_pause() returns none of its CPUs runs guest code
+ * and no device uses its memory: packets for it wait in the network, as many as have room there.
+ * Before xvmm_run(), the guest begins with the first xvmm_resume(). Time goes on, for the guest's
+ * clocks and for timeout_ms. Any thread.
  */
 void xvmm_pause(struct xvmm *vm);
 void xvmm_resume(struct xvmm *vm);

@@ -29,6 +29,7 @@ enum {
 	PATIENCE_MS = 5000,
 	TRIES = 1000,
 	SWITCHES = 250,
+	PAUSES = 10,
 	WINDOW = 64, /* less than any queue on the way, so that nothing may be dropped */
 };
 
@@ -215,13 +216,28 @@ static unsigned long long number_in(const char *text, const char *from, const ch
 	return strtoull(at + strlen(quoted), NULL, 10);
 }
 
+/* What the VM answers to @command, which it must do. */
+static const char *ask(int qmp, const char *command)
+{
+	static char line[8192];
+
+	qmp_send(qmp, command);
+	ck_assert(qmp_receive(qmp, line, sizeof(line), stretched(PATIENCE_MS)));
+	ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
+	return line;
+}
+
+static const char net_stats[] = "{\"execute\": \"xvmm-net-stats\"}";
+static const char switch_to_tap[] = "{\"execute\": \"xvmm-net-switch\", "
+				    "\"arguments\": {\"id\": \"net0\", \"spec\": \"tap0\"}}";
+
 /* What the VM says of its queues is what passed. */
 START_TEST(test_counts)
 {
 	static struct packet packet;
-	static char line[8192];
 	const unsigned int count = 300, len = 100;
 	unsigned long long received, sent = 0;
+	const char *line = NULL;
 	int qmp;
 
 	start_guest("mode=bounce", 0);
@@ -235,8 +251,7 @@ START_TEST(test_counts)
 	qmp = qmp_connect(control);
 	/* The last one may be here before it is counted. The first said that the guest is ready. */
 	for (int i = 0; i < TRIES && sent != count + 1; i++) {
-		qmp_send(qmp, "{\"execute\": \"xvmm-net-stats\"}");
-		ck_assert(qmp_receive(qmp, line, sizeof(line), stretched(PATIENCE_MS)));
+		line = ask(qmp, net_stats);
 		sent = number_in(line, "\"queue\": \"tx0\"", "packets");
 	}
 	close(qmp);
@@ -252,15 +267,46 @@ START_TEST(test_counts)
 }
 END_TEST
 
+/* While the VM is paused nothing comes into the guest's memory; it isn't lost, and comes then. */
+START_TEST(test_pause)
+{
+	static struct packet packet;
+	uint32_t sent = 0, received = 0;
+	int qmp;
+
+	start_guest("mode=bounce", _i);
+	wait_until_ready();
+	qmp = qmp_connect(control);
+	for (int i = 0; i < PAUSES; i++) {
+		unsigned long long before;
+
+		ask(qmp, "{\"execute\": \"stop\"}");
+		before = number_in(ask(qmp, net_stats), "\"queue\": \"rx0\"", "packets");
+		for (; sent < received + WINDOW; sent++) {
+			make_frame(&packet, TEST_DATA, sent, bounce_length(sent));
+			packet_send(tap_socket, &packet);
+		}
+		ck_assert(!packet_receive(tap_socket, &packet, 10));
+		ck_assert_uint_eq(number_in(ask(qmp, net_stats), "\"queue\": \"rx0\"", "packets"),
+				  before);
+		ask(qmp, "{\"execute\": \"cont\"}");
+		for (; received < sent; received++) {
+			receive(&packet);
+			expect_frame(&packet, TEST_DATA, received, bounce_length(received));
+		}
+	}
+	close(qmp);
+	stop_guest();
+}
+END_TEST
+
 /*
- * The same while the rings move to and fro, from this datapath to another one like it on the same
- * tap, as fast as they can: no frame is lost, or comes twice, or out of order.
+ * Frames come back while the rings move to and fro, from this datapath to another one like it on
+ * the same tap, as fast as they can: no frame is lost, or comes twice, or out of order.
  */
 START_TEST(test_switch)
 {
 	static struct packet packet;
-	static const char command[] = "{\"execute\": \"xvmm-net-switch\", "
-				      "\"arguments\": {\"id\": \"net0\", \"spec\": \"tap0\"}}";
 	unsigned int done = 0;
 	uint32_t sent = 0, received = 0;
 	char line[256];
@@ -269,7 +315,7 @@ START_TEST(test_switch)
 	start_guest("mode=bounce", _i);
 	wait_until_ready();
 	qmp = qmp_connect(control);
-	qmp_send(qmp, command);
+	qmp_send(qmp, switch_to_tap);
 	while (done < SWITCHES || received < sent) {
 		for (; done < SWITCHES && sent < received + WINDOW; sent++) {
 			make_frame(&packet, TEST_DATA, sent, bounce_length(sent));
@@ -282,7 +328,7 @@ START_TEST(test_switch)
 			continue;
 		ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
 		if (++done < SWITCHES)
-			qmp_send(qmp, command);
+			qmp_send(qmp, switch_to_tap);
 	}
 	ck_assert_uint_gt(received, SWITCHES);
 	stop_guest();
@@ -486,15 +532,6 @@ START_TEST(test_ping)
 }
 END_TEST
 
-static void ask(int qmp, const char *command)
-{
-	char line[256];
-
-	qmp_send(qmp, command);
-	ck_assert(qmp_receive(qmp, line, sizeof(line), stretched(PATIENCE_MS)));
-	ck_assert_msg(strncmp(line, "{\"return\"", 9) == 0, "%s", line);
-}
-
 /*
  * The datapath is left while a packet waits in it that needs more buffers than there are: no more
  * than this one is lost.
@@ -502,9 +539,10 @@ static void ask(int qmp, const char *command)
 START_TEST(test_switch_full)
 {
 	enum {
-		SENT = 20, /* more than the ring's buffers hold */
+		SENT = 20,     /* more than the ring's buffers hold */
+		REST_MS = 300, /* the guest makes no buffer available again */
 	};
-	static struct packet packet, back;
+	static struct packet packet, back, rest;
 	struct test_frame *frame = test_frame(&packet);
 	unsigned int received = 0;
 	int qmp;
@@ -516,15 +554,15 @@ START_TEST(test_switch_full)
 	start_guest("mode=bounce csum=on tso=on mrg=on", 0);
 	receive(&back);
 	tap_wait_attached("tap0");
-	memcpy(frame->ethernet.to, test_frame(&back)->ethernet.from, 6);
-	memcpy(frame->ethernet.from, test_mac, 6);
+	memcpy(guest_mac, test_frame(&back)->ethernet.from, sizeof(guest_mac));
+	memcpy(frame->ethernet.to, guest_mac, sizeof(guest_mac));
+	memcpy(frame->ethernet.from, test_mac, sizeof(test_mac));
 	qmp = qmp_connect(control);
-	ask(qmp, "{\"execute\": \"stop\"}");
+	make_frame(&rest, TEST_REST, REST_MS, 60);
+	packet_send(tap_socket, &rest);
 	for (int i = 0; i < SENT; i++)
 		packet_send(tap_socket, &packet);
-	ask(qmp, "{\"execute\": \"xvmm-net-switch\", "
-		 "\"arguments\": {\"id\": \"net0\", \"spec\": \"tap0\"}}");
-	ask(qmp, "{\"execute\": \"cont\"}");
+	ask(qmp, switch_to_tap);
 	while (packet_receive(tap_socket, &back,
 			      received < SENT - 1 ? stretched(PATIENCE_MS) : 100)) {
 		expect_large(&back);
@@ -664,6 +702,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tests, test_bounce, first, end);
 	if (!getenv("QEMU")) {
 		tcase_add_test(tests, test_counts);
+		tcase_add_loop_test(tests, test_pause, first, end);
 		tcase_add_loop_test(tests, test_switch, first, end);
 		tcase_add_test(tests, test_switch_full);
 	}

@@ -392,6 +392,15 @@ static void net_switch(int qmp, const char *spec)
 		      backend_text());
 }
 
+static void pause_guest(int qmp, bool pause)
+{
+	char reply[512];
+
+	qmp_send(qmp, pause ? "{\"execute\": \"stop\"}" : "{\"execute\": \"cont\"}");
+	ck_assert(qmp_receive(qmp, reply, sizeof(reply), stretched(PATIENCE_MS)));
+	ck_assert_msg(strncmp(reply, "{\"return\"", 9) == 0, "%s", reply);
+}
+
 /* From xvmm's own datapath to the back-end and back, on two ports of a switch. */
 START_TEST(test_switch)
 {
@@ -418,6 +427,39 @@ START_TEST(test_switch)
 	expect_traffic();
 	guest_stop();
 	close(qmp);
+}
+END_TEST
+
+/* While the VM is paused, its rings are with nobody: whether the back-end is there or not. */
+START_TEST(test_paused)
+{
+	int qmp;
+
+	tap_create("tap0");
+	tap_socket = tap_open_socket("tap0");
+	backend_start("tap=tap0", protocols[_i]);
+	guest_start(net_option(""),
+		    parameters("mode=bounce lossy=on mrg=on event_idx=on indirect=on"));
+	qmp = qmp_connect(control);
+	for (unsigned int i = 0; i < times("SWITCHES"); i++) {
+		expect_traffic();
+		pause_guest(qmp, true);
+		while (take_frames(20)) /* what was on its way */
+			;
+		for (int j = 0; j < WINDOW; j++)
+			send_frame(TEST_DATA);
+		ck_assert_uint_eq(take_frames(20), 0);
+		if (i % 2) {
+			backend_kill();
+			backend_start("tap=tap0", protocols[_i]);
+			backend_wait_listening();
+		}
+		pause_guest(qmp, false);
+	}
+	expect_traffic();
+	guest_stop();
+	close(qmp);
+	backend_kill();
 }
 END_TEST
 
@@ -494,6 +536,7 @@ static Suite *make_suite(void)
 	add_test(suite, test_late, 1);
 	add_test(suite, test_fallback, 1);
 	add_test(suite, test_switch, N_PROTOCOLS);
+	add_test(suite, test_paused, N_PROTOCOLS);
 	add_test(suite, test_descriptor, 1);
 	return suite;
 }

@@ -424,47 +424,64 @@ START_TEST(suspend)
 	virtio_device_set_queue_ready(&dev, 0, true);
 	virtio_device_set_queue_ready(&dev, 2, true);
 	run();
-	virtio_device_suspend(&dev);
+	virtio_device_suspend(&dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert_str_eq(calls, "s+0+2-0-2");
 	ck_assert(dev.queues[0].ready && !dev.queues[0].running);
 	ck_assert_uint_eq(dev.accepted, VERSION_1);
-	virtio_device_suspend(&dev);
+	virtio_device_suspend(&dev, VIRTIO_SUSPEND_MEMORY);
 	/* The driver need not know of it, and can't get round it. */
 	ck_assert_uint_eq(dev.status, RUNNING);
 	ck_assert_uint_eq(set_status(RUNNING), RUNNING);
 	ck_assert_str_eq(calls, "s+0+2-0-2");
 	/* Where they stopped they go on. */
-	virtio_device_resume(&dev);
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert_str_eq(calls, "s+0+2-0-2+0+2");
 	ck_assert_uint_eq(started_with[0].next_avail, 77);
 	ck_assert_uint_eq(started_with[0].next_used, 76);
 	ck_assert_uint_eq(started_with[2].next_avail, 77);
-	virtio_device_resume(&dev);
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert_str_eq(calls, "s+0+2-0-2+0+2");
 	/* A reset needs no resume before it, nor is it one. */
-	virtio_device_suspend(&dev);
+	virtio_device_suspend(&dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert_uint_eq(set_status(0), 0);
 	ck_assert_str_eq(calls, "s+0+2-0-2+0+2-0-2");
 	virtio_device_set_queue_ready(&dev, 1, true);
 	run();
 	ck_assert_str_eq(calls, "s+0+2-0-2+0+2-0-2");
-	virtio_device_resume(&dev);
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert_str_eq(calls, "s+0+2-0-2+0+2-0-2s+1");
+}
+END_TEST
+
+/* As long as there is a reason, whichever. */
+START_TEST(suspended_for_two_reasons)
+{
+	virtio_device_set_queue_ready(&dev, 0, true);
+	run();
+	virtio_device_suspend(&dev, VIRTIO_SUSPEND_PAUSE);
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_MEMORY);
+	ck_assert_str_eq(calls, "s+0-0");
+	virtio_device_suspend(&dev, VIRTIO_SUSPEND_MEMORY);
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_PAUSE);
+	ck_assert_str_eq(calls, "s+0-0");
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_MEMORY);
+	ck_assert_str_eq(calls, "s+0-0+0");
+	ck_assert_uint_eq(started_with[0].next_avail, 77);
 }
 END_TEST
 
 /* DRIVER_OK while the memory is away: the device starts as soon as it is there. */
 START_TEST(suspend_before_it_runs)
 {
-	virtio_device_suspend(&dev);
+	virtio_device_suspend(&dev, VIRTIO_SUSPEND_MEMORY);
 	set_status(ACKNOWLEDGE | DRIVER);
 	virtio_device_set_queue_ready(&dev, 1, true);
-	virtio_device_resume(&dev);
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert_str_eq(calls, "");
-	virtio_device_suspend(&dev);
+	virtio_device_suspend(&dev, VIRTIO_SUSPEND_MEMORY);
 	run();
 	ck_assert_str_eq(calls, "");
-	virtio_device_resume(&dev);
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert_str_eq(calls, "s+1");
 }
 END_TEST
@@ -474,11 +491,11 @@ START_TEST(queue_enabled_while_suspended)
 {
 	virtio_device_set_queue_ready(&dev, 0, true);
 	run();
-	virtio_device_suspend(&dev);
+	virtio_device_suspend(&dev, VIRTIO_SUSPEND_MEMORY);
 	virtio_device_set_queue_ready(&dev, 1, true);
 	virtio_device_reset_queue(&dev, 0);
 	ck_assert_str_eq(calls, "s+0-0");
-	virtio_device_resume(&dev);
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert_str_eq(calls, "s+0-0+1");
 	ck_assert_uint_eq(started_with[1].next_avail, 0);
 }
@@ -488,10 +505,10 @@ START_TEST(broken_while_suspended)
 {
 	virtio_device_set_queue_ready(&dev, 0, true);
 	run();
-	virtio_device_suspend(&dev);
+	virtio_device_suspend(&dev, VIRTIO_SUSPEND_MEMORY);
 	virtio_device_break(&dev, "why");
 	ck_assert(told());
-	virtio_device_resume(&dev);
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert_str_eq(calls, "s+0-0");
 	ck_assert_uint_eq(dev.status, RUNNING | NEEDS_RESET);
 }
@@ -500,14 +517,14 @@ END_TEST
 START_TEST(start_fails_late)
 {
 	start_result = -EBADFD;
-	virtio_device_suspend(&dev);
+	virtio_device_suspend(&dev, VIRTIO_SUSPEND_MEMORY);
 	virtio_device_set_queue_ready(&dev, 0, true);
 	run();
-	virtio_device_resume(&dev);
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert_str_eq(calls, "s");
 	ck_assert_uint_eq(dev.status, RUNNING | NEEDS_RESET);
-	virtio_device_suspend(&dev);
-	virtio_device_resume(&dev);
+	virtio_device_suspend(&dev, VIRTIO_SUSPEND_MEMORY);
+	virtio_device_resume(&dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert_str_eq(calls, "s");
 }
 END_TEST
@@ -689,6 +706,7 @@ int main(void)
 	tcase_add_test(tc, queue_reset);
 	tcase_add_test(tc, queue_reset_before_it_ran);
 	tcase_add_test(tc, suspend);
+	tcase_add_test(tc, suspended_for_two_reasons);
 	tcase_add_test(tc, suspend_before_it_runs);
 	tcase_add_test(tc, queue_enabled_while_suspended);
 	tcase_add_test(tc, broken_while_suspended);

@@ -1612,9 +1612,9 @@ START_TEST(suspend)
 	ck_assert_uint_eq(send_rss(&rss_command), VIRTIO_NET_OK);
 	ck_assert_uint_eq(send(5, 0, BYTES(2, 0, 0, 0, 0, 0, 0, 0)), VIRTIO_NET_OK);
 	ck_assert_uint_eq(send(6, 1, BYTES(4, 0, 0, 0, 5, 0, 0, 0)), VIRTIO_NET_OK);
-	virtio_device_suspend(dev);
+	virtio_device_suspend(dev, VIRTIO_SUSPEND_MEMORY);
 	ck_assert(!fake_runs(&fake));
-	virtio_device_resume(dev);
+	virtio_device_resume(dev, VIRTIO_SUSPEND_MEMORY);
 	turn();
 	ck_assert_uint_eq(fake.told.pairs, 3);
 	ck_assert_uint_eq(fake.told.rss.table_size, 4);

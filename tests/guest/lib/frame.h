@@ -86,6 +86,7 @@ enum test_operation {
 	TEST_READY = 1, /* guest: I am listening */
 	TEST_DATA = 2,	/* count me, check me, and if asked to, send me back */
 	TEST_STOP = 3,	/* host: that was all */
+	TEST_REST = 4,	/* host: do nothing for "number" milliseconds */
 };
 
 _Static_assert(sizeof(struct arp_packet) == 42, "RFC 826");

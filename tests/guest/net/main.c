@@ -13,7 +13,8 @@
  *	mode=ping	"count" frames of "size" bytes, each after the last one came back
  *			these three: with wait=irq by interrupt, else they look at the rings
  *	wait=poll	look at the rings instead of waiting for interrupts
- * reply and bounce end when a TEST_STOP frame arrives, or nothing for 5 seconds.
+ * TEST_REST has reply and bounce stand still. They end when a TEST_STOP frame arrives, or nothing
+ *for 5 seconds.
  */
 #include "net/net_guest.h"
 
@@ -55,12 +56,21 @@ static void send_ready(struct net *net)
 	send_and_wait(net, &packet);
 }
 
-static bool is_stop(const struct net_packet *packet)
+static bool is_command(const struct net_packet *packet, uint8_t operation)
 {
 	const struct test_frame *frame = first_part(packet);
 
 	return packet->parts[0].len >= sizeof(*frame) &&
-	       read_be16(frame->ethernet.type) == ETHERTYPE_TEST && frame->operation == TEST_STOP;
+	       read_be16(frame->ethernet.type) == ETHERTYPE_TEST && frame->operation == operation;
+}
+
+/* Look at nothing for so long as the frame's number says. */
+static void rest(const struct net_packet *packet)
+{
+	const struct test_frame *frame = first_part(packet);
+
+	for (deadline_t d = deadline(read_be32(frame->number)); !deadline_passed(d);)
+		;
 }
 
 static void serve(struct net *net, bool (*handle)(struct net *net, struct net_packet *packet))
@@ -73,9 +83,11 @@ static void serve(struct net *net, bool (*handle)(struct net *net, struct net_pa
 	print("ready\n");
 	for (;;) {
 		if (net_receive(net, &packet)) {
-			if (is_stop(&packet))
+			if (is_command(&packet, TEST_STOP))
 				return;
-			if (handle(net, &packet))
+			if (is_command(&packet, TEST_REST))
+				rest(&packet);
+			else if (handle(net, &packet))
 				counts.received++;
 			else
 				counts.noise++;
