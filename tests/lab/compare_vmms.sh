@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # xvmm, by transport, and other VMMs, for compare-peers, -vhost-net, -vhost-user and -boot: exec_vmm
-# (compare.sh), and $peers, the names of those that are here, at least one. A name that ends with -smp2
-# has two vCPUs. What serves the rings is in $datapath: inprocess (unset), vhost-net, or vhost-user,
-# whose back-end the scenario starts.
+# (compare.sh), and $peers, the names of those that are here, at least one. With -smp2 behind its name a
+# guest has two vCPUs, with -locks the parameter noreplace-smp (docs/performance.md). What serves the
+# rings is in $datapath: inprocess (unset), vhost-net, or vhost-user, whose back-end the scenario starts.
 
 datapath=${datapath-inprocess} vhost=off kvmtool_net=mode=tap,tapif=tap0
 [ "$datapath" != vhost-net ] || vhost=on kvmtool_net=$kvmtool_net,vhost=1
@@ -35,8 +35,12 @@ exec_qemu() {
 }
 
 exec_vmm() {
-	kind=${1%-smp2} cpus=1
-	[ "$kind" = "$1" ] || cpus=2
+	kind=${1%-smp2}
+	kind=${kind%-locks} cpus=1
+	case $1 in
+	*-smp2) cpus=2 ;;
+	*-locks) guest="noreplace-smp $guest" ;;
+	esac
 	case $kind in
 	mmio | pci) exec_own "$LAB_KERNEL" "$kind" ;;
 	elf) exec_own "$LAB_DIR/vmlinux" pci ;;
