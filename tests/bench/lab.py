@@ -73,6 +73,8 @@ def shown(lines):
 def run(scenario):
     """As run_benchmark() of tests/bench/run."""
     rounds, lacks = parse(shown(tap(scenario)))
+    if not rounds and not lacks:
+        lacks["all"] = "tests/lab/run gave no result"
     recorded = {name for of_contender in rounds.values() for numbers in of_contender for name in numbers}
     return {"name": scenario, "title": f"{title(scenario)} (lab)", "rounds": rounds, "lacks": lacks,
             "measures": {name: meaning for name, meaning in measures().items() if name in recorded}}

@@ -14,6 +14,8 @@ rounds=5
 boot_only=${boot_only-off}
 serve=${serve-'qperf & iperf3 -s'} # by what the guest answers
 [ "$boot_only" != on ] || serve='sleep 60'
+# shellcheck disable=SC2034 # lib.sh's
+LAB_QUICK=
 # shellcheck disable=SC2034 # exec_vmm's
 guest=$(guest_cmdline "net_up; say ready; $serve")
 

@@ -14,7 +14,7 @@
  *			these three: with wait=irq by interrupt, else they look at the rings
  *	wait=poll	look at the rings instead of waiting for interrupts
  * TEST_REST has reply and bounce stand still. They end when a TEST_STOP frame arrives, or nothing
- *for 5 seconds.
+ * for 5 seconds.
  */
 #include "net/net_guest.h"
 

@@ -4,6 +4,7 @@
 # set: ci
 # limit: 120
 . "$LAB_DIR/lib.sh"
+LAB_QUICK=
 
 expect_status 0 lab_xvmm report
 expect_value cpus 1

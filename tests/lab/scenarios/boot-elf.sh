@@ -4,6 +4,7 @@
 # set: ci
 # limit: 120
 . "$LAB_DIR/lib.sh"
+LAB_QUICK=
 
 only_on_x86 'vmlinux'
 LAB_KERNEL=$LAB_DIR/vmlinux

@@ -5,6 +5,7 @@
 # set: ci
 # limit: 150
 . "$LAB_DIR/lib.sh"
+LAB_QUICK=
 set -o pipefail
 
 tap_up tap0

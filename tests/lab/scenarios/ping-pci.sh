@@ -4,6 +4,7 @@
 # set: ci
 # limit: 120
 . "$LAB_DIR/lib.sh"
+LAB_QUICK=
 
 tap_up tap0
 # shellcheck disable=SC2016 # for the guest's shell

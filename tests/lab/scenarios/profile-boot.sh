@@ -4,6 +4,7 @@
 # set: extra
 # limit: 600
 . "$LAB_DIR/lib.sh"
+LAB_QUICK=
 
 # A tick makes the guest exit wherever it is, with interrupts off, too: so these exits are samples of
 # it. Each counts for the time since the one before, for ticks get lost where much code is rewritten,

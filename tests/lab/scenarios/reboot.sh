@@ -4,5 +4,6 @@
 # set: ci
 # limit: 120
 . "$LAB_DIR/lib.sh"
+LAB_QUICK=
 
 expect_status 0 lab_xvmm 'reboot -f'
