@@ -60,6 +60,7 @@ START_TEST(write_is_kept)
 {
 	struct kvm_coalesced ring = kvm_vcpu_coalesced(&vm, &vcpu);
 	const struct kvm_coalesced_mmio *write;
+	uint32_t kept;
 
 	ck_assert_ptr_nonnull(ring.ring);
 	/* Without it: an exit. */
@@ -78,12 +79,13 @@ START_TEST(write_is_kept)
 	kvm_coalesced_pop(&ring);
 	ck_assert_ptr_null(kvm_coalesced_first(&ring));
 
-	/* A full ring: the rest comes as an exit. */
-	for (uint32_t n = 1; n < ring.size; n++)
-		ck_assert_uint_eq(run(), KVM_EXIT_HLT);
-	ck_assert_uint_eq(run(), KVM_EXIT_MMIO);
+	/* A full ring, as which Linux 6.1 takes half a one: the rest comes as an exit. */
+	for (kept = 0; run() == KVM_EXIT_HLT; kept++)
+		ck_assert_uint_lt(kept, ring.size);
+	ck_assert_uint_eq(vcpu.run->exit_reason, KVM_EXIT_MMIO);
+	ck_assert_uint_ge(kept, ring.size / 2);
 	ck_assert_uint_eq(run(), KVM_EXIT_HLT);
-	for (uint32_t n = 1; n < ring.size; n++) {
+	for (uint32_t n = 0; n < kept; n++) {
 		ck_assert_ptr_nonnull(kvm_coalesced_first(&ring));
 		kvm_coalesced_pop(&ring);
 	}
@@ -98,15 +100,18 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("kvm");
-	TCase *tc = tcase_create("guest");
-	SRunner *runner = srunner_create(suite);
+	SRunner *runner;
+	Suite *suite;
+	TCase *tc;
 	int failed;
 
 	if (access("/dev/kvm", R_OK | W_OK) < 0) {
 		puts("SKIP: no access to /dev/kvm");
 		return 77;
 	}
+	suite = suite_create("kvm");
+	tc = tcase_create("guest");
+	runner = srunner_create(suite);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, write_is_kept);
 	suite_add_tcase(suite, tc);
