@@ -324,15 +324,17 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("control_commands");
-	TCase *tcase = tcase_create("with a VM");
 	SRunner *runner;
+	Suite *suite;
+	TCase *tcase;
 	int failed;
 
 	if (access("/dev/kvm", R_OK | W_OK) < 0) {
 		printf("SKIP: no access to /dev/kvm\n");
 		return 77;
 	}
+	suite = suite_create("control_commands");
+	tcase = tcase_create("with a VM");
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, strangers);
 	tcase_add_test(tcase, no_such_device);

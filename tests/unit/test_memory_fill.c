@@ -623,13 +623,15 @@ static bool can_be_had(void)
 
 int main(void)
 {
-	Suite *suite = suite_create("memory fill");
-	TCase *tc = tcase_create("memory fill");
 	SRunner *runner;
+	Suite *suite;
+	TCase *tc;
 	int failed;
 
 	if (!can_be_had())
 		return SKIP;
+	suite = suite_create("memory fill");
+	tc = tcase_create("memory fill");
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, fills, 0, sizeof(places) / sizeof(places[0]));

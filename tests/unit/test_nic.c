@@ -340,13 +340,15 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("nic");
-	TCase *tc = tcase_create("nic");
 	SRunner *runner;
+	Suite *suite;
+	TCase *tc;
 	int failed;
 
 	if (!enter_network_with_taps())
 		return SKIP;
+	suite = suite_create("nic");
+	tc = tcase_create("nic");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, tap_of_the_same_name);

@@ -886,13 +886,15 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("tap");
-	TCase *tc = tcase_create("tap");
 	SRunner *runner;
+	Suite *suite;
+	TCase *tc;
 	int failed;
 
 	if (!enter_network_with_taps())
 		return SKIP;
+	suite = suite_create("tap");
+	tc = tcase_create("tap");
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 30);
 	tcase_add_test(tc, missing);

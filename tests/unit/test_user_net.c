@@ -602,16 +602,18 @@ static bool has_library(void)
 
 int main(void)
 {
-	Suite *suite = suite_create("user_net");
-	TCase *parsing = tcase_create("forwards");
-	TCase *networks = tcase_create("networks");
 	SRunner *runner;
+	Suite *suite;
+	TCase *parsing, *networks;
 	int failed;
 
 	if (!has_library()) {
 		fprintf(stderr, "user_net: SKIP: %s\n", err.text);
 		return 77;
 	}
+	suite = suite_create("user_net");
+	parsing = tcase_create("forwards");
+	networks = tcase_create("networks");
 	tcase_add_test(parsing, forwards);
 	suite_add_tcase(suite, parsing);
 	tcase_add_checked_fixture(networks, open_sockets, NULL);

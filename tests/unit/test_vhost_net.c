@@ -942,10 +942,10 @@ static void add_kernel_tests(Suite *suite)
 
 int main(void)
 {
-	Suite *suite = suite_create("vhost-net");
-	TCase *tc = tcase_create("without the device");
 	bool has_device = access("/dev/vhost-net", R_OK | W_OK) == 0;
 	SRunner *runner;
+	Suite *suite;
+	TCase *tc;
 	int failed;
 
 	if (!has_device)
@@ -953,6 +953,8 @@ int main(void)
 		       strerror(errno));
 	if (!enter_network_with_taps())
 		return SKIP;
+	suite = suite_create("vhost-net");
+	tc = tcase_create("without the device");
 	/* The kernel's own packets are in the way. */
 	write_file("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
 	tcase_add_checked_fixture(tc, setup_tap, teardown);

@@ -1035,7 +1035,7 @@ static void *access_all(void *opaque)
 }
 
 /* Several vCPUs at once, without any order, while the device interrupts. */
-START_TEST(many_vcpus)
+static void access_from_many_vcpus(void)
 {
 	pthread_t threads[3];
 
@@ -1045,6 +1045,18 @@ START_TEST(many_vcpus)
 		interrupt(i % QUEUES);
 	for (int i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
+}
+
+START_TEST(many_vcpus)
+{
+	access_from_many_vcpus();
+}
+END_TEST
+
+START_TEST(many_vcpus_with_kvm)
+{
+	NEED_KVM();
+	access_from_many_vcpus();
 }
 END_TEST
 
@@ -1094,7 +1106,7 @@ int main(void)
 	tcase_add_test(kvm, pin);
 	tcase_add_loop_test(kvm, messages_to_pin, 0, 2);
 	tcase_add_loop_test(kvm, pin_to_messages, 0, 4);
-	tcase_add_test(kvm, many_vcpus);
+	tcase_add_test(kvm, many_vcpus_with_kvm);
 	suite_add_tcase(suite, kvm);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
