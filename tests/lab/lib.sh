@@ -76,7 +76,8 @@ ask_guest() {
 # lab_has PART...: where scenarios run there is: testpmd, ovs (see peers.sh), slirp (the library),
 # two_guests (of examples), hostile (the test guest, and its peer), faults (see faults.sh), bench (the
 # test guest "net", and packets of tests/bench), unit (the unit tests in unit/), system (scripts of
-# tests/system in system/, its programs, and the test guests in guests/).
+# tests/system in system/, its programs, and the test guests in guests/), host_tools (what else some
+# of those take).
 # Its line is read by tests/lab/run, which puts it there.
 lab_has() {
 	for part in "$@"; do
@@ -90,6 +91,7 @@ lab_has() {
 		unit) program=../unit/test_ring ;;
 		qperf) program=qperf ;;
 		system) program=bash ;;
+		host_tools) program=prlimit ;;
 		slirp) continue ;; # xvmm itself says if it isn't there
 		esac
 		[ -x "$LAB_DIR/bin/$program" ] || lab_fail "no $program: lab_has must be at the beginning of a line"
