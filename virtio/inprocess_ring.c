@@ -29,7 +29,8 @@ enum {
 	NS_PER_US = 1000,
 	/* A stream: so many packets in so short a time, and hardly any the other way. */
 	STREAM_PACKETS = 4,
-	STREAM_NS = 100000,
+	STREAM_IN_NS = 100000,
+	STREAM_OUT_NS = 500000, /* of packets that may cost the driver an exit each */
 	STREAM_ONE_WAY = 4,
 	NAP_NS = 50000, /* about twice that with the kernel's timer slack */
 	LISTEN_AGAIN_NS = 1000000000,
@@ -206,33 +207,74 @@ static uint64_t passed(const struct ring_worker *worker)
 	return queue_counted(&worker->stats, QUEUE_PACKETS);
 }
 
+/* Of the same pair. */
+static const struct ring_worker *other_way(const struct ring_worker *worker)
+{
+	return inprocess_receives(worker) ? worker + 1 : worker - 1;
+}
+
 static void begin_window(struct ring_worker *worker, uint64_t now)
 {
 	worker->window_start.ns = now;
-	worker->window_start.received = passed(worker);
-	worker->window_start.sent = passed(worker + 1);
+	worker->window_start.passed = passed(worker);
+	worker->window_start.bytes = queue_counted(&worker->stats, QUEUE_BYTES);
+	worker->window_start.passed_back = passed(other_way(worker));
+}
+
+/* Whether packets come fast, and mostly one way. */
+static bool streams(struct ring_worker *worker, uint64_t window_ns)
+{
+	const uint64_t n = passed(worker) - worker->window_start.passed;
+	const uint64_t back = passed(other_way(worker)) - worker->window_start.passed_back;
+	const uint64_t now = inprocess_now_ns();
+
+	if (now - worker->window_start.ns <= window_ns)
+		return n >= STREAM_PACKETS && back <= n / STREAM_ONE_WAY;
+	begin_window(worker, now);
+	return false;
 }
 
 /*
- * Whether packets come fast, and mostly one way. A thread that sleeps until the next one takes its
- * CPU from who makes them and who uses them, for a packet or two, and costs the sender a wake-up:
- * it had better look for them at intervals. What comes as an answer doesn't wait so; nor what is
- * for other rings, of which it doesn't know how many answer.
+ * The same for a transmit ring, from whose driver all that it can have on its way may come before
+ * the thread looks again: then it must be asked for kicks.
  */
-static bool streams(struct ring_worker *worker)
+static bool streams_out(struct ring_worker *worker, bool napped)
 {
-	const uint64_t received = passed(worker) - worker->window_start.received;
-	const uint64_t sent = passed(worker + 1) - worker->window_start.sent;
-	uint64_t now;
+	const uint64_t n = passed(worker) - worker->window_start.passed;
+	const uint64_t back = passed(other_way(worker)) - worker->window_start.passed_back;
+	const uint64_t bytes = queue_counted(&worker->stats, QUEUE_BYTES) -
+			       worker->window_start.bytes;
+	const bool goes_on = napped ? n && !back : streams(worker, STREAM_OUT_NS);
 
+	return goes_on && n < worker->ring.state.size / HOLD_PART && bytes < HOLD_BYTES;
+}
+
+/*
+ * A thread that sleeps until the next packet of a stream takes its CPU from who makes them and who
+ * uses them, for a packet or two, and costs the sender a wake-up: it had better look for them at
+ * intervals. So had it at a transmit ring, whose driver otherwise kicks, and is interrupted, for a
+ * packet or two; but where interrupts are held that does as much. What comes as an answer doesn't
+ * wait so; nor what is for other rings, of which it doesn't know how many answer.
+ */
+static bool may_nap(struct ring_worker *worker, enum progress progress, bool napped)
+{
 	if (worker->dp->steers || interrupt_due(&worker->coalescing))
 		return false;
-	now = inprocess_now_ns();
-	if (now - worker->window_start.ns > STREAM_NS)
+	if (inprocess_receives(worker))
+		return streams(worker, STREAM_IN_NS);
+	return progress == NEEDS_DRIVER && !worker->wires.interrupt_status &&
+	       streams_out(worker, napped);
+}
+
+static void take_nap(struct ring_worker *worker)
+{
+	const uint64_t now = inprocess_now_ns();
+
+	worker->naps = true;
+	worker->awaits_backend = false;
+	worker->until = now + NAP_NS;
+	if (!inprocess_receives(worker))
 		begin_window(worker, now);
-	else
-		return received >= STREAM_PACKETS && sent <= received / STREAM_ONE_WAY;
-	return false;
 }
 
 /* --- transmit --- */
@@ -587,7 +629,7 @@ static void listen_without_buffers(struct ring_worker *worker)
 		worker->until = inprocess_now_ns() + LISTEN_AGAIN_NS;
 }
 
-static void decide(struct ring_worker *worker, enum progress progress)
+static void decide(struct ring_worker *worker, enum progress progress, bool napped)
 {
 	const bool starves = inprocess_receives(worker) && progress == NEEDS_DRIVER;
 
@@ -598,10 +640,8 @@ static void decide(struct ring_worker *worker, enum progress progress)
 	worker->listens &= starves;
 	if (worker->ready || progress == BROKEN)
 		return;
-	worker->naps = inprocess_receives(worker) && streams(worker);
-	if (worker->naps) {
-		worker->awaits_backend = false;
-		worker->until = inprocess_now_ns() + NAP_NS;
+	if (may_nap(worker, progress, napped)) {
+		take_nap(worker);
 	} else if (progress == NEEDS_DRIVER) {
 		worker->kicks = true;
 		worker->ready = ring_enable_kicks(&worker->ring);
@@ -615,13 +655,14 @@ static void decide(struct ring_worker *worker, enum progress progress)
 
 void inprocess_ring_serve(struct ring_worker *worker)
 {
+	const bool napped = worker->naps;
 	enum progress progress;
 
 	enter_ring(worker);
 	if (worker->kicks)
 		ring_disable_kicks(&worker->ring);
 	worker->kicks = false;
-	if (worker->naps)
+	if (napped && inprocess_receives(worker))
 		begin_window(worker, inprocess_now_ns());
 	worker->naps = false;
 	leave_ring(worker);
@@ -635,6 +676,6 @@ void inprocess_ring_serve(struct ring_worker *worker)
 		publish(worker);
 	if (progress == BROKEN)
 		tell_broken(worker);
-	decide(worker, progress);
+	decide(worker, progress, napped);
 	leave_ring(worker);
 }

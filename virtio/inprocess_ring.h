@@ -60,9 +60,9 @@ struct ring_worker {
 	bool listens;	     /* to the backend, though buffers are missing */
 	bool naps;	     /* or nothing, until then: */
 	uint64_t until;	     /* at most so long, CLOCK_MONOTONIC in ns; 0: for ever */
-	/* Receive: packets that had passed, both ways, at a moment. */
+	/* What had passed at a moment, and the other way. */
 	struct {
-		uint64_t ns, received, sent;
+		uint64_t ns, passed, bytes, passed_back;
 	} window_start;
 
 	/* The packet that waited for buffers when the ring was stopped, and its length. */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -170,6 +171,7 @@ static uint64_t features;
 static struct driver_ring rings[RINGS];
 static int kick_fd[RINGS], call_fd[RINGS];
 static _Atomic uint32_t interrupt_status;
+static bool msix; /* interrupts have no status to be read */
 static _Atomic(const char *) broken[RINGS];
 static _Atomic unsigned int firsts[RINGS]; /* how often its first packet was told of */
 static uint8_t packet[2 * LARGEST], received[2 * LARGEST];
@@ -238,6 +240,7 @@ static void setup_pairs(unsigned int pairs)
 	for (size_t i = 0; i < sizeof(packet); i++)
 		packet[i] = (uint8_t)(i * 7 + i / 251);
 	memset(packet, 0, HEADER);
+	msix = false;
 }
 
 static void setup(void)
@@ -283,7 +286,8 @@ static void ring_init(int ring, uint16_t size, uint16_t start)
 
 static int start_on_ring(int ring, const struct ring_state *state)
 {
-	const struct datapath_wires wires = {kick_fd[ring], call_fd[ring], &interrupt_status};
+	const struct datapath_wires wires = {kick_fd[ring], call_fd[ring],
+					     msix ? NULL : &interrupt_status};
 
 	return dp->ops->start_ring(dp, (unsigned int)ring, state, &wires);
 }
@@ -350,7 +354,7 @@ static uint32_t next_used(int ring, uint32_t *len)
 			continue;
 		wait_for(call_fd[ring], ring == TX ? "transmit interrupt" : "receive interrupt");
 		fd_eventfd_drain(call_fd[ring]);
-		ck_assert(interrupt_status & VIRTIO_MMIO_INT_VRING);
+		ck_assert(msix || interrupt_status & VIRTIO_MMIO_INT_VRING);
 	}
 	return id;
 }
@@ -395,6 +399,34 @@ static void assert_idle(void)
 
 	poll(NULL, 0, 200);
 	ck_assert_int_lt(cpu_ms() - before, 100);
+}
+
+/* How often the thread @name of this process has slept. */
+static unsigned long sleeps(const char *name)
+{
+	char path[64], line[256];
+	unsigned long n = 0;
+	struct dirent *task;
+	DIR *tasks = opendir("/proc/self/task");
+
+	MUST(tasks != NULL);
+	while ((task = readdir(tasks)) != NULL) {
+		bool found = false;
+		FILE *status;
+
+		snprintf(path, sizeof(path), "/proc/self/task/%.16s/status", task->d_name);
+		status = task->d_name[0] == '.' ? NULL : fopen(path, "r");
+		while (status && fgets(line, sizeof(line), status)) {
+			if (strncmp(line, "Name:\t", 6) == 0)
+				found = strncmp(line + 6, name, strlen(name)) == 0;
+			if (found)
+				sscanf(line, "voluntary_ctxt_switches: %lu", &n);
+		}
+		if (status)
+			fclose(status);
+	}
+	closedir(tasks);
+	return n;
 }
 
 /* --- transmit --- */
@@ -706,6 +738,120 @@ START_TEST(receives_between_large_packets)
 	ck_assert_uint_eq(look_for_used(TX), 0);
 	atomic_store(&fake.held, 0);
 	ck_assert_uint_eq(look_for_used(TX), 1);
+	ring_stop(TX);
+	ring_stop(RX);
+}
+END_TEST
+
+enum {
+	STREAM = 64, /* packets */
+};
+
+static bool asked; /* for a kick, for the last one of them */
+
+/*
+ * Transmit packets of @len bytes, one after the other, as fast as can be without finding the thread
+ * still busy with the one before. If @answers each has one before the next. For how many of STREAM
+ * a kick was asked for.
+ */
+static unsigned int stream_out(uint32_t len, bool answers)
+{
+	unsigned int kicks = 0;
+
+	prctl(PR_SET_TIMERSLACK, 1UL); /* ns, of the pauses */
+	for (unsigned int n = 0; n < STREAM; n++) {
+		send_at((uint16_t)(n % rings[TX].size), 0, len);
+		asked = driver_expose(&rings[TX]);
+		if (asked) {
+			fd_eventfd_signal(kick_fd[TX]);
+			kicks++;
+		}
+		ck_assert_uint_eq(wire_read(received, sizeof(received)), len);
+		look_for_used(TX);
+		if (answers) {
+			wire_write(packet, 100);
+			buffer_at((uint16_t)look_for_used(RX), 0, 2000);
+			expose(RX);
+		} else {
+			nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+		}
+	}
+	return kicks;
+}
+
+/* Both rings, that for packets out of @size. */
+static void start_both(uint64_t accepted, uint16_t size)
+{
+	start_rx(accepted, 8);
+	for (uint16_t i = 0; i < 8; i++)
+		buffer_at(i, 0, 2000);
+	expose(RX);
+	ring_init(TX, size, 65530);
+	ring_begin(TX);
+}
+
+/* Until the thread looks for them at intervals, which on a busy machine it may be too late for. */
+static void begin_stream(void)
+{
+	const time_t end = time(NULL) + PATIENCE_MS / 1000;
+
+	while (stream_out(100, false) > STREAM * 3 / 4 || asked)
+		ck_assert_int_le(time(NULL), end);
+}
+
+START_TEST(a_stream_needs_few_kicks)
+{
+	unsigned long before;
+
+	msix = true;
+	start_both(_i ? EVENT_IDX : 0, 256);
+	begin_stream();
+	/* And when there are no more of them no longer. */
+	poll(NULL, 0, 20);
+	before = sleeps("test-q0");
+	poll(NULL, 0, 200);
+	ck_assert_uint_le(sleeps("test-q0"), before + 2);
+	send_at(STREAM % 256, 0, 100);
+	ck_assert(driver_expose(&rings[TX]));
+	fd_eventfd_signal(kick_fd[TX]);
+	ck_assert_uint_eq(wire_read(received, sizeof(received)), 100);
+	ring_stop(TX);
+	ring_stop(RX);
+}
+END_TEST
+
+START_TEST(answers_end_a_stream)
+{
+	msix = true;
+	start_both(EVENT_IDX, 256);
+	for (int i = 0; i < 10; i++) {
+		begin_stream();
+		ck_assert_uint_gt(stream_out(100, true), STREAM / 2);
+	}
+	ring_stop(TX);
+	ring_stop(RX);
+}
+END_TEST
+
+/* What must not wait for it. */
+static const struct {
+	bool mmio;
+	uint16_t size;
+	uint32_t len;
+	bool answers;
+} kicked[] = {
+	{true, 256, 100, false},    /* holds interrupts */
+	{false, 256, 100, true},    /* both ways */
+	{false, 4, 100, false},	    /* the ring may be full before */
+	{false, 256, 40000, false}, /* or the driver have no more bytes that it may send */
+};
+
+START_TEST(others_are_kicked_for)
+{
+	msix = !kicked[_i].mmio;
+	start_both(EVENT_IDX, kicked[_i].size);
+	for (int i = 0; i < 10; i++)
+		ck_assert_uint_gt(stream_out(kicked[_i].len, kicked[_i].answers), STREAM / 2);
 	ring_stop(TX);
 	ring_stop(RX);
 }
@@ -1038,34 +1184,6 @@ START_TEST(leaves_packets_where_they_are)
 	ring_stop(RX);
 }
 END_TEST
-
-/* How often the thread @name of this process has slept. */
-static unsigned long sleeps(const char *name)
-{
-	char path[64], line[256];
-	unsigned long n = 0;
-	struct dirent *task;
-	DIR *tasks = opendir("/proc/self/task");
-
-	MUST(tasks != NULL);
-	while ((task = readdir(tasks)) != NULL) {
-		bool found = false;
-		FILE *status;
-
-		snprintf(path, sizeof(path), "/proc/self/task/%.16s/status", task->d_name);
-		status = task->d_name[0] == '.' ? NULL : fopen(path, "r");
-		while (status && fgets(line, sizeof(line), status)) {
-			if (strncmp(line, "Name:\t", 6) == 0)
-				found = strncmp(line + 6, name, strlen(name)) == 0;
-			if (found)
-				sscanf(line, "voluntary_ctxt_switches: %lu", &n);
-		}
-		if (status)
-			fclose(status);
-	}
-	closedir(tasks);
-	return n;
-}
 
 /* Nor does each of them wake the thread. */
 START_TEST(packets_without_buffers_wake_nobody)
@@ -2245,6 +2363,8 @@ END_TEST
  */
 enum {
 	SLOT = 256, /* bytes of data a descriptor */
+	TRAFFICS = 7,
+	OUT_ONLY = 2, /* of the four threads */
 };
 
 static uint32_t traffic;     /* packets in each direction */
@@ -2414,7 +2534,7 @@ static void *rx_driver(void *opaque)
 static const struct {
 	uint64_t features;
 	uint16_t size;
-} traffics[] = {
+} traffics[TRAFFICS] = {
 	{0, 256},
 	{EVENT_IDX, 256},
 	{MRG_RXBUF, 256},
@@ -2446,7 +2566,8 @@ static void change_settings(unsigned int *seed)
 	}
 }
 
-static void start_traffic(pthread_t threads[4], int which, uint32_t buffer)
+/* The first @n of the threads. */
+static void start_traffic(pthread_t *threads, int n, int which, uint32_t buffer)
 {
 	static void *(*const run[4])(void *) = {tx_driver, wire_reader, wire_writer, rx_driver};
 
@@ -2459,17 +2580,21 @@ static void start_traffic(pthread_t threads[4], int which, uint32_t buffer)
 		ring_init(i, size, (uint16_t)(65000 + 300 * i));
 		ring_begin(i);
 	}
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < n; i++)
 		ck_assert_int_eq(pthread_create(&threads[i], NULL, run[i], NULL), 0);
 }
 
+/* Both ways; then out only, by MSI-X, where the thread looks at intervals. */
 START_TEST(no_wakeup_is_lost)
 {
+	const int which = _i % TRAFFICS, n = _i < TRAFFICS ? 4 : OUT_ONLY;
 	pthread_t threads[4];
 
+	msix = n == OUT_ONLY;
+
 	/* If they merge, short buffers: a packet takes one to four. */
-	start_traffic(threads, _i, traffics[_i].features & MRG_RXBUF ? 64 : SLOT);
-	for (int i = 0; i < 4; i++)
+	start_traffic(threads, n, which, traffics[which].features & MRG_RXBUF ? 64 : SLOT);
+	for (int i = 0; i < n; i++)
 		pthread_join(threads[i], NULL);
 	for (int i = 0; i < 2; i++)
 		ring_stop(i);
@@ -2482,7 +2607,7 @@ START_TEST(stop_and_start_lose_nothing)
 	pthread_t threads[4];
 
 	/* One buffer is enough for a packet: none can be waiting for more of them. */
-	start_traffic(threads, _i, SLOT);
+	start_traffic(threads, 4, _i, SLOT);
 	for (; stops < 1000 || !traffic_over[RX] || !traffic_over[TX]; stops++) {
 		int which = rand_r(&seed) % 2;
 		struct ring_state state = ring_stop(which);
@@ -2509,7 +2634,7 @@ START_TEST(settings_change_under_traffic)
 	unsigned int seed = 6, changes = 0;
 	pthread_t threads[4];
 
-	start_traffic(threads, _i, SLOT);
+	start_traffic(threads, 4, _i, SLOT);
 	while (!traffic_over[RX] || !traffic_over[TX]) {
 		uint64_t before = now_us();
 
@@ -2682,6 +2807,9 @@ int main(void)
 	tcase_add_loop_test(rx, leaves_packets_where_they_are, 0, 2);
 	tcase_add_test(rx, packets_without_buffers_wake_nobody);
 	tcase_add_loop_test(rx, no_needless_kicks, 0, 2);
+	tcase_add_loop_test(rest, a_stream_needs_few_kicks, 0, 2);
+	tcase_add_test(rest, answers_end_a_stream);
+	tcase_add_loop_test(rest, others_are_kicked_for, 0, sizeof(kicked) / sizeof(kicked[0]));
 	tcase_add_test(rx, no_needless_interrupts);
 	tcase_add_test(rx, counts_kicks);
 	tcase_add_test(rest, transmit_ring_breaks);
@@ -2714,11 +2842,9 @@ int main(void)
 	tcase_add_loop_test(many, steering_goes_past_a_full_ring, 0, 3);
 	tcase_add_test(many, coalesces_steered_packets);
 	tcase_add_loop_test(many, steering_keeps_order, 0, 2);
-	tcase_add_loop_test(stress, settings_change_under_traffic, 0,
-			    sizeof(traffics) / sizeof(traffics[0]));
-	tcase_add_loop_test(stress, no_wakeup_is_lost, 0, sizeof(traffics) / sizeof(traffics[0]));
-	tcase_add_loop_test(stress, stop_and_start_lose_nothing, 0,
-			    sizeof(traffics) / sizeof(traffics[0]));
+	tcase_add_loop_test(stress, settings_change_under_traffic, 0, TRAFFICS);
+	tcase_add_loop_test(stress, no_wakeup_is_lost, 0, 2 * TRAFFICS);
+	tcase_add_loop_test(stress, stop_and_start_lose_nothing, 0, TRAFFICS);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
