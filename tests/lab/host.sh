@@ -343,11 +343,12 @@ place_part() {
 		place_program "${lab_xvmm%/*}/tests/guest/echo_peer" "$1/guests/echo_peer" "$2"
 		place_program "${lab_xvmm%/*}/tests/vhost_user_backend/vhost-user-backend" \
 			"$1/system/vhost-user-backend" "$2"
-		for file in "${lab_xvmm%/*}"/tests/system/{*_test,unix_cat}; do
+		for file in "${lab_xvmm%/*}"/tests/system/*_test; do
 			place_program "$file" "$1/system/${file##*/}" "$2"
 		done
 		;;
 	host_tools)
+		place_program "${lab_xvmm%/*}/tests/system/unix_cat" "$1/bin/unix_cat" "$2"
 		for file in grep pgrep prlimit setpriv; do
 			place_program "$(program "$file")" "$1/bin/$file" "$2"
 		done

@@ -91,7 +91,7 @@ lab_has() {
 		unit) program=../unit/test_ring ;;
 		qperf) program=qperf ;;
 		system) program=bash ;;
-		host_tools) program=prlimit ;;
+		host_tools) program=unix_cat ;;
 		slirp) continue ;; # xvmm itself says if it isn't there
 		esac
 		[ -x "$LAB_DIR/bin/$program" ] || lab_fail "no $program: lab_has must be at the beginning of a line"

@@ -9,6 +9,6 @@
 only_on_x86 "libslirp"
 lab_has system
 lab_has host_tools slirp
-export UNIX_CAT="$LAB_DIR/system/unix_cat"
+export UNIX_CAT="$LAB_DIR/bin/unix_cat"
 scripts='check config control errors sandbox'
 . "$LAB_DIR/scenarios/guests.sh"
