@@ -396,6 +396,7 @@ place_tests() {
 	for file in "$build"/test_*; do
 		place_program "$file" "$1/unit/${file##*/}" "$2"
 	done
+	mkdir -p "$2/etc" && : >"$2/etc/resolv.conf" # test_user_net mounts another on it
 	[[ $lab_arch != x86_64 ]] || return 0
 	for file in "$build"/fuzz/fuzz_*; do
 		place_program "$file" "$1/seeds/${file##*/}" "$2"
